@@ -1,0 +1,1 @@
+"""Actinium: studies of activation functions, normalization layers and weight initializations."""

@@ -1,0 +1,63 @@
+"""The error tree. Every message names the value at fault and its mend."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class FieldError(NamedTuple):
+    """One fault in a document: where it is (a dotted path) and what would have been accepted."""
+
+    path: str
+    message: str
+
+
+class ActiniumError(Exception):
+    """Base of everything that this project raises on purpose."""
+
+
+class InvalidInput(ActiniumError):
+    """The content of a request or a file is wrong; `errors` lists every fault found."""
+
+    def __init__(self, message: str, errors: Sequence[FieldError] = ()) -> None:
+        super().__init__(message)
+        self.errors = tuple(errors)
+
+    def __str__(self) -> str:
+        lines = [super().__str__(), *(f"  {error.path}: {error.message}" for error in self.errors)]
+        return "\n".join(lines)
+
+
+class NotFound(ActiniumError):
+    """The thing named does not exist."""
+
+
+class Conflict(ActiniumError):
+    """The name is taken, or the state does not allow the transition."""
+
+
+class Unauthenticated(ActiniumError):
+    """No token, or one that is not known."""
+
+
+class Forbidden(ActiniumError):
+    """The token's role is too weak."""
+
+
+class TooLarge(ActiniumError):
+    """The body exceeds the limit."""
+
+
+class TooMany(ActiniumError):
+    """Too many requests for now."""
+
+
+class Unavailable(ActiniumError):
+    """A service that is needed does not answer."""
+
+
+class DatasetMissing(ActiniumError):
+    """The dataset's files are not under ACTINIUM_DATA; the message says how to bring them."""
+
+
+class StackError(ActiniumError):
+    """The stack cannot be started, found or stopped."""

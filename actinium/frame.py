@@ -1,0 +1,103 @@
+"""What a trial measured: frames while it trains, a summary at its end."""
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+MEASUREMENT_VERSION = 1
+"""Raised whenever a definition of SCIENCE D is computed differently."""
+
+
+class Outcome(StrEnum):
+    """The scientific end of a trial that ran to its end.
+
+    converged: the study fixed a target value and the trial reached it at two evaluations running; without a fixed
+    value, its last validation accuracy is better than the best constant guess by 4 binomial standard errors.
+    stalled: finite to the end, but not converged. diverged: the loss became NaN, infinite, or over 10 times the
+    first one (SCIENCE D2).
+    """
+
+    CONVERGED = "converged"
+    STALLED = "stalled"
+    DIVERGED = "diverged"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The names of a frame's values, in their order; written once, referred to by every frame."""
+
+    series: tuple[str, ...]
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of the names."""
+        return hashlib.sha256("\n".join(self.series).encode()).hexdigest()
+
+    def position(self, name: str) -> int | None:
+        """Where a series stands, or None."""
+        return self.series.index(name) if name in self.series else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """Everything that one trial measured at one step. `values` [S] float32 in the layout's order, NaN where a
+    series does not apply; `time` in seconds since the pack began to train.
+    """
+
+    trial_id: int
+    attempt: int
+    step: int
+    time: float
+    values: NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackFrames:
+    """The frames of a pack's living lanes at one step: `values` [len(lanes), S] float32."""
+
+    lanes: tuple[int, ...]
+    step: int
+    time: float
+    values: NDArray[np.float32]
+
+
+class TrialSummary(BaseModel):
+    """A trial's result. Exactly one is kept for each trial that succeeded.
+
+    `metrics`: flat, final values by metric name (`dead_unit_rate`, `dead_unit_rate/layer_03`, ...); rates are
+    fractions; a measurement that does not apply or is not finite is absent. For a diverged trial they are those of
+    its last finite frame. `probe_seconds` is the part of `seconds` spent on measuring, this lane's share of both.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    outcome: Outcome
+    steps: int
+    seconds: float
+    probe_seconds: float
+    metrics: dict[str, float]
+    probe_examples: int
+    parameters: int
+    pack_width: int
+    device: str
+    measurement_version: int = MEASUREMENT_VERSION
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaneFinished:
+    """A lane of a pack came to its scientific end."""
+
+    lane: int
+    summary: TrialSummary
+
+
+PackEvent: TypeAlias = PackFrames | LaneFinished
+
+
+def layer_series(name: str, layer: int) -> str:
+    """The per-layer name of a series: `NAME/layer_03`, layers counted from 1."""
+    return f"{name}/layer_{layer:02d}"

@@ -1,0 +1,426 @@
+"""The levels of a study: activations, normalizations, initializations and datasets.
+
+One visible table a kind. An entry carries what people and programs need to know of a level without computing
+with it: parameters with defaults and bounds, equation, derivative, citation. The tensors are in `workers`, under
+the same names.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, ClassVar, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, model_serializer, model_validator
+from pydantic_core import PydanticCustomError
+
+ParameterValue: TypeAlias = float | int | str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """A level's parameter: its default and what it accepts (bounds are inclusive unless `above` is given)."""
+
+    default: ParameterValue
+    doc: str
+    kind: Literal["number", "integer", "choice"] = "number"
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    choices: tuple[str, ...] = ()
+    nullable: bool = False
+
+    def accepts(self) -> str:
+        """What would be accepted, in words."""
+        if self.kind == "choice":
+            return "one of " + ", ".join(self.choices)
+        bounds = [
+            f"above {self.above:g}" if self.above is not None else "",
+            f"at least {self.low:g}" if self.low is not None else "",
+            f"at most {self.high:g}" if self.high is not None else "",
+        ]
+        words = f"a finite {self.kind} " if self.kind == "number" else "an integer "
+        return (words + " and ".join(b for b in bounds if b)).strip() + (", or null" if self.nullable else "")
+
+    def checked(self, value: object) -> ParameterValue:
+        """The value in its canonical type; ValueError names what would have been accepted."""
+        if value is None and self.nullable:
+            return None
+        if self.kind == "choice":
+            if isinstance(value, str) and value in self.choices:
+                return value
+        elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            whole = float(value).is_integer()
+            inside = (
+                (self.low is None or value >= self.low)
+                and (self.high is None or value <= self.high)
+                and (self.above is None or value > self.above)
+            )
+            if inside and (self.kind == "number" or whole):
+                return float(value) if self.kind == "number" else int(value)
+        raise ValueError(f"{value!r} is not accepted; give {self.accepts()}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelDefinition:
+    """What is to be known of a level: `GET /v1/catalogue` shows it."""
+
+    name: str
+    equation: str
+    citation: str
+    derivative: str = ""
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    note: str = ""
+
+
+def table(*definitions: LevelDefinition) -> dict[str, LevelDefinition]:
+    """Definitions by canonical name, in the order given."""
+    return {definition.name: definition for definition in definitions}
+
+
+EPS = Parameter(default=1e-5, above=0.0, doc="added to the variance before the square root")
+
+ACTIVATIONS = table(
+    LevelDefinition(
+        name="linear", aliases=("purelin", "identity"), equation="z", derivative="1", citation="no activation"
+    ),
+    LevelDefinition(
+        name="sigmoid",
+        aliases=("logistic",),
+        equation="1 / (1 + exp(-z))",
+        derivative="s (1 - s), at most 1/4",
+        citation="Hadji & Wildes 2018, section 3.2",
+    ),
+    LevelDefinition(
+        name="tanh", equation="tanh(z)", derivative="1 - tanh(z)^2", citation="Hadji & Wildes 2018, section 3.2"
+    ),
+    LevelDefinition(
+        name="relu", equation="max(0, z)", derivative="1 where z > 0, else 0", citation="Nair & Hinton 2010"
+    ),
+    LevelDefinition(
+        name="leaky_relu",
+        aliases=("lrelu",),
+        equation="max(0, z) + a min(0, z)",
+        derivative="1 where z > 0, else a",
+        citation="Maas et al. 2013",
+        parameters={"negative_slope": Parameter(default=0.01, low=0.0, high=1.0, doc="the fixed slope a")},
+    ),
+    LevelDefinition(
+        name="prelu",
+        equation="max(0, z) + a min(0, z), a learned",
+        derivative="1 where z > 0, else a; d/da = z where z <= 0",
+        citation="He et al. 2015, eq. 1-4",
+        parameters={
+            "initial_slope": Parameter(default=0.25, low=-1.0, high=1.0, doc="where the slope a starts"),
+            "per": Parameter(
+                default="channel", kind="choice", choices=("channel", "layer"), doc="one slope a channel, or a layer"
+            ),
+        },
+        note="the slope is never decayed and has no bounds",
+    ),
+    LevelDefinition(
+        name="elu",
+        equation="z where z > 0, else alpha (exp(z) - 1)",
+        derivative="1 where z > 0, else alpha exp(z)",
+        citation="Clevert et al. 2016",
+        parameters={"alpha": Parameter(default=1.0, above=0.0, high=10.0, doc="minus the limit at minus infinity")},
+    ),
+)
+
+NORMALIZATIONS = table(
+    LevelDefinition(name="none", equation="z", citation="no normalization"),
+    LevelDefinition(
+        name="batch",
+        aliases=("batchnorm", "bn"),
+        equation="gamma (z - mean) / sqrt(var + eps) + beta over (N, H, W) per channel; running statistics in eval mode",
+        citation="Ioffe & Szegedy 2015",
+        parameters={
+            "position": Parameter(
+                default="pre", kind="choice", choices=("pre", "post"), doc="before or after the activation"
+            ),
+            "eps": EPS,
+            "momentum": Parameter(
+                default=0.1, above=0.0, high=1.0, doc="weight of the newest batch in the running statistics"
+            ),
+        },
+    ),
+    LevelDefinition(
+        name="layer",
+        aliases=("layernorm", "ln"),
+        equation="gamma (z - mean) / sqrt(var + eps) + beta over (C, H, W) per example",
+        citation="Ba et al. 2016",
+        parameters={"eps": EPS},
+        note="gamma and beta have one entry a channel",
+    ),
+    LevelDefinition(
+        name="instance",
+        aliases=("instancenorm", "in"),
+        equation="gamma (z - mean) / sqrt(var + eps) + beta over (H, W) per example and channel",
+        citation="Ulyanov et al. 2016",
+        parameters={"eps": EPS},
+        note="needs positions: not for fully connected layers",
+    ),
+    LevelDefinition(
+        name="group",
+        aliases=("groupnorm", "gn"),
+        equation="gamma (z - mean) / sqrt(var + eps) + beta over (C/G, H, W) per example and group",
+        citation="Wu & He 2018, eq. 7",
+        parameters={
+            "groups": Parameter(
+                default=None,
+                kind="integer",
+                low=1,
+                nullable=True,
+                doc="G; null: the largest divisor of C up to 32 that leaves at least 4 channels a group",
+            ),
+            "eps": EPS,
+        },
+    ),
+)
+
+DISTRIBUTION = Parameter(
+    default="normal", kind="choice", choices=("normal", "uniform"), doc="shape of the draws; the variance is the same"
+)
+
+INITIALIZATIONS = table(
+    LevelDefinition(name="zero", equation="W = 0", citation="lecture folklore; the symmetry is never broken"),
+    LevelDefinition(
+        name="normal",
+        equation="N(0, std^2)",
+        citation="Krizhevsky et al. 2012",
+        parameters={"std": Parameter(default=0.01, above=0.0, high=100.0, doc="standard deviation")},
+    ),
+    LevelDefinition(
+        name="xavier",
+        aliases=("glorot",),
+        equation="variance 2 / (fan_in + fan_out)",
+        citation="Glorot & Bengio 2010, eq. 12 and 16",
+        parameters={"distribution": DISTRIBUTION},
+    ),
+    LevelDefinition(
+        name="he",
+        aliases=("kaiming",),
+        equation="variance 2 / ((1 + a^2) fan)",
+        citation="He et al. 2015, eq. 10, 14, 15",
+        parameters={
+            "mode": Parameter(
+                default="fan_in", kind="choice", choices=("fan_in", "fan_out"), doc="keep forward or backward variance"
+            ),
+            "negative_slope": Parameter(default=0.0, low=-1.0, high=1.0, doc="a: slope of the rectifier below zero"),
+            "distribution": DISTRIBUTION,
+        },
+    ),
+    LevelDefinition(
+        name="orthogonal",
+        equation="gain Q, Q with orthonormal rows or columns",
+        citation="Saxe et al. 2014",
+        parameters={"gain": Parameter(default=1.0, above=0.0, high=100.0, doc="every singular value")},
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetDefinition:
+    """A dataset as the house sees it before any file is read.
+
+    `shape` is (channels, height, width). The last `official_test` of `examples` are the fixed test set; where that
+    is 0, each split draws its own.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    classes: int
+    examples: int
+    official_test: int
+    citation: str
+
+
+DATASETS: dict[str, DatasetDefinition] = {
+    d.name: d
+    for d in (
+        DatasetDefinition(
+            name="digits",
+            shape=(1, 8, 8),
+            classes=10,
+            examples=1797,
+            official_test=0,
+            citation="Alpaydin & Kaynak 1998, UCI optical recognition of handwritten digits (test part)",
+        ),
+        DatasetDefinition(
+            name="mnist", shape=(1, 28, 28), classes=10, examples=70_000, official_test=10_000, citation="LeCun 1998"
+        ),
+        DatasetDefinition(
+            name="fashion_mnist",
+            shape=(1, 28, 28),
+            classes=10,
+            examples=70_000,
+            official_test=10_000,
+            citation="Xiao et al. 2017",
+        ),
+        DatasetDefinition(
+            name="cifar10",
+            shape=(3, 32, 32),
+            classes=10,
+            examples=60_000,
+            official_test=10_000,
+            citation="Krizhevsky 2009",
+        ),
+    )
+}
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """A sentence part that names the nearest known words, or all of them."""
+    near = get_close_matches(word, known, n=2, cutoff=0.6)
+    return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+
+
+class Level(BaseModel):
+    """One level of a factor with all its parameters. A bare name is the level with its defaults.
+
+    As JSON: `{"name": NAME, PARAMETER: VALUE, ...}`, defaults included. Subclasses bind the table.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    definitions: ClassVar[dict[str, LevelDefinition]]
+    noun: ClassVar[str]
+
+    name: str
+    parameters: dict[str, ParameterValue]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, value: Any) -> Any:
+        if isinstance(value, Level):
+            return {"name": value.name, "parameters": dict(value.parameters)}
+        given: dict[str, Any]
+        if isinstance(value, str):
+            given = {"name": value}
+        elif isinstance(value, Mapping) and isinstance(value.get("name"), str):
+            given = dict(value)
+        else:
+            message = f"{value!r} is no {cls.noun}; give a name, or {{name: NAME, PARAMETER: VALUE}}"
+            raise PydanticCustomError("level", "{message}", {"message": message})
+        name = cls.canonical_name(given.pop("name"))
+        definition = cls.definitions[name]
+        if set(given) == {"parameters"} and isinstance(given["parameters"], Mapping):
+            given = dict(given["parameters"])
+        parameters = {key: parameter.default for key, parameter in definition.parameters.items()}
+        for key, raw in given.items():
+            if key not in definition.parameters:
+                known = list(definition.parameters)
+                hint = did_you_mean(str(key), known) if known else "it has none"
+                message = f"{name} has no parameter {str(key)[:80]!r}; {hint}"
+                raise PydanticCustomError("level", "{message}", {"message": message})
+            try:
+                parameters[key] = definition.parameters[key].checked(raw)
+            except ValueError as error:
+                raise PydanticCustomError("level", "{message}", {"message": f"{key}: {error}"}) from error
+        return {"name": name, "parameters": parameters}
+
+    @classmethod
+    def canonical_name(cls, name: str) -> str:
+        """The table's name for a name or alias; a pydantic error that says what is near otherwise."""
+        for definition in cls.definitions.values():
+            if name == definition.name or name in definition.aliases:
+                return definition.name
+        message = f"no {cls.noun} is called {name[:80]!r}; {did_you_mean(name[:80], list(cls.definitions))}"
+        raise PydanticCustomError("level", "{message}", {"message": message})
+
+    @model_serializer
+    def _flat(self) -> dict[str, ParameterValue]:
+        return {"name": self.name, **self.parameters}
+
+    def number(self, parameter: str) -> float:
+        """A numeric parameter's value."""
+        value = self.parameters[parameter]
+        assert isinstance(value, int | float), f"{self.name}.{parameter} is not a number"
+        return value
+
+    def compact(self) -> str | dict[str, ParameterValue]:
+        """The shortest document that means this level: a bare name, or the name and what differs from defaults."""
+        defaults = self.definitions[self.name].parameters
+        changed = {key: value for key, value in self.parameters.items() if value != defaults[key].default}
+        return {"name": self.name, **changed} if changed else self.name
+
+    def label(self) -> str:
+        """For people and plots: `leaky_relu` or `leaky_relu(negative_slope=0.2)`."""
+        return compact_label(self.compact())
+
+    def __hash__(self) -> int:
+        return hash((self.name, tuple(self.parameters.items())))
+
+    @classmethod
+    def of(cls, value: object) -> Self:
+        """The level that a bare name or a mapping means."""
+        return cls.model_validate(value)
+
+
+class Activation(Level):
+    """An elementwise nonlinearity phi(z)."""
+
+    definitions = ACTIVATIONS
+    noun = "activation"
+
+
+class Normalization(Level):
+    """A normalization layer."""
+
+    definitions = NORMALIZATIONS
+    noun = "normalization"
+
+
+class Initialization(Level):
+    """A rule for the weights at step 0; biases start at zero."""
+
+    definitions = INITIALIZATIONS
+    noun = "initialization"
+
+
+LEVEL_KINDS: dict[str, type[Level]] = {
+    "activation": Activation,
+    "normalization": Normalization,
+    "initialization": Initialization,
+}
+
+
+def compact_label(value: object) -> str:
+    """A factor's value (as `Level.compact` or a scalar) as one short word."""
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{key}={compact_label(item)}" for key, item in value.items() if key != "name")
+        return f"{value.get('name', '')}({inner})" if inner else str(value.get("name"))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def default_groups(channels: int) -> int:
+    """GroupNorm's G when none is given (SCIENCE A2): the largest divisor up to 32 that leaves C/G >= 4, else 1."""
+    fitting = [g for g in range(1, min(32, channels) + 1) if channels % g == 0 and channels // g >= 4]
+    return max(fitting, default=1)
+
+
+def groups_for(normalization: Normalization, channels: int) -> int:
+    """GroupNorm's G for a layer of `channels`."""
+    groups = normalization.parameters["groups"]
+    return default_groups(channels) if groups is None else int(groups)
+
+
+def invalid_combination(normalization: Normalization, *, channels: int, positions: int, batch_size: int) -> str | None:
+    """Why this normalization cannot stand on a layer of `channels` x `positions` (SCIENCE A2), or None.
+
+    These designs are listed and not run; they are not failures.
+    """
+    name = normalization.name
+    if name == "instance" and positions == 1:
+        return "instance normalization on a fully connected layer has one element a statistic"
+    if name == "batch" and batch_size * positions == 1:
+        return "batch normalization in training mode with one element a statistic (m = 1)"
+    if name == "group":
+        groups = groups_for(normalization, channels)
+        if channels % groups:
+            return f"{groups} groups do not divide {channels} channels"
+        if channels // groups * positions == 1:
+            return f"group normalization with one element a group ({groups} groups of {channels} channels)"
+    if name == "layer" and channels * positions == 1:
+        return "layer normalization with one element a statistic"
+    return None

@@ -1,0 +1,235 @@
+"""One trial: everything that can change its numbers, as one frozen document."""
+
+import hashlib
+import json
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from actinium.levels import DATASETS, Activation, Initialization, Normalization, did_you_mean, invalid_combination
+
+SPEC_VERSION = 1
+"""Raised whenever the meaning of a field, a level or a measurement changes, so that old digests do not match."""
+
+
+class Document(BaseModel):
+    """Base of every document people write: frozen, and nothing unknown or infinite gets in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Task(Document):
+    """Which examples: the dataset, how it is split, and how inputs are scaled (z-scored on the training part)."""
+
+    dataset: str = "digits"
+    split_seed: Annotated[int, Field(ge=0, lt=2**31)] | Literal["seed"] = "seed"
+    validation_fraction: float = Field(default=0.2, gt=0.0, lt=1.0)
+    test_fraction: float = Field(default=0.2, gt=0.0, lt=1.0)
+    train_examples: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _known(self) -> "Task":
+        if self.dataset not in DATASETS:
+            hint = did_you_mean(self.dataset[:80], list(DATASETS))
+            raise ValueError(f"no dataset is called {self.dataset[:80]!r}; {hint}")
+        if self.train_count() < 1:
+            raise ValueError("validation_fraction and test_fraction leave no training example; give less than 1 in sum")
+        if self.train_examples is not None and self.train_examples > self.available():
+            raise ValueError(f"train_examples: {self.train_examples} is more than the {self.available()} there are")
+        return self
+
+    def counts(self) -> tuple[int, int, int]:
+        """Training (before `train_examples`), validation and test examples; they do not depend on the seed.
+
+        A dataset with an official test set keeps it whole, and `validation_fraction` is of the rest; otherwise both
+        fractions are of all examples.
+        """
+        dataset = DATASETS[self.dataset]
+        test = dataset.official_test or round(dataset.examples * self.test_fraction)
+        rest = dataset.examples - test
+        base = rest if dataset.official_test else dataset.examples
+        validation = round(base * self.validation_fraction)
+        return rest - validation, validation, test
+
+    def available(self) -> int:
+        """Training examples that the split leaves."""
+        return self.counts()[0]
+
+    def train_count(self) -> int:
+        """Training examples used."""
+        return self.available() if self.train_examples is None else self.train_examples
+
+
+class Mlp(Document):
+    """`depth` hidden layers of `width` units: linear, normalization, activation; then a linear classifier.
+
+    With `residual`, every hidden layer but the first computes x + F(x), F the whole layer.
+    """
+
+    kind: Literal["mlp"] = "mlp"
+    depth: int = Field(default=3, ge=1, le=100)
+    width: int = Field(default=128, ge=1, le=8192)
+    residual: bool = False
+
+
+class Cnn(Document):
+    """conv 5x5 (`width`), 2x2 pool, conv 3x3 (2 `width`), global average pool, linear classifier (SCIENCE B)."""
+
+    kind: Literal["cnn"] = "cnn"
+    width: int = Field(default=16, ge=1, le=1024)
+    pooling: Literal["max", "average"] = "max"
+
+
+Model: TypeAlias = Annotated[Mlp | Cnn, Field(discriminator="kind")]
+
+
+class Training(Document):
+    """The optimizer and its schedule. Decay is coupled L2 on weight matrices and kernels only, never on biases,
+    normalization parameters or learned activation parameters.
+    """
+
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    learning_rate: float = Field(default=0.1, gt=0.0, le=1e6)
+    learning_rate_rule: Literal["fixed", "linear"] = "fixed"
+    reference_batch_size: int = Field(default=64, ge=1)
+    momentum: float = Field(default=0.9, ge=0.0, lt=1.0)
+    beta1: float = Field(default=0.9, ge=0.0, lt=1.0)
+    beta2: float = Field(default=0.999, ge=0.0, lt=1.0)
+    adam_epsilon: float = Field(default=1e-8, gt=0.0)
+    weight_decay: float = Field(default=0.0, ge=0.0, le=1e3)
+    batch_size: int = Field(default=64, ge=1, le=65536)
+    epochs: int = Field(default=20, ge=1, le=100_000)
+
+    def effective_learning_rate(self) -> float:
+        """The step size used: with the linear rule, learning_rate * batch_size / reference_batch_size."""
+        if self.learning_rate_rule == "linear":
+            return self.learning_rate * self.batch_size / self.reference_batch_size
+        return self.learning_rate
+
+
+class Schedule(Document):
+    """At how many steps a trial is measured: step 0, the last step, and points between, evenly spaced on an axis."""
+
+    points: int = Field(default=24, ge=2, le=10_000)
+    spacing: Literal["log", "linear"] = "log"
+
+
+class DeadUnits(Document):
+    """SCIENCE D1. A unit is gradient-dead where max |phi'(z)| < epsilon over the probe set."""
+
+    epsilon: float = Field(default=1e-3, gt=0.0, lt=1.0)
+    dormant_tau: float = Field(default=0.025, ge=0.0, lt=1.0)
+    examples: int = Field(default=2048, ge=1, le=65536)
+
+
+class GradientFlow(Document):
+    """SCIENCE D4: rms dL/dz per layer on the first `examples` of the probe set, statistics as in training."""
+
+    examples: int = Field(default=256, ge=2, le=65536)
+
+
+class ActivationStatistics(Document):
+    """SCIENCE D5: mean, deviation, activation rate and effective rank per layer on the probe set."""
+
+
+class Probes(Document):
+    """What is measured beside the losses. A probe set to null is off."""
+
+    schedule: Schedule = Schedule()
+    dead_units: DeadUnits | None = DeadUnits()
+    gradient_flow: GradientFlow | None = GradientFlow()
+    activation_statistics: ActivationStatistics | None = ActivationStatistics()
+
+
+class TrialConfig(Document):
+    """A cell and a seed, resolved: the worker's whole input."""
+
+    spec_version: int = SPEC_VERSION
+    task: Task = Task()
+    model: Model = Mlp()
+    training: Training = Training()
+    activation: Activation = Activation.of("relu")
+    normalization: Normalization = Normalization.of("none")
+    initialization: Initialization = Initialization.of("he")
+    probes: Probes = Probes()
+    target_loss: float | None = Field(default=None, gt=0.0)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+
+    @model_validator(mode="after")
+    def _batch_fits(self) -> "TrialConfig":
+        if self.training.batch_size > self.task.train_count():
+            raise ValueError(
+                f"training.batch_size: {self.training.batch_size} is more than the "
+                f"{self.task.train_count()} training examples"
+            )
+        return self
+
+    def digest(self) -> str:
+        """SHA-256 (hex) over every field, defaults and spec version included."""
+        document = self.model_dump(mode="json")
+        return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    def pack_key(self) -> str:
+        """Trials with equal keys have equal tensor shapes and step counts, and can train as lanes of one pack."""
+        training = self.training
+        document = {
+            "spec_version": self.spec_version,
+            "task": self.task.model_dump(mode="json"),
+            "model": self.model.model_dump(mode="json"),
+            "optimizer": training.optimizer,
+            "batch_size": training.batch_size,
+            "epochs": training.epochs,
+            "probes": self.probes.model_dump(mode="json"),
+        }
+        digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:12]
+        return f"{self.model.kind}-{self.task.dataset}-b{training.batch_size}-{digest}"
+
+    def steps(self) -> int:
+        """Optimizer steps in all; the last, incomplete batch of an epoch is dropped."""
+        return self.training.epochs * (self.task.train_count() // self.training.batch_size)
+
+    def run_name(self) -> str:
+        """`activation·normalization·initialization·sSEED`."""
+        levels = (self.activation, self.normalization, self.initialization)
+        return "·".join([*(level.label() for level in levels), f"s{self.seed}"])
+
+    def layers(self) -> list[tuple[int, int]]:
+        """(channels, positions) of every hidden layer, in order."""
+        match self.model:
+            case Mlp(depth=depth, width=width):
+                return [(width, 1)] * depth
+            case Cnn(width=width):
+                _, height, wide = DATASETS[self.task.dataset].shape
+                return [(width, height * wide), (2 * width, (height // 2) * (wide // 2))]
+
+    def invalid_design(self) -> str | None:
+        """Why this design is structurally impossible (SCIENCE A2), or None."""
+        for number, (channels, positions) in enumerate(self.layers(), start=1):
+            reason = invalid_combination(
+                self.normalization,
+                channels=channels,
+                positions=positions,
+                batch_size=self.training.batch_size,
+            )
+            if reason:
+                return f"layer {number}: {reason}"
+        return None
+
+    def probe_steps(self) -> list[int]:
+        """The steps measured: unique, ascending, step 0 and the last one included.
+
+        With logarithmic spacing the points are evenly spaced in log(step + 1). Rounding merges the earliest ones, so
+        free points are added until `points` are distinct or every step is taken.
+        """
+        last, schedule = self.steps(), self.probes.schedule
+        wanted = min(schedule.points, last + 1)
+        raw = wanted
+        while True:
+            chosen = set()
+            for i in range(raw):
+                share = i / (raw - 1) if raw > 1 else 1.0
+                chosen.add(round((last + 1) ** share - 1) if schedule.spacing == "log" else round(last * share))
+            if len(chosen) >= wanted:
+                break
+            raw += 1
+        return sorted(chosen)
