@@ -1,0 +1,78 @@
+"""What every service reads from its environment: `ACTINIUM_` and the field's name in capitals."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from actinium.home import default_home
+from actinium.study import MAX_TRIALS
+
+
+class Settings(BaseSettings):
+    """Frozen settings. Unset addresses mean: the local stack starts its own part. A port of 0 means any free one."""
+
+    model_config = SettingsConfigDict(env_prefix="ACTINIUM_", frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    home: Path = Field(default_factory=default_home)
+    """State, logs, the embedded database."""
+    data: Path | None = None
+    """Folder of dataset files; None: `home/data`."""
+
+    url: str | None = None
+    """The API's address as clients see it; None: http://api_host:api_port."""
+    token: str | None = Field(default=None, repr=False)
+    """The token that a client in this environment uses."""
+    admin_token: str | None = Field(default=None, repr=False)
+    """An admin token to make known at the start (from .env); None: the stack makes one."""
+    viewer_token: str | None = Field(default=None, repr=False)
+    """The dashboard's token, made known likewise."""
+
+    database_url: str | None = Field(default=None, repr=False)
+    """postgresql+psycopg://...; None: the embedded server under `home`."""
+    ray_address: str | None = None
+    """host:port of a Ray cluster; None: the stack's own."""
+    mlflow_url: str | None = None
+    """http://... of an MLflow server; None: the stack's own."""
+    mlflow_public_url: str | None = None
+    """MLflow's address as a browser reaches it, where it differs from `mlflow_url`."""
+    dashboard_url: str | None = None
+    """The dashboard's address as a browser reaches it; None: the local one."""
+
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(default=8321, ge=0, le=65535)
+    dashboard_port: int = Field(default=8322, ge=0, le=65535)
+    mlflow_port: int = Field(default=8323, ge=0, le=65535)
+    ray_port: int = Field(default=8324, ge=0, le=65535)
+
+    lease_seconds: float = Field(default=30.0, gt=0.0)
+    """How long a leased trial stays with a dispatcher that is not heard of."""
+
+    max_body_bytes: int = Field(default=1_000_000, ge=1)
+    """Largest request body; a larger one is answered 413."""
+    max_trials: int = Field(default=MAX_TRIALS, ge=1)
+    """Largest grid of one study, cells times seeds before exclusions."""
+    max_nesting: int = Field(default=32, ge=4)
+    """Deepest nesting of a JSON body."""
+    page_limit: int = Field(default=1000, ge=1)
+    """Largest `limit` of a paged route."""
+    pool_size: int = Field(default=10, ge=1)
+    """Database connections of the API."""
+    event_seconds: float = Field(default=1.0, gt=0.0)
+    """How often an event stream looks for news."""
+
+    def data_root(self) -> Path:
+        """Where dataset files are looked for."""
+        return self.data if self.data is not None else self.home / "data"
+
+    def api_url(self) -> str:
+        """The API's address as clients see it."""
+        return self.url.rstrip("/") if self.url else f"http://{self.api_host}:{self.api_port}"
+
+    def dashboard_link(self) -> str:
+        """The dashboard's address as a browser reaches it."""
+        return (self.dashboard_url or f"http://127.0.0.1:{self.dashboard_port}").rstrip("/")
+
+    def mlflow_link(self) -> str:
+        """MLflow's address as a browser reaches it."""
+        return (self.mlflow_public_url or self.mlflow_url or f"http://127.0.0.1:{self.mlflow_port}").rstrip("/")
