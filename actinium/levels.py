@@ -58,7 +58,7 @@ class Parameter:
             )
             if inside and (self.kind == "number" or whole):
                 return float(value) if self.kind == "number" else int(value)
-        raise ValueError(f"{value!r} is not accepted; give {self.accepts()}")
+        raise ValueError(f"{repr(value)[:80]} is not accepted; give {self.accepts()}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +133,7 @@ NORMALIZATIONS = table(
     LevelDefinition(
         name="batch",
         aliases=("batchnorm", "bn"),
-        equation="gamma (z - mean) / sqrt(var + eps) + beta over (N, H, W) per channel; running statistics in eval mode",
+        equation="gamma (z - mean) / sqrt(var + eps) + beta over (N, H, W) per channel; running in eval mode",
         citation="Ioffe & Szegedy 2015",
         parameters={
             "position": Parameter(
@@ -300,7 +300,7 @@ class Level(BaseModel):
         elif isinstance(value, Mapping) and isinstance(value.get("name"), str):
             given = dict(value)
         else:
-            message = f"{value!r} is no {cls.noun}; give a name, or {{name: NAME, PARAMETER: VALUE}}"
+            message = f"{repr(value)[:80]} is no {cls.noun}; give a name, or {{name: NAME, PARAMETER: VALUE}}"
             raise PydanticCustomError("level", "{message}", {"message": message})
         name = cls.canonical_name(given.pop("name"))
         definition = cls.definitions[name]
@@ -312,11 +312,11 @@ class Level(BaseModel):
                 known = list(definition.parameters)
                 hint = did_you_mean(str(key), known) if known else "it has none"
                 message = f"{name} has no parameter {str(key)[:80]!r}; {hint}"
-                raise PydanticCustomError("level", "{message}", {"message": message})
+                raise PydanticCustomError("level", "{message}", {"message": message, "path": str(key)[:80]})
             try:
                 parameters[key] = definition.parameters[key].checked(raw)
             except ValueError as error:
-                raise PydanticCustomError("level", "{message}", {"message": f"{key}: {error}"}) from error
+                raise PydanticCustomError("level", "{message}", {"message": str(error), "path": key}) from error
         return {"name": name, "parameters": parameters}
 
     @classmethod

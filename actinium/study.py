@@ -4,29 +4,35 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
+from yaml.constructor import ConstructorError
 
 from actinium.errors import FieldError, InvalidInput
-from actinium.levels import (
-    LEVEL_KINDS,
-    Activation,
-    Initialization,
-    Level,
-    Normalization,
-    compact_label,
-    did_you_mean,
+from actinium.explain import explain, faults_error
+from actinium.levels import LEVEL_KINDS, Activation, Initialization, Normalization, compact_label
+from actinium.paths import (
+    FACTOR_ROOTS,
+    Cell,
+    FactorValue,
+    Pattern,
+    assign,
+    canonical_in,
+    canonical_value,
+    level_faults,
+    matches,
+    path_faults,
 )
+from actinium.paths import Scalar as Scalar
+from actinium.paths import cell_label as cell_label
+from actinium.paths import value_at as value_at
 from actinium.trial import Document, Mlp, Model, Probes, Task, Training, TrialConfig
 
-FACTOR_ROOTS = ("task", "model", "training", "activation", "normalization", "initialization", "probes")
 MAX_TRIALS = 100_000
-
-Scalar: TypeAlias = str | int | float | bool | None
-FactorValue: TypeAlias = Scalar | dict[str, Any]
-Cell: TypeAlias = dict[str, FactorValue]
+MAX_COMPARISONS = 1_000_000
+"""Cells times exclusions: a bound on the time that a study takes to resolve."""
 
 
 class Target(Document):
@@ -58,7 +64,7 @@ class StudySpec(Document):
     normalization: Normalization = Normalization.of("none")
     initialization: Initialization = Initialization.of("he")
     factors: dict[str, list[FactorValue]] = Field(default_factory=dict, max_length=20)
-    exclude: list[dict[str, FactorValue | list[FactorValue]]] = Field(default_factory=list, max_length=1000)
+    exclude: list[Pattern] = Field(default_factory=list, max_length=1000)
     include: list[Cell] = Field(default_factory=list, max_length=10_000)
     seeds: (
         Annotated[int, Field(ge=1, le=10_000)]
@@ -86,23 +92,18 @@ class StudySpec(Document):
     @field_validator("factors")
     @classmethod
     def _levels(cls, value: dict[str, list[FactorValue]]) -> dict[str, list[FactorValue]]:
-        for path, levels in value.items():
-            if not levels:
-                raise ValueError(f"{path}: an empty factor; give at least one level")
-            seen: list[str] = []
-            for level in levels:
-                word = json.dumps(canonical_value(path, level), sort_keys=True)
-                if word in seen:
-                    raise ValueError(f"{path}: {compact_label(level)} stands twice; name each level once")
-                seen.append(word)
+        faults = [fault for path, levels in value.items() for fault in _factor_faults(path, levels)]
+        if faults:
+            raise faults_error(faults)
         return value
 
     @model_validator(mode="after")
     def _one_axis_a_path(self) -> "StudySpec":
-        paths = list(self.factors)
-        for outer, inner in itertools.permutations(paths, 2):
-            if inner.startswith(outer + "."):
-                raise ValueError(f"factors: {inner} lies inside {outer}; vary one of the two")
+        faults = _nested_paths("factors", self.factors)
+        for number, cell in enumerate(self.include):
+            faults += _nested_paths(f"include.{number}", cell)
+        if faults:
+            raise faults_error(faults)
         return self
 
     def seed_list(self) -> list[int]:
@@ -153,61 +154,29 @@ class Design:
                 yield cell, cell.trial(seed)
 
 
-def canonical_value(path: str, value: Any) -> FactorValue:
-    """A factor's value in its shortest canonical form: levels compact, scalars as they are."""
-    if path in LEVEL_KINDS:
+def _factor_faults(path: str, levels: list[FactorValue]) -> list[FieldError]:
+    if not levels:
+        return [FieldError(path, "an empty factor; give at least one level")]
+    faults: list[FieldError] = []
+    seen: set[str] = set()
+    for level in levels:
         try:
-            return LEVEL_KINDS[path].of(value).compact()
-        except ValidationError as error:
-            raise ValueError(f"{path}: {_message(error.errors()[0])}") from error
-    return value  # type: ignore[no-any-return]
+            word = json.dumps(canonical_value(path, level), sort_keys=True, default=str)
+        except InvalidInput as error:
+            faults += error.errors
+            continue
+        if word in seen:
+            faults.append(FieldError(path, f"{compact_label(level)[:80]} stands twice; name each level once"))
+        seen.add(word)
+    return faults
 
 
-def cell_label(cell: Mapping[str, FactorValue]) -> str:
-    """A cell as one line for people: `relu·none·training.batch_size=2`."""
-    words = []
-    for path, value in cell.items():
-        word = compact_label(value)
-        words.append(word if path in LEVEL_KINDS else f"{path.rsplit('.', 1)[-1]}={word}")
-    return "·".join(words) or "base"
-
-
-def _assign(document: dict[str, Any], path: str, value: Any) -> None:
-    *parents, last = path.split(".")
-    node: Any = document
-    for parent in parents:
-        node = node.get(parent) if isinstance(node, dict) else None
-        if not isinstance(node, dict):
-            raise ValueError(f"{path} is not a path of the document")
-    node[last] = value
-
-
-def value_at(config: TrialConfig, path: str) -> Any:
-    """What a resolved config holds at a factor path; levels as `Level` values, scalars as they are."""
-    node: Any = config
-    for part in path.split("."):
-        node = node.parameters.get(part) if isinstance(node, Level) and part != "name" else getattr(node, part, None)
-    return node
-
-
-def matches(config: TrialConfig, pattern: Mapping[str, Any]) -> bool:
-    """Whether a config has every value of the pattern. A bare level name matches that level whatever its
-    parameters; a list matches any of its entries.
-    """
-    for path, wanted in pattern.items():
-        found = value_at(config, path)
-        options = wanted if isinstance(wanted, list) else [wanted]
-        if not any(_same(path, found, option) for option in options):
-            return False
-    return True
-
-
-def _same(path: str, found: Any, wanted: Any) -> bool:
-    if path in LEVEL_KINDS:
-        kind = LEVEL_KINDS[path]
-        level = kind.of(wanted)
-        return bool(found.name == level.name) if isinstance(wanted, str) else bool(found == level)
-    return bool(found == wanted and isinstance(found, bool) == isinstance(wanted, bool))
+def _nested_paths(where: str, given: Mapping[str, object]) -> list[FieldError]:
+    return [
+        FieldError(f"{where}.{inner}", f"lies inside {outer}; give one of the two")
+        for outer, inner in itertools.permutations(given, 2)
+        if inner.startswith(outer + ".")
+    ]
 
 
 def expand(spec: StudySpec, *, max_trials: int = MAX_TRIALS) -> Design:
@@ -220,14 +189,23 @@ def expand(spec: StudySpec, *, max_trials: int = MAX_TRIALS) -> Design:
             "the grid is too large",
             [FieldError("factors", f"{spec.grid_size()} trials; at most {max_trials} are accepted")],
         )
-    base: dict[str, Any] = {root: spec.model_dump(mode="json")[root] for root in FACTOR_ROOTS}
+    comparisons = len(spec.exclude) * spec.grid_size() // len(spec.seed_list())
+    if comparisons > MAX_COMPARISONS:
+        fault = f"{len(spec.exclude)} patterns on this grid need {comparisons} comparisons; say it with fewer patterns"
+        raise InvalidInput("there are too many exclusions", [FieldError("exclude", fault)])
+    whole = spec.model_dump(mode="json")
+    base: dict[str, Any] = {root: whole[root] for root in FACTOR_ROOTS}
     base["target_loss"] = spec.target.value
-    for where, patterns in (("exclude", spec.exclude), ("include", spec.include), ("reference", [spec.reference])):
-        for number, pattern in enumerate(patterns):
-            for path, value in pattern.items():
-                _check_path(f"{where}.{number}" if where != "reference" else where, path, value, base)
-    for path in spec.factors:
-        _check_path("factors", path, None, base)
+    faults = [fault for path in spec.factors for fault in path_faults("factors", path, base)]
+    patterns: list[tuple[str, Mapping[str, Any]]] = [
+        (f"exclude.{number}", pattern) for number, pattern in enumerate(spec.exclude)
+    ]
+    patterns += [(f"include.{number}", cell) for number, cell in enumerate(spec.include)]
+    for where, pattern in [*patterns, ("reference", spec.reference)]:
+        for path, value in pattern.items():
+            faults += path_faults(where, path, base) or level_faults(where, path, value)
+    if faults:
+        raise InvalidInput("a path or level of the study is not accepted", faults)
 
     proposals: list[Cell] = [
         dict(zip(spec.factors, combination, strict=True)) for combination in itertools.product(*spec.factors.values())
@@ -238,8 +216,8 @@ def expand(spec: StudySpec, *, max_trials: int = MAX_TRIALS) -> Design:
     for number, proposal in enumerate([*proposals, *spec.include]):
         included = number >= len(proposals)
         where = f"include.{number - len(proposals)}" if included else "factors"
-        cell = {path: canonical_value(path, value) for path, value in proposal.items()}
-        config = _resolve(base, cell, where)
+        config = _resolve(base, proposal, where)
+        cell = {path: canonical_in(config, path, value) for path, value in proposal.items()}
         if not included and any(matches(config, pattern) for pattern in spec.exclude if pattern):
             continue
         identity = config.digest()
@@ -252,9 +230,10 @@ def expand(spec: StudySpec, *, max_trials: int = MAX_TRIALS) -> Design:
         else:
             cells.append(DesignCell(index=len(cells), cell=cell, config=config))
     if not cells:
+        why = f" ({invalid[0].reason})" if invalid else ""
         raise InvalidInput(
             "the study has no cell to run",
-            [FieldError("factors", "every cell is excluded or structurally invalid; keep at least one")],
+            [FieldError("factors", "every cell is excluded or structurally invalid" + why + "; keep at least one")],
         )
     if spec.reference and not any(matches(cell.config, spec.reference) for cell in cells):
         raise InvalidInput(
@@ -275,47 +254,23 @@ def reference_pattern(spec: StudySpec, cells: tuple[DesignCell, ...]) -> Cell:
 def _resolve(base: dict[str, Any], cell: Cell, where: str) -> TrialConfig:
     document = json.loads(json.dumps(base))
     for path, value in cell.items():
-        _assign(document, path, value)
+        assign(document, path, value)
     try:
         return TrialConfig.model_validate(document)
     except ValidationError as error:
-        faults = explain(error, TrialConfig)
         raise InvalidInput(
             "a level of the study is not accepted",
-            [FieldError(f"{where}.{fault.path}" if fault.path else where, fault.message) for fault in faults],
+            [
+                FieldError(_located(fault.path, cell, where), fault.message)
+                for fault in explain(error, document, TrialConfig)
+            ],
         ) from error
 
 
-def _check_path(where: str, path: str, value: Any, base: dict[str, Any]) -> None:
-    known = sorted(paths(base))
-    if path.split(".")[0] not in FACTOR_ROOTS or not (path in known or path in FACTOR_ROOTS or _parameter_path(path)):
-        raise InvalidInput(
-            "a path of the study does not exist",
-            [FieldError(f"{where}.{path[:200]}", f"no such path; {did_you_mean(path[:200], known)}")],
-        )
-    if path in LEVEL_KINDS and value is not None:
-        for option in value if isinstance(value, list) else [value]:
-            try:
-                canonical_value(path, option)
-            except ValueError as error:
-                raise InvalidInput(
-                    "a level of the study is not accepted", [FieldError(f"{where}.{path}", str(error))]
-                ) from error
-
-
-def _parameter_path(path: str) -> bool:
-    root, _, parameter = path.partition(".")
-    return root in LEVEL_KINDS and any(parameter in d.parameters for d in LEVEL_KINDS[root].definitions.values())
-
-
-def paths(document: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """The dotted paths of a document's leaves, and of its levels as wholes."""
-    for key, value in document.items():
-        path = f"{prefix}{key}"
-        if path in LEVEL_KINDS or not isinstance(value, Mapping):
-            yield path
-        if isinstance(value, Mapping) and path not in LEVEL_KINDS:
-            yield from paths(value, path + ".")
+def _located(path: str, cell: Cell, where: str) -> str:
+    """A config's path as the study's: below `where` if the cell gave it, else the document's own."""
+    given = any(path == p or path.startswith(p + ".") or p.startswith(path + ".") for p in cell)
+    return f"{where}.{path}" if given else path
 
 
 def parse_study(document: Any) -> StudySpec:
@@ -325,61 +280,29 @@ def parse_study(document: Any) -> StudySpec:
     try:
         return StudySpec.model_validate(document)
     except ValidationError as error:
-        raise InvalidInput("the study is not accepted", explain(error, StudySpec)) from error
+        raise InvalidInput("the study is not accepted", explain(error, document, StudySpec)) from error
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain data only, and no key twice: the second would silently replace the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen and isinstance(key, yaml.ScalarNode):
+                raise ConstructorError(None, None, f"the key {key.value!r} stands twice", key.start_mark)
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+        return super().construct_mapping(node, deep)
 
 
 def load_study(text: str) -> dict[str, Any]:
     """The plain data of a YAML (or JSON) study file; InvalidInput says line and column of a syntax fault."""
     try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        document = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, ValueError) as error:
         raise InvalidInput("the file is not YAML", [FieldError("", " ".join(str(error).split()))]) from error
+    except RecursionError as error:
+        raise InvalidInput("the file is nested too deep", [FieldError("", "a study needs six levels")]) from error
     if not isinstance(document, dict):
         raise InvalidInput("a study is a mapping of fields", [FieldError("", f"got {type(document).__name__}")])
     return document
-
-
-def explain(error: ValidationError, model: type[BaseModel]) -> list[FieldError]:
-    """Pydantic's errors as path, value and mend."""
-    faults: list[FieldError] = []
-    for item in error.errors():
-        path = _clean_path(item["loc"])
-        if item["type"] == "extra_forbidden":
-            known = _fields_at(model, path.split(".")[:-1])
-            message = f"unknown field; {did_you_mean(str(path.split('.')[-1])[:80], known)}"
-        else:
-            message = _message(item)
-        fault = FieldError(path[:300], message)
-        if fault not in faults:
-            faults.append(fault)
-    return faults
-
-
-def _message(item: Any) -> str:
-    message: str = item["msg"].removeprefix("Value error, ")
-    shown = repr(item.get("input"))
-    if item["type"] in ("level", "value_error", "missing") or len(shown) > 120:
-        return message
-    return f"{message}; got {shown}"
-
-
-def _clean_path(loc: tuple[int | str, ...]) -> str:
-    """Pydantic's location without the names of union branches."""
-    branches = {"mlp", "cnn", "int", "str", "float", "bool", "constrained-int"}
-    kept = [str(part) for part in loc if str(part) not in branches and "[" not in str(part)]
-    return ".".join(kept)
-
-
-def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
-    fields = model.model_fields
-    for part in path:
-        if part == "model":
-            kinds = {name for kind in Model.__origin__.__args__ for name in kind.model_fields}
-            return sorted(kinds)
-        annotation: Any = fields[part].annotation if part in fields else None
-        options = getattr(annotation, "__args__", (annotation,))
-        nested = [a for a in options if isinstance(a, type) and issubclass(a, BaseModel)]
-        if not nested:
-            return []
-        fields = nested[0].model_fields
-    return list(fields)

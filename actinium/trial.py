@@ -4,8 +4,10 @@ import hashlib
 import json
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from actinium.errors import FieldError
+from actinium.explain import faults_error
 from actinium.levels import DATASETS, Activation, Initialization, Normalization, did_you_mean, invalid_combination
 
 SPEC_VERSION = 1
@@ -27,15 +29,22 @@ class Task(Document):
     test_fraction: float = Field(default=0.2, gt=0.0, lt=1.0)
     train_examples: int | None = Field(default=None, ge=1)
 
+    @field_validator("dataset")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in DATASETS:
+            raise ValueError(f"no dataset is called {value[:80]!r}; {did_you_mean(value[:80], list(DATASETS))}")
+        return value
+
     @model_validator(mode="after")
-    def _known(self) -> "Task":
-        if self.dataset not in DATASETS:
-            hint = did_you_mean(self.dataset[:80], list(DATASETS))
-            raise ValueError(f"no dataset is called {self.dataset[:80]!r}; {hint}")
-        if self.train_count() < 1:
-            raise ValueError("validation_fraction and test_fraction leave no training example; give less than 1 in sum")
+    def _leaves_examples(self) -> "Task":
+        if self.available() < 1:
+            fractions = f"{self.validation_fraction:g} and {self.test_fraction:g}"
+            fault = f"{fractions} (test_fraction) leave no training example; give less than 1 in sum"
+            raise faults_error([FieldError("validation_fraction", fault)])
         if self.train_examples is not None and self.train_examples > self.available():
-            raise ValueError(f"train_examples: {self.train_examples} is more than the {self.available()} there are")
+            fault = f"{self.train_examples} is more than the {self.available()} there are"
+            raise faults_error([FieldError("train_examples", fault)])
         return self
 
     def counts(self) -> tuple[int, int, int]:
@@ -157,11 +166,9 @@ class TrialConfig(Document):
 
     @model_validator(mode="after")
     def _batch_fits(self) -> "TrialConfig":
-        if self.training.batch_size > self.task.train_count():
-            raise ValueError(
-                f"training.batch_size: {self.training.batch_size} is more than the "
-                f"{self.task.train_count()} training examples"
-            )
+        size, most = self.training.batch_size, self.task.train_count()
+        if size > most:
+            raise faults_error([FieldError("training.batch_size", f"{size} is more than the {most} training examples")])
         return self
 
     def digest(self) -> str:
