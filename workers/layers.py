@@ -1,0 +1,71 @@
+"""What every lane-first model has in common: its protocol, the trace that probes read, and slices of lanes.
+
+Legend: L lanes, B examples, N units, C channels, H, W positions. Lanes stand in the model's own order, sorted so
+that equal levels are neighbours; `train` maps them to the order of the caller.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from torch import Tensor
+
+from actinium.trial import TrialConfig
+
+Parameters: TypeAlias = dict[str, Tensor]
+"""Tensors by name, lane axis leading: `layer_01.weight`, `.bias`, `.gamma`, `.beta`, `.slope`, `classifier.weight`."""
+
+
+@dataclass
+class Trace:
+    """What a forward pass leaves for the probes, one tensor a hidden layer, first layer first.
+
+    preactivations: z, what the activation receives (after a normalization that stands before it).
+    activations: h, what it gives (before a normalization that stands after it, and before a residual sum).
+    MLP: [L, B, N]. CNN: [B, L, C, H, W]. `LaneModel.lane_axis` says which. Both are nodes of the autograd graph when
+    the pass builds one, so that dL/dz is `torch.autograd.grad(loss, trace.preactivations)`.
+    """
+
+    preactivations: list[Tensor] = field(default_factory=list)
+    activations: list[Tensor] = field(default_factory=list)
+
+
+class LaneModel(Protocol):
+    """A pack of networks of one shape, with their parameters and running statistics."""
+
+    configs: Sequence[TrialConfig]
+    """The living lanes' configs, in the model's order."""
+    lane_axis: int
+    """Where L stands in inputs and trace: 0 for the MLP ([L, B, N]), 1 for the CNN ([B, L, C, H, W])."""
+    params: Parameters
+    """Trainable leaves."""
+    statistics: Parameters
+    """Running mean and variance, `layer_01.running_mean` [L, C]; empty where no lane has batch normalization."""
+
+    def forward(
+        self,
+        params: Parameters,
+        inputs: Tensor,
+        *,
+        training: bool,
+        update_statistics: bool,
+        trace: Trace | None = None,
+    ) -> Tensor:
+        """Logits [L, B, classes].
+
+        `training` uses the batch's statistics, otherwise the running ones; `update_statistics` (with `training`)
+        moves the running ones. `inputs` is [L, B, C, H, W] or [B, L, C, H, W], by `lane_axis`.
+        """
+        ...
+
+    def derivative(self, params: Parameters, layer: int, preactivation: Tensor) -> Tensor:
+        """phi'(z) of every lane of hidden layer `layer` (from 0), shaped as z in the trace."""
+        ...
+
+    def steepest(self, params: Parameters, layer: int) -> Tensor:
+        """max |phi'| of every lane and unit of hidden layer `layer` (from 0): [L, C]."""
+        ...
+
+    def keep(self, lanes: Sequence[int]) -> None:
+        """Forget all lanes but these (ascending positions in the present order)."""
+        ...
