@@ -1,0 +1,58 @@
+"""A dataset in memory, and how its inputs are scaled. Legend: N examples, C channels, H height, W width."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from actinium.errors import InvalidInput
+from actinium.levels import DATASETS, did_you_mean
+from workers.datasets.digits import read_digits
+from workers.datasets.files import default_root, read_official
+
+CHUNK = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrays:
+    """A whole dataset: `inputs` [N, C, H, W] float32 in raw pixel units, `labels` [N] int64."""
+
+    inputs: Tensor
+    labels: Tensor
+
+
+def load(name: str, data_root: Path | None = None) -> Arrays:
+    """The dataset, read once per process and shared: callers must not write to it.
+
+    `data_root` is the folder that holds one folder a dataset; None means ACTINIUM_DATA or its default. Raises
+    InvalidInput for a name that is not known or files that are not the official ones, DatasetMissing for absent files.
+    """
+    if name not in DATASETS:
+        raise InvalidInput(f"no dataset is called {name[:80]!r}; {did_you_mean(name[:80], list(DATASETS))}")
+    return _load(name, (data_root or default_root()).absolute())
+
+
+@lru_cache(maxsize=2)
+def _load(name: str, root: Path) -> Arrays:
+    images, labels = read_digits() if name == "digits" else read_official(name, root)
+    inputs = torch.empty(images.shape, dtype=torch.float32)
+    inputs.numpy()[...] = images
+    return Arrays(inputs=inputs, labels=torch.tensor(labels, dtype=torch.int64))
+
+
+def standardize(inputs: Tensor, train: Tensor, dataset: str) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of `inputs[train]`, to z-score with: float32, shaped to broadcast over inputs.
+
+    Digits: one of each a pixel, [1, C, H, W]. Image sets: one a colour channel, [1, C, 1, 1]. The deviation is the
+    biased one (divisor n); where a pixel never varies it is 1, so that it becomes 0 and not NaN. Sums are in float64.
+    """
+    axes = (0,) if dataset == "digits" else (0, 2, 3)
+    parts = torch.split(train, CHUNK)
+    count = train.numel() * (1 if dataset == "digits" else inputs.shape[2] * inputs.shape[3])
+    mean = torch.stack([inputs[part].double().sum(axes, keepdim=True) for part in parts]).sum(0) / count
+    squares = torch.stack([(inputs[part].double() - mean).square().sum(axes, keepdim=True) for part in parts]).sum(0)
+    std = (squares / count).sqrt()
+    constant = std <= torch.finfo(torch.float32).eps * mean.abs()
+    return mean.float(), torch.where(constant, 1.0, std).float()

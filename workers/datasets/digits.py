@@ -1,0 +1,19 @@
+"""The handwritten digits that ship with the product: `digits.npz`, 1,797 images of 8x8 pixels from 0 to 16.
+
+Source: E. Alpaydin and C. Kaynak (1998), "Optical Recognition of Handwritten Digits", UCI Machine Learning
+Repository, https://doi.org/10.24432/C50P49: the preprocessed file `optdigits.tes`, in its original order, which is also
+the order of scikit-learn's `load_digits`. Licence: Creative Commons Attribution 4.0 International (CC BY 4.0).
+"""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+DIGITS_FILE = Path(__file__).with_name("digits.npz")
+
+
+def read_digits() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Images [1797, 1, 8, 8] and labels [1797]."""
+    with np.load(DIGITS_FILE, allow_pickle=False) as stored:
+        return stored["images"][:, np.newaxis], stored["labels"]
