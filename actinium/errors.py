@@ -32,7 +32,11 @@ class NotFound(ActiniumError):
 
 
 class Conflict(ActiniumError):
-    """The name is taken, or the state does not allow the transition."""
+    """The name is taken, or the state does not allow the transition; `ids` are the studies in the way."""
+
+    def __init__(self, message: str, ids: Sequence[int] = ()) -> None:
+        super().__init__(message)
+        self.ids = tuple(ids)
 
 
 class Unauthenticated(ActiniumError):

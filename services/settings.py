@@ -54,8 +54,6 @@ class Settings(BaseSettings):
     """Largest grid of one study, cells times seeds before exclusions."""
     max_nesting: int = Field(default=32, ge=4)
     """Deepest nesting of a JSON body."""
-    page_limit: int = Field(default=1000, ge=1)
-    """Largest `limit` of a paged route."""
     pool_size: int = Field(default=10, ge=1)
     """Database connections of the API."""
     event_seconds: float = Field(default=1.0, gt=0.0)
