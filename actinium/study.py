@@ -4,6 +4,7 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -306,3 +307,12 @@ def load_study(text: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InvalidInput("a study is a mapping of fields", [FieldError("", f"got {type(document).__name__}")])
     return document
+
+
+def read_study(path: Path) -> dict[str, Any]:
+    """The plain data of a study file; InvalidInput where it cannot be read."""
+    try:
+        return load_study(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InvalidInput(f"{path} cannot be read: {why}; name a YAML or JSON file") from error

@@ -1,0 +1,268 @@
+"""The Python client of the REST API. Tables come as DataFrames, documents as plain dictionaries.
+
+from actinium.client import Client
+client = Client()
+study = client.submit("study.yaml")
+client.wait(study["id"])
+client.report(study["id"])
+"""
+
+import json
+import math
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from urllib.parse import quote
+
+from actinium.door import PAUSES, Door
+from actinium.errors import FieldError, InvalidInput, Unavailable
+
+if TYPE_CHECKING:  # pandas takes half a second to import, and not every command needs it
+    import pandas as pd
+
+    from actinium.study import StudySpec
+
+Study: TypeAlias = int | str
+Document: TypeAlias = dict[str, Any]
+PAGE = 1000
+ENDED = ("finished", "cancelled")
+
+
+class Client:
+    """One door to the service; for `url` and `token` see `actinium.door.Door`. Errors are those of actinium.errors."""
+
+    def __init__(self, url: str | None = None, token: str | None = None, **options: Any) -> None:
+        self._door = Door(url, token, **options)
+
+    @property
+    def url(self) -> str:
+        """The API's address."""
+        return self._door.url
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._door.close()
+
+    def submit(
+        self,
+        study: "str | Path | Mapping[str, Any] | StudySpec",
+        *,
+        dry_run: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Document:
+        """Submits a study: a file's path, a mapping, or a StudySpec. Gives the service's answer, with its `id`.
+
+        Every submission carries an Idempotency-Key, so that a lost answer never leads to a second study.
+        """
+        try:
+            body = json.dumps(_document(study), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise InvalidInput(
+                "the study is not plain data", [FieldError("", f"{error}; quote it as a word")]
+            ) from error
+        headers = {"Content-Type": "application/json", "Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        params = {"dry_run": "true"} if dry_run else {}
+        return self._json("POST", "/v1/studies", content=body, headers=headers, params=params, repeatable=True)
+
+    def studies_page(self, *, cursor: str | None = None, limit: int = 50, **filters: str | None) -> Document:
+        """One page of the history, newest first: `{items, next_cursor}`. Filters: q, state, owner, project, tag."""
+        given = {"cursor": cursor, "limit": limit, **filters}
+        return self._json(
+            "GET", "/v1/studies", params={key: value for key, value in given.items() if value is not None}
+        )
+
+    def studies(self, *, limit: int = 200, **filters: str | None) -> "pd.DataFrame":
+        """The newest studies, a row each: id, name, project, owner, created_at, state, progress, counts."""
+        import pandas as pd
+
+        rows: list[Document] = []
+        cursor: str | None = None
+        while len(rows) < limit:
+            page = self.studies_page(cursor=cursor, limit=min(limit - len(rows), 200), **filters)
+            for item in page["items"]:
+                counts = item.pop("counts")
+                rows.append({**item, **counts["states"], **counts["outcomes"]})
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+        frame = pd.DataFrame(rows)
+        if "created_at" in frame:
+            frame["created_at"] = pd.to_datetime(frame["created_at"], utc=True)
+        return frame
+
+    def study(self, study: Study) -> Document:
+        """A study with spec, state, counts, progress, invalid designs and links."""
+        return self._json("GET", _at(study))
+
+    def update(self, study: Study, **changes: Any) -> Document:
+        """Changes name, description, tags, notes or priority."""
+        return self._json("PATCH", _at(study), json=changes)
+
+    def cancel(self, study: Study) -> Document:
+        """Cancels what has not finished."""
+        return self._json("POST", _at(study) + "/cancel")
+
+    def retry(self, study: Study) -> Document:
+        """Queues again what failed or was cancelled; `{..., retried: N}`."""
+        return self._json("POST", _at(study) + "/retry")
+
+    def trials_page(
+        self,
+        study: Study,
+        *,
+        cursor: str | None = None,
+        limit: int = 100,
+        state: str | None = None,
+        outcome: str | None = None,
+    ) -> Document:
+        """One page of a study's trials: `{items, next_cursor}`."""
+        given = {"cursor": cursor, "limit": limit, "state": state, "outcome": outcome}
+        params = {key: value for key, value in given.items() if value is not None}
+        return self._json("GET", _at(study) + "/trials", params=params)
+
+    def trials(self, study: Study, *, state: str | None = None, outcome: str | None = None) -> "pd.DataFrame":
+        """All trials, a row each: id, label, factor columns, seed, state, attempt, outcome, error, mlflow, metrics."""
+        import pandas as pd
+
+        from actinium.levels import compact_label
+        from actinium.study import cell_label
+
+        rows: list[Document] = []
+        cursor: str | None = None
+        while True:
+            page = self.trials_page(study, cursor=cursor, limit=PAGE, state=state, outcome=outcome)
+            for item in page["items"]:
+                cell, summary = item.pop("cell"), item.pop("summary") or {}
+                links = item.pop("links")
+                factors = {path: compact_label(v) if isinstance(v, dict) else v for path, v in cell.items()}
+                ran = {key: summary.get(key) for key in ("steps", "seconds")}
+                rows.append(
+                    {"label": cell_label(cell), **factors, **item, **ran, "mlflow": links.get("mlflow")}
+                    | summary.get("metrics", {})
+                )
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return pd.DataFrame(rows)
+
+    def trial(self, trial: int) -> Document:
+        """One trial with summary, error and links."""
+        return self._json("GET", f"/v1/trials/{int(trial)}")
+
+    def frames(self, trial: int) -> "pd.DataFrame":
+        """What a trial measured, a row a step: step, time, and a column a series."""
+        import pandas as pd
+
+        document = self._json("GET", f"/v1/trials/{int(trial)}/frames")
+        values = [[float(value) if value is not None else math.nan for value in row] for row in document["values"]]
+        frame = pd.DataFrame(values, columns=document["series"], dtype="float64")
+        frame.insert(0, "step", pd.array(document["steps"], dtype="int64"))
+        frame.insert(1, "time", pd.array(document["times"], dtype="float64"))
+        return frame
+
+    def curves(self, study: Study, series: str) -> Document:
+        """A series of every cell by step, over its trials: `{series, curves: [{cell, steps, mean, low, high, n}]}`."""
+        return self._json("GET", _at(study) + "/curves", params={"series": series})
+
+    def report(self, study: Study) -> Document:
+        """The comparisons."""
+        return self._json("GET", _at(study) + "/report")
+
+    def export(self, study: Study, path: str | Path, *, file_format: str | None = None) -> Path:
+        """Writes a row a trial as csv, parquet or jsonl (by the path's ending, or `file_format`); gives the path."""
+        target = Path(path)
+        chosen = file_format or target.suffix.removeprefix(".")
+        draft = target.with_name(target.name + ".part")
+        with self._door.stream(_at(study) + "/export", params={"format": chosen}, read_timeout=300.0) as response:
+            try:
+                with draft.open("wb") as file:
+                    for piece in response.iter_bytes():
+                        file.write(piece)
+                draft.replace(target)
+            except OSError as error:
+                raise InvalidInput(f"{target} cannot be written: {error.strerror}; name another file") from error
+            finally:
+                draft.unlink(missing_ok=True)
+        return target
+
+    def events(self, study: Study) -> Iterator[Document]:
+        """What happens to a study as it happens: `{event, data}`; ends after the `finished` event."""
+        with self._door.stream(_at(study) + "/events") as response:
+            name = "message"
+            for line in response.iter_lines():
+                field, _, value = line.partition(":")
+                if field == "event":
+                    name = value.strip()
+                elif field == "data":
+                    yield {"event": name, "data": json.loads(value)}
+                    if name == "finished":
+                        return
+
+    def wait(
+        self,
+        study: Study,
+        progress: Callable[[Document], None] | None = None,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> Document:
+        """Waits until a study has ended; `progress` is called with each news (state, counts, progress).
+
+        Survives a restart of the service: the stream is opened again a few times before Unavailable is raised.
+        """
+        failures = 0
+        while True:
+            try:
+                for event in self.events(study):
+                    failures = 0
+                    if progress is not None:
+                        progress(event["data"])
+                document = self.study(study)
+                if document["state"] in ENDED:
+                    return document
+            except Unavailable:
+                failures += 1
+                if failures > len(PAUSES):
+                    raise
+            sleep(PAUSES[failures - 1] if failures else PAUSES[0])
+
+    def catalogue(self) -> Document:
+        """Levels with parameters, equation, derivative and citation; datasets."""
+        return self._json("GET", "/v1/catalogue")
+
+    def tokens(self) -> list[Document]:
+        """All tokens, without their secrets."""
+        items: list[Document] = self._json("GET", "/v1/tokens")["items"]
+        return items
+
+    def create_token(self, name: str, role: str = "submitter") -> Document:
+        """A new token; its secret is in `token`, this once."""
+        return self._json("POST", "/v1/tokens", json={"name": name, "role": role})
+
+    def revoke_token(self, token_id: int) -> None:
+        """Makes a token worthless."""
+        self._door.request("DELETE", f"/v1/tokens/{int(token_id)}", repeatable=False)
+
+    def _json(self, method: str, path: str, **given: Any) -> Document:
+        document: Document = self._door.request(method, path, **given).json()
+        return document
+
+
+def _at(study: Study) -> str:
+    return f"/v1/studies/{quote(str(study), safe='')}"
+
+
+def _document(study: "str | Path | Mapping[str, Any] | StudySpec") -> Mapping[str, Any]:
+    if isinstance(study, Mapping):
+        return study
+    from actinium.study import StudySpec, read_study
+
+    if isinstance(study, StudySpec):
+        return study.model_dump(mode="json")
+    return read_study(Path(study))
