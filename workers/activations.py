@@ -104,4 +104,4 @@ def gain(level: Activation) -> float:
     slope = None if entry.learned_start is None else torch.tensor(entry.learned_start(level), dtype=torch.float64)
     density = torch.exp(-0.5 * z.square()) / math.sqrt(2.0 * math.pi)
     moment = torch.trapezoid(entry.forward(z, level, slope).square() * density, z)
-    return float(moment) ** -0.5
+    return 1.0 / math.sqrt(float(moment))

@@ -1,21 +1,26 @@
 """A pack's examples: one dataset on the device, and for every lane its split, order and scaling.
 
-Legend: L lanes, B examples, D dataset size.
+Legend: L lanes, B examples, D dataset size, n examples of a part.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from actinium.trial import TrialConfig
+from workers.datasets import load, split, standardize
+from workers.seeding import generator, order_stream
 
 
 @dataclass
 class PackData:
     """The data of a pack, lanes in the model's order.
 
-    inputs [D, C, H, W] as stored; labels [D]; shift and scale [L, ...] broadcast to [L, C, H, W], so that
-    x * scale + shift is z-scored on the lane's training part; train, validation, test [L, n] int64 positions.
+    inputs [D, C, H, W] as stored; labels [D]; shift and scale [L, C, H or 1, W or 1], so that x * scale + shift is
+    z-scored on the lane's training part; train, validation, test [L, n] int64 positions in the dataset.
     """
 
     inputs: Tensor
@@ -34,8 +39,57 @@ class PackData:
             return torch.addcmul(self.shift, self.inputs[index.T], self.scale), labels
         return torch.addcmul(self.shift.unsqueeze(1), self.inputs[index], self.scale.unsqueeze(1)), labels
 
+    def narrow(self, first: int, count: int) -> "PackData":
+        """The data of `count` neighbouring lanes; shares memory."""
+        lanes = slice(first, first + count)
+        return replace(
+            self,
+            shift=self.shift[lanes],
+            scale=self.scale[lanes],
+            train=self.train[lanes],
+            validation=self.validation[lanes],
+            test=self.test[lanes],
+        )
+
     def keep(self, lanes: Sequence[int]) -> None:
         """Forget all lanes but these."""
         kept = torch.as_tensor(lanes, device=self.train.device)
         self.shift, self.scale = self.shift[kept], self.scale[kept]
         self.train, self.validation, self.test = self.train[kept], self.validation[kept], self.test[kept]
+
+
+def pack_data(
+    configs: Sequence[TrialConfig], *, lane_axis: int, device: str | torch.device, data_root: Path | None
+) -> PackData:
+    """The data of a pack, on the device. Raises DatasetMissing where the dataset's files are not there."""
+    task = configs[0].task
+    arrays = load(task.dataset, data_root)
+    parts = {seed: split(task, arrays.labels, seed) for seed in {config.seed for config in configs}}
+    scaling = {seed: standardize(arrays.inputs, part.train, task.dataset) for seed, part in parts.items()}
+    seeds = [config.seed for config in configs]
+    mean = torch.cat([scaling[seed][0] for seed in seeds])
+    std = torch.cat([scaling[seed][1] for seed in seeds])
+    return PackData(
+        inputs=arrays.inputs.to(device),
+        labels=arrays.labels.to(device),
+        shift=(-mean / std).to(device),
+        scale=(1.0 / std).to(device),
+        train=torch.stack([parts[seed].train for seed in seeds]).to(device),
+        validation=torch.stack([parts[seed].validation for seed in seeds]).to(device),
+        test=torch.stack([parts[seed].test for seed in seeds]).to(device),
+        lane_axis=lane_axis,
+    )
+
+
+def epoch_order(data: PackData, configs: Sequence[TrialConfig], epoch: int) -> Tensor:
+    """The training examples of an epoch in each lane's order: [L, n] positions in the dataset, on the device.
+
+    Lanes of one seed have one order, whatever their levels.
+    """
+    count = data.train.shape[1]
+    orders = {
+        seed: torch.randperm(count, generator=generator(seed, order_stream(epoch)))
+        for seed in {config.seed for config in configs}
+    }
+    shuffled = torch.stack([orders[config.seed] for config in configs]).to(data.train.device, non_blocking=True)
+    return data.train.gather(1, shuffled)

@@ -6,7 +6,7 @@ that equal levels are neighbours; `train` maps them to the order of the caller.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Protocol, Self, TypeAlias
 
 from torch import Tensor
 
@@ -37,6 +37,8 @@ class LaneModel(Protocol):
     """The living lanes' configs, in the model's order."""
     lane_axis: int
     """Where L stands in inputs and trace: 0 for the MLP ([L, B, N]), 1 for the CNN ([B, L, C, H, W])."""
+    hidden_names: Sequence[str]
+    """`layer_01`, ...: the hidden layers as they are named in `params`."""
     params: Parameters
     """Trainable leaves."""
     statistics: Parameters
@@ -64,6 +66,14 @@ class LaneModel(Protocol):
 
     def steepest(self, params: Parameters, layer: int) -> Tensor:
         """max |phi'| of every lane and unit of hidden layer `layer` (from 0): [L, C]."""
+        ...
+
+    def narrow(self, first: int, count: int) -> Self:
+        """A model of `count` neighbouring lanes that shares this one's memory; for passes that change nothing."""
+        ...
+
+    def snapshot(self) -> Self:
+        """A copy with its own memory, which training does not move."""
         ...
 
     def keep(self, lanes: Sequence[int]) -> None:

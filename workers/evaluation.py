@@ -1,0 +1,86 @@
+"""Losses and errors of a pack on given examples, without training.
+
+Legend: L lanes, B examples, n examples in all, K classes.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from actinium.trial import TrialConfig
+from workers.batches import PackData
+from workers.layers import LaneModel
+
+CHUNK_ELEMENTS = {"cpu": 2**20, "cuda": 2**28}
+"""Elements of the largest layer, all lanes together, in one pass. More costs memory, on a CPU cache misses too."""
+
+GAP_BATCH = 256
+"""Most examples in a batch whose own statistics stand in for the running ones."""
+
+GAP_EXAMPLES = 2048
+"""Most test examples of a lane on which the train-eval gap is measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """Mean cross-entropy and share of wrong classes per lane, [L] each, on the device."""
+
+    loss: Tensor
+    error: Tensor
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy per lane [L] of logits [L, B, K] and labels [L, B]."""
+    flat = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+    return flat.view_as(labels).mean(1)
+
+
+def elements_per_example(config: TrialConfig) -> int:
+    """Elements of the largest hidden layer for one example in one lane."""
+    return max(channels * positions for channels, positions in config.layers())
+
+
+@torch.no_grad()
+def evaluate(model: LaneModel, data: PackData, index: Tensor) -> Scores:
+    """Scores in eval mode (running statistics) on the examples at `index` [L, n], in as few passes as fit."""
+    lanes, count = index.shape
+    room = CHUNK_ELEMENTS[index.device.type] // (lanes * elements_per_example(model.configs[0]))
+    losses, wrong = [], []
+    for chunk in index.tensor_split(math.ceil(count / max(room, 1)), dim=1):
+        inputs, labels = data.take(chunk)
+        logits = model.forward(model.params, inputs, training=False, update_statistics=False)
+        losses.append(cross_entropy(logits, labels) * labels.shape[1])
+        wrong.append((logits.argmax(-1) != labels).sum(1))
+    return Scores(loss=torch.stack(losses).sum(0) / count, error=torch.stack(wrong).sum(0) / count)
+
+
+@torch.no_grad()
+def train_eval_gap(model: LaneModel, data: PackData) -> Tensor:
+    """Err(running statistics) - Err(the batch's own) on the same test batches (SCIENCE D3): [L], on the device.
+
+    Test examples up to GAP_EXAMPLES, in equal batches of at most GAP_BATCH; the batches are the same whatever the
+    pack's width. NaN for lanes without batch normalization.
+    """
+    gaps = data.scale.new_full((len(model.configs),), math.nan)
+    batch_lanes = [lane for lane, config in enumerate(model.configs) if config.normalization.name == "batch"]
+    if not batch_lanes:
+        return gaps
+    first, end = batch_lanes[0], batch_lanes[-1] + 1
+    index = data.test[first:end, :GAP_EXAMPLES]
+    batches = math.ceil(index.shape[1] / GAP_BATCH)
+    room = CHUNK_ELEMENTS[index.device.type] // (GAP_BATCH * elements_per_example(model.configs[0]))
+    for start in range(first, end, max(room, 1)):
+        lanes = min(max(room, 1), end - start)
+        part, part_data = model.narrow(start, lanes), data.narrow(start, lanes)
+        for chunk in part_data.test[:, : index.shape[1]].tensor_split(batches, dim=1):
+            inputs, labels = part_data.take(chunk)
+            own, running = (
+                part.forward(part.params, inputs, training=training, update_statistics=False).argmax(-1) != labels
+                for training in (True, False)
+            )
+            difference = (running.sum(1) - own.sum(1)).to(gaps.dtype) / index.shape[1]
+            gaps[start : start + lanes] = gaps[start : start + lanes].nan_to_num(0.0) + difference
+    return gaps

@@ -1,0 +1,75 @@
+"""Weights at step 0: one entry a level, under the names of `actinium.levels.INITIALIZATIONS`.
+
+Every level starts from the same standard normal draws of a (seed, layer), so that cells of one seed differ by
+their rule alone (common random numbers). Shapes: a fully connected weight is [N_in, N_out], a kernel
+[C_out, C_in, k, k].
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from actinium.levels import Initialization
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fans:
+    """Terms that one output, and one input, of the layer takes part in; for kernels k^2 times the channels."""
+
+    fan_in: int
+    fan_out: int
+
+
+def fans_of(shape: tuple[int, ...]) -> Fans:
+    """The fans of a weight's shape."""
+    if len(shape) == 2:
+        return Fans(fan_in=shape[0], fan_out=shape[1])
+    taps = math.prod(shape[2:])
+    return Fans(fan_in=shape[1] * taps, fan_out=shape[0] * taps)
+
+
+def uniform_of(draws: Tensor) -> Tensor:
+    """Standard normal draws as uniform ones of variance 1, draw by draw, through the normal distribution function."""
+    share: Tensor = torch.special.ndtr(draws.double())
+    return ((2.0 * share - 1.0) * math.sqrt(3.0)).to(draws.dtype)
+
+
+def _scaled(draws: Tensor, level: Initialization, variance: float) -> Tensor:
+    shaped = uniform_of(draws) if level.parameters["distribution"] == "uniform" else draws
+    return shaped * math.sqrt(variance)
+
+
+def _xavier(draws: Tensor, level: Initialization, fans: Fans) -> Tensor:
+    return _scaled(draws, level, 2.0 / (fans.fan_in + fans.fan_out))
+
+
+def _he(draws: Tensor, level: Initialization, fans: Fans) -> Tensor:
+    fan = fans.fan_in if level.parameters["mode"] == "fan_in" else fans.fan_out
+    return _scaled(draws, level, 2.0 / ((1.0 + level.number("negative_slope") ** 2) * fan))
+
+
+def _orthogonal(draws: Tensor, level: Initialization, fans: Fans) -> Tensor:
+    """The Q of a QR decomposition, its signs fixed by R's diagonal so that it is Haar distributed (Mezzadri 2007)."""
+    matrix = draws.double() if draws.dim() == 2 else draws.double().flatten(1)
+    tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
+    q, r = torch.linalg.qr(tall)
+    q = q * torch.where(torch.diagonal(r) < 0, -1.0, 1.0)
+    oriented: Tensor = q if tall is matrix else q.T
+    return (level.number("gain") * oriented).reshape(draws.shape).to(draws.dtype)
+
+
+INITIALIZERS: Mapping[str, Callable[[Tensor, Initialization, Fans], Tensor]] = {
+    "zero": lambda draws, level, fans: torch.zeros_like(draws),
+    "normal": lambda draws, level, fans: draws * level.number("std"),
+    "xavier": _xavier,
+    "he": _he,
+    "orthogonal": _orthogonal,
+}
+
+
+def initial_weight(draws: Tensor, level: Initialization) -> Tensor:
+    """A weight of the shape of `draws` (standard normal) by the level's rule."""
+    return INITIALIZERS[level.name](draws, level, fans_of(tuple(draws.shape)))

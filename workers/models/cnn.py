@@ -1,0 +1,67 @@
+"""The small convolutional network of SCIENCE B, lane-first: lanes are groups of one grouped convolution.
+
+Legend: L lanes, B examples, C channels, H, W positions, k taps a side.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from actinium.levels import DATASETS
+from actinium.trial import Cnn, TrialConfig
+from workers.layers import Parameters, Trace
+from workers.models.lanes import PackedNetworks
+
+
+class LaneCnn(PackedNetworks):
+    """conv 5x5, pool 2x2, conv 3x3, global average pool, linear classifier; convolutions keep the positions."""
+
+    lane_axis = 1
+
+    def __init__(
+        self,
+        configs: Sequence[TrialConfig],
+        *,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        model, dataset = configs[0].model, DATASETS[configs[0].task.dataset]
+        assert isinstance(model, Cnn)
+        self._pool = functional.max_pool2d if model.pooling == "max" else functional.avg_pool2d
+        shapes = {
+            "layer_01": (model.width, dataset.shape[0], 5, 5),
+            "layer_02": (2 * model.width, model.width, 3, 3),
+            "classifier": (2 * model.width, dataset.classes),
+        }
+        super().__init__(configs, shapes, device=device, dtype=dtype)
+
+    def forward(
+        self,
+        params: Parameters,
+        inputs: Tensor,
+        *,
+        training: bool,
+        update_statistics: bool,
+        trace: Trace | None = None,
+    ) -> Tensor:
+        """Logits [L, B, classes] of inputs [B, L, C, H, W]."""
+        examples, lanes = inputs.shape[:2]
+        x = inputs.flatten(1, 2)
+        for layer in self.hidden_names:
+            weight = params[f"{layer}.weight"]
+            u = functional.conv2d(
+                x,
+                weight.flatten(0, 1),
+                self.bias(params, layer).flatten(),
+                padding=weight.shape[-1] // 2,
+                groups=lanes,
+            )
+            split = u.view(examples, lanes, -1, *u.shape[2:])
+            y = self.hidden(params, layer, split, training=training, update=update_statistics, trace=trace)
+            x = y.flatten(1, 2)
+            if layer == "layer_01":
+                x = self._pool(x, 2)
+        pooled = x.mean(dim=(2, 3)).view(examples, lanes, -1).transpose(0, 1)
+        return torch.baddbmm(params["classifier.bias"].unsqueeze(1), pooled, params["classifier.weight"])

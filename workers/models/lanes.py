@@ -1,0 +1,197 @@
+"""What the lane-first models share: their tensors, and the hidden layer of mixed levels.
+
+Legend: L lanes, B examples, N units, C channels, H, W positions. u is a linear layer's output, z the activation's
+input, h its output: [L, B, N] or [B, L, C, H, W].
+"""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from actinium.levels import Normalization
+from actinium.trial import TrialConfig
+from workers.layers import Parameters, Trace
+from workers.models.slices import lane_order, slices_of
+from workers.models.start import initial_parameters, initial_statistics
+from workers.normalizations import (
+    Affine,
+    RunningStatistics,
+    cancels_bias,
+    normalize_channels,
+    normalize_units,
+    stands_after,
+    stands_before,
+)
+
+
+class PackedNetworks:
+    """Base of the models; `workers.layers.LaneModel` is the contract."""
+
+    lane_axis: int = 0
+
+    def __init__(
+        self,
+        configs: Sequence[TrialConfig],
+        weight_shapes: Mapping[str, tuple[int, ...]],
+        *,
+        device: str | torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        """`configs` in `lane_order`; `weight_shapes` of one lane by layer name, the classifier last."""
+        assert lane_order(configs) == list(range(len(configs))), "lanes of equal levels must be neighbours"
+        self.configs: Sequence[TrialConfig] = tuple(configs)
+        self.hidden_names = [layer for layer in weight_shapes if layer != "classifier"]
+        self.params: Parameters = {
+            name: tensor.to(device=device, dtype=dtype).requires_grad_()
+            for name, tensor in initial_parameters(configs, weight_shapes).items()
+        }
+        self.statistics: Parameters = {
+            name: tensor.to(device=device, dtype=dtype)
+            for name, tensor in initial_statistics(configs, self.hidden_names).items()
+        }
+        biased = [not cancels_bias(config.normalization) for config in configs]
+        self._carries_bias = torch.tensor(biased).to(device=device, dtype=dtype).unsqueeze(1)
+        self._regroup()
+
+    def _regroup(self) -> None:
+        self.slices = slices_of(self.configs)
+        self._sizes = [piece.lanes for piece in self.slices]
+        self._all_biased = not any(cancels_bias(piece.normalization) for piece in self.slices)
+
+    # ---- the hidden layer -------------------------------------------------------------------------------------
+
+    def bias(self, params: Parameters, layer: str) -> Tensor:
+        """The layer's biases [L, C], held at zero where a normalization cancels them."""
+        bias = params[f"{layer}.bias"]
+        return bias if self._all_biased else bias * self._carries_bias
+
+    def hidden(
+        self, params: Parameters, layer: str, u: Tensor, *, training: bool, update: bool, trace: Trace | None
+    ) -> Tensor:
+        """Normalization, activation and again normalization of all lanes, each slice by its levels."""
+        z = self._normalized(params, layer, self._split(u), stands_before, training=training, update=update)
+        if trace is not None:
+            z = self._traced(z, trace.preactivations)
+        h = [
+            piece.function.forward(part, piece.activation, slope)
+            for piece, part, slope in zip(self.slices, z, self._slopes(params, layer), strict=True)
+        ]
+        if trace is not None:
+            h = self._traced(h, trace.activations)
+        return self._joined(self._normalized(params, layer, h, stands_after, training=training, update=update))
+
+    def _split(self, whole: Tensor) -> list[Tensor]:
+        if len(self._sizes) == 1:
+            return [whole]
+        return list(torch.split_with_sizes(whole, self._sizes, self.lane_axis))
+
+    def _joined(self, parts: list[Tensor]) -> Tensor:
+        return parts[0] if len(parts) == 1 else torch.cat(parts, self.lane_axis)
+
+    def _traced(self, parts: list[Tensor], record: list[Tensor]) -> list[Tensor]:
+        """The parts again, as views of the whole that the record now holds: one node of the graph for all lanes."""
+        whole = self._joined(parts)
+        record.append(whole)
+        return self._split(whole)
+
+    def _normalized(
+        self,
+        params: Parameters,
+        layer: str,
+        parts: list[Tensor],
+        stands_here: Callable[[Normalization], bool],
+        *,
+        training: bool,
+        update: bool,
+    ) -> list[Tensor]:
+        if not any(stands_here(piece.normalization) for piece in self.slices):
+            return parts
+        normalize = normalize_units if self.lane_axis == 0 else normalize_channels
+        gammas = torch.split_with_sizes(params[f"{layer}.gamma"], self._sizes)
+        betas = torch.split_with_sizes(params[f"{layer}.beta"], self._sizes)
+        done: list[Tensor] = []
+        for piece, part, gamma, beta in zip(self.slices, parts, gammas, betas, strict=True):
+            if not stands_here(piece.normalization):
+                done.append(part)
+                continue
+            running = None
+            if piece.normalization.name == "batch":
+                lanes = slice(piece.first, piece.first + piece.lanes)
+                running = RunningStatistics(
+                    mean=self.statistics[f"{layer}.running_mean"][lanes],
+                    var=self.statistics[f"{layer}.running_var"][lanes],
+                )
+            affine = Affine(gamma=gamma, beta=beta)
+            done.append(normalize(part, piece.normalization, affine, running, training=training, update=update))
+        return done
+
+    # ---- learned slopes and derivatives -----------------------------------------------------------------------
+
+    def _slopes(self, params: Parameters, layer: str) -> list[Tensor | None]:
+        """The learned slope of every slice, broadcastable to its z; a slope shared by a layer is its first entry."""
+        whole = params.get(f"{layer}.slope")
+        if whole is None:
+            return [None] * len(self.slices)
+        slopes: list[Tensor | None] = []
+        for piece, part in zip(self.slices, torch.split_with_sizes(whole, self._sizes), strict=True):
+            if piece.function.learned_start is None:
+                slopes.append(None)
+                continue
+            used = part[:, :1] if piece.activation.parameters["per"] == "layer" else part
+            slopes.append(used.unsqueeze(1) if self.lane_axis == 0 else used[None, :, :, None, None])
+        return slopes
+
+    def derivative(self, params: Parameters, layer: int, preactivation: Tensor) -> Tensor:
+        """phi'(z) of every lane of hidden layer `layer` (from 0), shaped as z in the trace."""
+        slopes = self._slopes(params, self.hidden_names[layer])
+        return self._joined(
+            [
+                piece.function.derivative(part, piece.activation, slope)
+                for piece, part, slope in zip(self.slices, self._split(preactivation), slopes, strict=True)
+            ]
+        )
+
+    def steepest(self, params: Parameters, layer: int) -> Tensor:
+        """max |phi'| of every lane and unit of hidden layer `layer` (from 0): [L, C]."""
+        name = self.hidden_names[layer]
+        rows = []
+        for piece, slope in zip(self.slices, self._slopes(params, name), strict=True):
+            shape = piece.lanes, params[f"{name}.bias"].shape[1]
+            steepest = piece.function.steepest(piece.activation, slope)
+            if isinstance(steepest, Tensor):
+                rows.append(steepest.reshape(piece.lanes, -1).expand(shape))
+            else:
+                rows.append(self._carries_bias.new_full(shape, steepest))
+        return torch.cat(rows)
+
+    # ---- fewer lanes ------------------------------------------------------------------------------------------
+
+    def narrow(self, first: int, count: int) -> Self:
+        """A model of `count` neighbouring lanes that shares this one's memory; for passes that change nothing."""
+        lanes = slice(first, first + count)
+        part = copy.copy(self)
+        part.configs = self.configs[lanes]
+        part.params = {name: tensor.detach()[lanes] for name, tensor in self.params.items()}
+        part.statistics = {name: tensor[lanes] for name, tensor in self.statistics.items()}
+        part._carries_bias = self._carries_bias[lanes]
+        part._regroup()
+        return part
+
+    def snapshot(self) -> Self:
+        """A copy with its own memory, which training does not move."""
+        part = copy.copy(self)
+        part.params = {name: tensor.detach().clone() for name, tensor in self.params.items()}
+        part.statistics = {name: tensor.clone() for name, tensor in self.statistics.items()}
+        return part
+
+    def keep(self, lanes: Sequence[int]) -> None:
+        """Forget all lanes but these (ascending positions in the present order)."""
+        kept = torch.as_tensor(lanes, device=self._carries_bias.device)
+        self.configs = tuple(self.configs[lane] for lane in lanes)
+        self.params = {name: tensor.detach()[kept].requires_grad_() for name, tensor in self.params.items()}
+        self.statistics = {name: tensor[kept] for name, tensor in self.statistics.items()}
+        self._carries_bias = self._carries_bias[kept]
+        self._regroup()

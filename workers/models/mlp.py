@@ -1,0 +1,59 @@
+"""Fully connected networks, lane-first: all lanes' matrix products are one batched product.
+
+Legend: L lanes, B examples, F input features, N units.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from actinium.levels import DATASETS
+from actinium.trial import Mlp, TrialConfig
+from workers.layers import Parameters, Trace
+from workers.models.lanes import PackedNetworks
+
+
+class LaneMlp(PackedNetworks):
+    """`depth` hidden layers, then a linear classifier. With `residual`, all hidden layers but the first add their
+    input to their output.
+    """
+
+    lane_axis = 0
+
+    def __init__(
+        self,
+        configs: Sequence[TrialConfig],
+        *,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        model, dataset = configs[0].model, DATASETS[configs[0].task.dataset]
+        assert isinstance(model, Mlp)
+        self.residual = model.residual
+        channels, height, wide = dataset.shape
+        widths = [channels * height * wide, *[model.width] * model.depth]
+        shapes = {
+            f"layer_{number:02d}": (fan_in, fan_out)
+            for number, (fan_in, fan_out) in enumerate(pairwise(widths), start=1)
+        }
+        shapes["classifier"] = (widths[-1], dataset.classes)
+        super().__init__(configs, shapes, device=device, dtype=dtype)
+
+    def forward(
+        self,
+        params: Parameters,
+        inputs: Tensor,
+        *,
+        training: bool,
+        update_statistics: bool,
+        trace: Trace | None = None,
+    ) -> Tensor:
+        """Logits [L, B, classes] of inputs [L, B, ...]."""
+        x = inputs.flatten(2)
+        for number, layer in enumerate(self.hidden_names):
+            u = torch.baddbmm(self.bias(params, layer).unsqueeze(1), x, params[f"{layer}.weight"])
+            y = self.hidden(params, layer, u, training=training, update=update_statistics, trace=trace)
+            x = x + y if self.residual and number else y
+        return torch.baddbmm(params["classifier.bias"].unsqueeze(1), x, params["classifier.weight"])

@@ -1,0 +1,47 @@
+"""Lanes that share their levels are neighbours, and are computed together as a slice."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from actinium.levels import Activation, Normalization
+from actinium.trial import TrialConfig
+from workers.activations import ACTIVATION_FUNCTIONS, ActivationFunction
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaneSlice:
+    """Neighbouring lanes with one normalization and one activation; `first` is where they begin."""
+
+    first: int
+    lanes: int
+    normalization: Normalization
+    activation: Activation
+
+    @property
+    def function(self) -> ActivationFunction:
+        """The activation's entry in the table."""
+        return ACTIVATION_FUNCTIONS[self.activation.name]
+
+
+def _levels(config: TrialConfig) -> tuple[str, str]:
+    return config.normalization.model_dump_json(), config.activation.model_dump_json()
+
+
+def lane_order(configs: Sequence[TrialConfig]) -> list[int]:
+    """Positions of the lanes sorted so that equal normalizations, then equal activations, are neighbours."""
+    return sorted(range(len(configs)), key=lambda lane: (_levels(configs[lane]), lane))
+
+
+def slices_of(configs: Sequence[TrialConfig]) -> list[LaneSlice]:
+    """The slices of lanes in `lane_order`."""
+    slices: list[LaneSlice] = []
+    first = 0
+    for _, group in groupby(configs, key=_levels):
+        run = list(group)
+        levels = run[0]
+        slices.append(
+            LaneSlice(first=first, lanes=len(run), normalization=levels.normalization, activation=levels.activation)
+        )
+        first += len(run)
+    return slices

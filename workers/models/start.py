@@ -1,0 +1,79 @@
+"""The parameters and running statistics of a pack at step 0, and how many of them a trial learns.
+
+Legend: L lanes, C channels (units, in a fully connected layer).
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from actinium.trial import TrialConfig
+from workers.activations import ACTIVATION_FUNCTIONS
+from workers.initializations import initial_weight
+from workers.layers import Parameters
+from workers.normalizations import cancels_bias
+from workers.seeding import generator, weights_stream
+
+
+def base_draws(seed: int, layer: int, shape: tuple[int, ...]) -> Tensor:
+    """The standard normal draws of a (seed, weight layer), float32; layers count from 1."""
+    return torch.randn(shape, generator=generator(seed, weights_stream(layer)))
+
+
+def initial_parameters(configs: Sequence[TrialConfig], weight_shapes: Mapping[str, tuple[int, ...]]) -> Parameters:
+    """Weights by each lane's rule from its seed's draws, the rest at its constants.
+
+    `weight_shapes`: one lane's weights by layer name, the classifier last. A pack in which some lane normalizes
+    gives `gamma` and `beta` to all, and one in which some lane learns a slope gives all a `slope`: what a lane does
+    not use gets no gradient and stays.
+    """
+    params: Parameters = {}
+    for number, (layer, shape) in enumerate(weight_shapes.items(), start=1):
+        draws = {seed: base_draws(seed, number, shape) for seed in {config.seed for config in configs}}
+        params[f"{layer}.weight"] = torch.stack([initial_weight(draws[c.seed], c.initialization) for c in configs])
+    lanes = len(configs)
+    normalized = any(config.normalization.name != "none" for config in configs)
+    slopes = [_first_slope(config) for config in configs]
+    for layer, width in zip(weight_shapes, _widths(configs[0]), strict=False):
+        params[f"{layer}.bias"] = torch.zeros(lanes, width)
+        if normalized:
+            params[f"{layer}.gamma"] = torch.ones(lanes, width)
+            params[f"{layer}.beta"] = torch.zeros(lanes, width)
+        if any(slope is not None for slope in slopes):
+            starts = torch.tensor([0.0 if slope is None else slope for slope in slopes])
+            params[f"{layer}.slope"] = starts.unsqueeze(1).repeat(1, width)
+    params["classifier.bias"] = torch.zeros(lanes, weight_shapes["classifier"][-1])
+    return params
+
+
+def initial_statistics(configs: Sequence[TrialConfig], layers: Sequence[str]) -> Parameters:
+    """Running mean 0 and variance 1, [L, C], of every hidden layer; nothing where no lane has batch normalization."""
+    if not any(config.normalization.name == "batch" for config in configs):
+        return {}
+    statistics: Parameters = {}
+    for layer, width in zip(layers, _widths(configs[0]), strict=True):
+        statistics[f"{layer}.running_mean"] = torch.zeros(len(configs), width)
+        statistics[f"{layer}.running_var"] = torch.ones(len(configs), width)
+    return statistics
+
+
+def parameter_count(config: TrialConfig, params: Parameters) -> int:
+    """Numbers that a trial learns; frozen biases and what its levels do not use do not count."""
+    weights = sum(tensor[0].numel() for name, tensor in params.items() if name.endswith(".weight"))
+    layers, units = len(config.layers()), sum(_widths(config))
+    biases = params["classifier.bias"].shape[1] + (0 if cancels_bias(config.normalization) else units)
+    affine = 0 if config.normalization.name == "none" else 2 * units
+    slopes = 0
+    if _first_slope(config) is not None:
+        slopes = layers if config.activation.parameters["per"] == "layer" else units
+    return weights + biases + affine + slopes
+
+
+def _widths(config: TrialConfig) -> list[int]:
+    return [channels for channels, _ in config.layers()]
+
+
+def _first_slope(config: TrialConfig) -> float | None:
+    start = ACTIVATION_FUNCTIONS[config.activation.name].learned_start
+    return None if start is None else start(config.activation)

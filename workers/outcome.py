@@ -1,0 +1,75 @@
+"""How a trial ends: divergence, convergence, and the summary (SCIENCE D2)."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actinium.frame import Outcome
+from actinium.levels import DATASETS
+from actinium.trial import TrialConfig
+
+DIVERGENCE_FACTOR = 10.0
+STANDARD_ERRORS = 4.0
+
+
+@dataclass
+class LaneRecord:
+    """What the host remembers of a lane while it trains. Losses are per frame, in order."""
+
+    config: TrialConfig
+    parameters: int
+    validation_labels: NDArray[np.int64]
+    train_losses: list[float] = field(default_factory=list)
+    validation_losses: list[float] = field(default_factory=list)
+    accuracies: list[float] = field(default_factory=list)
+    values: NDArray[np.float32] | None = None
+    """The last frame that was measured in full."""
+    seconds: float = 0.0
+    probe_seconds: float = 0.0
+
+    def saw(self, train_loss: float, validation_loss: float, accuracy: float) -> None:
+        """A frame's losses."""
+        self.train_losses.append(train_loss)
+        self.validation_losses.append(validation_loss)
+        self.accuracies.append(accuracy)
+
+    def diverged(self) -> bool:
+        """A loss that is not finite, or a training loss over ten times the first.
+
+        The training loss is the mean over the steps since the last frame. The first one counts as no less than a
+        constant guess's, ln(classes): a lucky first batch of two examples must not make noise a divergence. The
+        validation loss must only be finite: in eval mode it also holds what small batches do to running statistics.
+        """
+        train, validation = self.train_losses[-1], self.validation_losses[-1]
+        if not (math.isfinite(train) and math.isfinite(validation)):
+            return True
+        chance = math.log(DATASETS[self.config.task.dataset].classes)
+        return train > DIVERGENCE_FACTOR * max(self.train_losses[0], chance)
+
+    def outcome(self) -> Outcome:
+        """As `actinium.frame.Outcome` defines it."""
+        if self.diverged():
+            return Outcome.DIVERGED
+        target = self.config.target_loss
+        if target is not None:
+            reached = [loss <= target for loss in self.validation_losses]
+            twice = any(now and then for then, now in pairwise(reached))
+            return Outcome.CONVERGED if twice else Outcome.STALLED
+        chance = float(np.bincount(self.validation_labels).max()) / self.validation_labels.size
+        error = math.sqrt(chance * (1.0 - chance) / self.validation_labels.size)
+        better = self.accuracies[-1] > chance + STANDARD_ERRORS * error
+        return Outcome.CONVERGED if better else Outcome.STALLED
+
+    def metrics(self, series: Sequence[str], extra: Mapping[str, float]) -> dict[str, float]:
+        """The last full frame's values, the extremes of the losses and `extra`; what is not finite is left out."""
+        values = [] if self.values is None else self.values.tolist()
+        found = dict(zip(series, values, strict=False))
+        found["initial_loss"] = self.train_losses[0]
+        finite = [loss for loss in self.validation_losses if math.isfinite(loss)]
+        found["best_validation_loss"] = min(finite, default=math.nan)
+        found.update(extra)
+        return {name: float(value) for name, value in found.items() if math.isfinite(value)}

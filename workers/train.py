@@ -1,0 +1,227 @@
+"""The training loop: a pack of trials in, their frames and summaries out.
+
+There is one loop. A single trial is a pack of one lane. Legend: L living lanes, B examples, S series.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from actinium.errors import InvalidInput
+from actinium.frame import LaneFinished, Layout, PackEvent, PackFrames, TrialSummary
+from actinium.trial import TrialConfig
+from workers.batches import epoch_order, pack_data
+from workers.evaluation import cross_entropy, evaluate, train_eval_gap
+from workers.layers import LaneModel
+from workers.models import build_model
+from workers.models.slices import lane_order
+from workers.models.start import parameter_count
+from workers.optimizers import OPTIMIZERS
+from workers.outcome import LaneRecord
+from workers.probes import PackProbes, probe_series
+
+LOSS_SERIES = ("train_loss", "validation_loss", "validation_accuracy")
+GAP_SERIES = "train_eval_gap"
+
+
+def pack_layout(config: TrialConfig) -> Layout:
+    """The series of a trial's frames; equal for equal pack keys."""
+    return Layout(series=(*LOSS_SERIES, GAP_SERIES, *probe_series(config)))
+
+
+def train_pack(
+    configs: Sequence[TrialConfig],
+    *,
+    device: str = "cpu",
+    data_root: Path | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Iterator[PackEvent]:
+    """Train trials that share a pack key, from step 0 to the last.
+
+    Yields a PackFrames at every step of `probe_steps()` and a LaneFinished for each lane. A lane whose loss diverges
+    has one more frame, with its losses, then its summary, and leaves; the others go on as if it had never been
+    there. Lanes are numbered by their place in `configs`. Raises DatasetMissing for absent data files.
+    """
+    if len({config.pack_key() for config in configs}) != 1:
+        raise InvalidInput("a pack needs trials of one pack key; group them by TrialConfig.pack_key()")
+    torch.backends.cudnn.allow_tf32 = False  # float32 means float32; matrix products are so by default
+    yield from Pack(configs, device=device, data_root=data_root, clock=clock).run()
+
+
+class Pack:
+    """Lanes in training. All per-lane lists stand in the model's order and shrink when lanes leave."""
+
+    def __init__(
+        self, configs: Sequence[TrialConfig], *, device: str, data_root: Path | None, clock: Callable[[], float]
+    ) -> None:
+        self._lanes = lane_order(configs)
+        """The caller's number of each living lane."""
+        ordered = [configs[lane] for lane in self._lanes]
+        self._config, self._series, self._width = ordered[0], pack_layout(ordered[0]).series, len(configs)
+        self._model = build_model(ordered, device=device)
+        self._data = pack_data(ordered, lane_axis=self._model.lane_axis, device=device, data_root=data_root)
+        trainings = [config.training for config in ordered]
+        self._optimizer = OPTIMIZERS[self._config.training.optimizer](self._model.params, trainings)
+        self._probes = PackProbes(configs=ordered, model=self._model, data=self._data)
+        validation_labels = self._data.labels[self._data.validation].cpu().numpy()
+        self._records = [
+            LaneRecord(config=config, parameters=parameter_count(config, self._model.params), validation_labels=labels)
+            for config, labels in zip(ordered, validation_labels, strict=True)
+        ]
+        self._device_name = describe_device(device)
+        self._measured = self._model.snapshot()
+        """The networks as they were at the last frame."""
+        self._step, self._since_frame = 0, 0
+        self._loss_sum = self._data.scale.new_zeros(self._width)
+        self._order: Tensor | None = None
+        self._clock = clock
+        self._begun = self._charged = clock()
+
+    def run(self) -> Iterator[PackEvent]:
+        """Everything, from step 0 on."""
+        for step in self._config.probe_steps():
+            self._train_to(step)
+            frames, finished = self._measure()
+            yield frames
+            yield from finished
+            if not self._lanes:
+                return
+            self._charged = self._clock()
+        yield from self._finished(range(len(self._lanes)), self._model)
+
+    # ---- steps ------------------------------------------------------------------------------------------------
+
+    def _train_to(self, step: int) -> None:
+        """Steps up to `step`, without once waiting for the device."""
+        while self._step < step:
+            inputs, labels = self._data.take(self._batch())
+            params = self._model.params
+            losses = cross_entropy(self._model.forward(params, inputs, training=True, update_statistics=True), labels)
+            gradients = torch.autograd.grad(losses.sum(), list(params.values()), materialize_grads=True)
+            self._optimizer.step(params, dict(zip(params, gradients, strict=True)))
+            self._loss_sum += losses.detach()
+            self._step += 1
+            self._since_frame += 1
+
+    def _batch(self) -> Tensor:
+        """The examples of the next step: [L, B] positions in the dataset."""
+        size = self._config.training.batch_size
+        epoch, batch = divmod(self._step, self._data.train.shape[1] // size)
+        if batch == 0 or self._order is None:
+            self._order = epoch_order(self._data, self._model.configs, epoch)
+        return self._order[:, batch * size : (batch + 1) * size]
+
+    @torch.no_grad()
+    def _train_loss(self) -> Tensor:
+        """Mean loss over the steps since the last frame; at step 0, that of the first batch before any update."""
+        if self._since_frame:
+            return self._loss_sum / self._since_frame
+        inputs, labels = self._data.take(self._batch())
+        logits = self._model.forward(self._model.params, inputs, training=True, update_statistics=False)
+        return cross_entropy(logits, labels)
+
+    # ---- frames -----------------------------------------------------------------------------------------------
+
+    def _measure(self) -> tuple[PackFrames, list[LaneFinished]]:
+        """This step's frame of every living lane, and the summaries of those that diverged and leave."""
+        scores = evaluate(self._model, self._data, self._data.validation)
+        losses = torch.stack([self._train_loss(), scores.loss, 1.0 - scores.error], dim=1).cpu().numpy()
+        rows = np.full((len(self._lanes), len(self._series)), np.nan, dtype=np.float32)
+        rows[:, : len(LOSS_SERIES)] = losses
+        for record, values in zip(self._records, losses.tolist(), strict=True):
+            record.saw(*values)
+        self._charge()
+
+        numbers = tuple(self._lanes)
+        alive = [place for place, record in enumerate(self._records) if not record.diverged()]
+        gone = [place for place, record in enumerate(self._records) if record.diverged()]
+        finished = self._finished(gone, self._measured)
+        if gone:
+            self._keep(alive)
+        if alive:
+            rows[alive, len(LOSS_SERIES) :] = self._probed()
+            for record, place in zip(self._records, alive, strict=True):
+                record.values = rows[place]
+            self._measured = self._model.snapshot()
+        self._loss_sum.zero_()
+        self._since_frame = 0
+        time_since = self._charged - self._begun
+        order = sorted(range(len(numbers)), key=numbers.__getitem__)
+        frames = PackFrames(
+            lanes=tuple(numbers[place] for place in order), step=self._step, time=time_since, values=rows[order]
+        )
+        return frames, finished
+
+    def _probed(self) -> NDArray[np.float32]:
+        """What is measured beside the losses: [L, S - 3]."""
+        gap = train_eval_gap(self._model, self._data).cpu().numpy()
+        probed = np.concatenate([gap[:, None], self._probes.measure(self._step)], axis=1)
+        self._charge(probing=True)
+        return probed.astype(np.float32)
+
+    def _charge(self, *, probing: bool = False) -> None:
+        """Share the time since the last charge among the living lanes."""
+        now = self._clock()
+        share = (now - self._charged) / max(len(self._records), 1)
+        for record in self._records:
+            record.seconds += share
+            record.probe_seconds += share if probing else 0.0
+        self._charged = now
+
+    # ---- ends -------------------------------------------------------------------------------------------------
+
+    def _finished(self, places: Sequence[int], networks: LaneModel) -> list[LaneFinished]:
+        """Summaries of the lanes at `places`, tested with `networks` (of all living lanes)."""
+        if not places:
+            return []
+        trajectories = self._probes.trajectories()
+        tested = evaluate(networks, self._data, self._data.test)
+        losses, errors = tested.loss.tolist(), tested.error.tolist()
+        self._charge()
+        return [
+            LaneFinished(
+                lane=self._lanes[place],
+                summary=self._summary(
+                    self._records[place],
+                    {"test_loss": losses[place], "test_error": errors[place], **trajectories[place]},
+                ),
+            )
+            for place in places
+        ]
+
+    def _summary(self, record: LaneRecord, extra: Mapping[str, float]) -> TrialSummary:
+        return TrialSummary(
+            outcome=record.outcome(),
+            steps=self._step,
+            seconds=record.seconds,
+            probe_seconds=record.probe_seconds,
+            metrics=record.metrics(self._series, extra),
+            probe_examples=self._probes.examples,
+            parameters=record.parameters,
+            pack_width=self._width,
+            device=self._device_name,
+        )
+
+    def _keep(self, places: Sequence[int]) -> None:
+        """Go on with these lanes alone."""
+        self._lanes = [self._lanes[place] for place in places]
+        self._records = [self._records[place] for place in places]
+        if not places:
+            return
+        kept = torch.as_tensor(places, device=self._loss_sum.device)
+        self._model.keep(places)
+        self._data.keep(places)
+        self._optimizer.keep(places)
+        self._probes.drop(places)
+        self._loss_sum = self._loss_sum[kept]
+        self._order = None if self._order is None else self._order[kept]
+
+
+def describe_device(device: str) -> str:
+    """`cpu`, or the accelerator's name."""
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
