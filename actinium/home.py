@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from actinium.errors import StackError
 
+PORTS = {"api": 8321, "dashboard": 8322, "mlflow": 8323, "ray": 8324}
+"""The local stack's ports; ACTINIUM_API_PORT and so on change them."""
+
 
 def default_home() -> Path:
     """`$ACTINIUM_HOME`, or the platform's user data folder."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from actinium.home import default_home
+from actinium.home import PORTS, default_home
 from actinium.study import MAX_TRIALS
 
 
@@ -40,10 +40,10 @@ class Settings(BaseSettings):
     """The dashboard's address as a browser reaches it; None: the local one."""
 
     api_host: str = "127.0.0.1"
-    api_port: int = Field(default=8321, ge=0, le=65535)
-    dashboard_port: int = Field(default=8322, ge=0, le=65535)
-    mlflow_port: int = Field(default=8323, ge=0, le=65535)
-    ray_port: int = Field(default=8324, ge=0, le=65535)
+    api_port: int = Field(default=PORTS["api"], ge=0, le=65535)
+    dashboard_port: int = Field(default=PORTS["dashboard"], ge=0, le=65535)
+    mlflow_port: int = Field(default=PORTS["mlflow"], ge=0, le=65535)
+    ray_port: int = Field(default=PORTS["ray"], ge=0, le=65535)
 
     lease_seconds: float = Field(default=30.0, gt=0.0)
     """How long a leased trial stays with a dispatcher that is not heard of."""

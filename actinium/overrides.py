@@ -1,0 +1,45 @@
+"""`--set path=value`: changes to a study's document before it is sent."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from actinium.errors import FieldError, InvalidInput
+
+KEYED_BY_PATH = ("factors", "reference", "tags")
+"""Fields whose keys are whole paths or words: `factors.training.batch_size` is the key `training.batch_size`."""
+
+
+def with_overrides(document: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """The document with every `path=value` applied; values are read as YAML. InvalidInput names a bad one."""
+    changed = dict(document)
+    for override in overrides:
+        path, separator, word = override.partition("=")
+        if not separator or not path.strip("."):
+            raise InvalidInput(f"--set {override}: give path=value, as in --set training.epochs=5")
+        try:
+            value = yaml.safe_load(word)
+        except (yaml.YAMLError, ValueError) as error:
+            raise InvalidInput(f"--set {path}: {word!r} is not YAML; quote it") from error
+        changed = _set(changed, _keys(path), value, path)
+    return changed
+
+
+def _keys(path: str) -> list[str]:
+    root, _, rest = path.partition(".")
+    return [root, rest] if root in KEYED_BY_PATH and rest else path.split(".")
+
+
+def _set(node: Mapping[str, Any], keys: list[str], value: Any, path: str) -> dict[str, Any]:
+    first, *rest = keys
+    if not rest:
+        return {**node, first: value}
+    child = node.get(first, {})
+    if isinstance(child, str):  # a level's bare name
+        child = {"name": child}
+    if not isinstance(child, Mapping):
+        raise InvalidInput(
+            "the study cannot be changed so", [FieldError(path, f"{first} holds no fields; set it whole")]
+        )
+    return {**node, first: _set(child, rest, value, path)}

@@ -1,0 +1,35 @@
+"""A study's document as lines for people."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from actinium.levels import compact_label
+from actinium.paths import cell_label
+
+
+def lines(document: Mapping[str, Any], failed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """State, counts, factors, left-out designs, failures and addresses."""
+    spec, counts = document["spec"], document["counts"]
+    yield f"{document['name']} (study {document['id']}, project {document['project']}) by {document['owner']}"
+    if document["description"]:
+        yield f"  {document['description']}"
+    yield f"  {document['state']}, {100 * document['progress']:.0f}% done, submitted {document['created_at'][:16]}"
+    for noun in ("states", "outcomes"):
+        yield f"  {noun}: " + (", ".join(f"{count} {key}" for key, count in counts[noun].items() if count) or "none")
+    for path, levels in spec["factors"].items():
+        yield f"  {path}: " + ", ".join(compact_label(level) for level in levels)
+    seeds = spec["seeds"]
+    yield f"  seeds: {seeds if isinstance(seeds, int) else ', '.join(map(str, seeds))}"
+    for design in document["invalid_designs"]:
+        yield f"  left out: {cell_label(design['cell'])}: {design['reason']}"
+    for trial in failed:
+        last = (trial["error"] or "no message").strip().splitlines()[-1][:200]
+        yield f"  failed: trial {trial['id']} ({cell_label(trial['cell'])}, seed {trial['seed']}): {last}"
+    for name in ("dashboard", "mlflow", "report"):
+        if document["links"].get(name):
+            yield f"  {name}: {document['links'][name]}"
+
+
+def parameters(given: Mapping[str, Mapping[str, Any]]) -> str:
+    """A level's parameters with their defaults."""
+    return ", ".join(f"{name}={parameter['default']}" for name, parameter in given.items())

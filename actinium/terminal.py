@@ -1,0 +1,114 @@
+"""How the command line speaks: tables and sentences for people, JSON for programs, progress for whoever waits."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+PLAIN_WIDTH = 100
+"""Columns where there is no terminal to ask."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console as wide as the terminal, or 100 columns; no markup is read from what is printed."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else int(os.environ.get("COLUMNS", PLAIN_WIDTH))
+    return Console(stderr=stderr, width=width, markup=False, highlight=False, emoji=False)
+
+
+def say(sentence: str) -> None:
+    """A sentence on standard output, never wrapped, so that addresses can be copied."""
+    sys.stdout.write(sentence + "\n")
+
+
+def complain(sentence: str) -> None:
+    """A sentence on standard error."""
+    sys.stderr.write(sentence + "\n")
+
+
+def show_json(document: Any) -> None:
+    """A document for programs."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def show_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", numbers: Sequence[str] = ()
+) -> None:
+    """A table: `numbers` columns stand right and are never broken, words wrap."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", show_edge=False)
+    for column in columns:
+        number = column in numbers
+        table.add_column(
+            Text(column), justify="right" if number else "left", no_wrap=number, overflow="fold", vertical="middle"
+        )
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    out = console()
+    if title:
+        out.print(Text(title, style="bold"))
+    out.print(table)
+
+
+def percent(share: float | None) -> str:
+    """A fraction as percent."""
+    return "-" if share is None else f"{100 * share:.1f}%"
+
+
+class Watcher(Protocol):
+    """What is told of each news of a study."""
+
+    def __call__(self, news: dict[str, Any], /) -> None:
+        """One news: `{state, counts, progress, revision}`."""
+
+
+@contextmanager
+def progress_of(name: str) -> Iterator[Watcher]:
+    """A live bar with trial counts on a terminal; a line for each change elsewhere."""
+    if not sys.stderr.isatty():
+        yield _Lines(name)
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=min(40, shutil.get_terminal_size().columns // 3)),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[counts]}", markup=False),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console(stderr=True)) as bar:
+        task = bar.add_task(name, total=None, counts="")
+
+        def watch(news: dict[str, Any], /) -> None:
+            states = news["counts"]["states"]
+            done = sum(states[state] for state in ("succeeded", "failed", "cancelled"))
+            bar.update(task, completed=done, total=sum(states.values()), counts=_words(news, skip=("queued",)))
+
+        yield watch
+
+
+class _Lines:
+    """Progress where nothing can be redrawn."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._last = ""
+
+    def __call__(self, news: dict[str, Any], /) -> None:
+        line = f"{self._name}: {100 * news['progress']:.0f}% ({_words(news)})"
+        if line != self._last:
+            complain(line)
+        self._last = line
+
+
+def _words(news: dict[str, Any], skip: Sequence[str] = ()) -> str:
+    counts = {**news["counts"]["states"], **news["counts"]["outcomes"]}
+    named = {"leased": "running"}
+    return ", ".join(f"{count} {named.get(key, key)}" for key, count in counts.items() if count and key not in skip)

@@ -1,0 +1,80 @@
+"""Who may do what: one table, read by the app and by its tests."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from db.tokens import Principal
+from fastapi import Depends, FastAPI, Request
+from fastapi.routing import APIRoute
+from sqlalchemy import Engine
+
+from actinium.errors import Forbidden, Unauthenticated
+from actinium.job import Role
+from db import tokens
+
+ACCESS: dict[tuple[str, str], Role] = {
+    ("POST", "/v1/studies"): Role.SUBMITTER,
+    ("GET", "/v1/studies"): Role.VIEWER,
+    ("GET", "/v1/studies/{study}"): Role.VIEWER,
+    ("PATCH", "/v1/studies/{study}"): Role.SUBMITTER,
+    ("POST", "/v1/studies/{study}/cancel"): Role.SUBMITTER,
+    ("POST", "/v1/studies/{study}/retry"): Role.SUBMITTER,
+    ("GET", "/v1/studies/{study}/trials"): Role.VIEWER,
+    ("GET", "/v1/studies/{study}/report"): Role.VIEWER,
+    ("GET", "/v1/studies/{study}/curves"): Role.VIEWER,
+    ("GET", "/v1/studies/{study}/export"): Role.VIEWER,
+    ("GET", "/v1/studies/{study}/events"): Role.VIEWER,
+    ("GET", "/v1/trials/{trial}"): Role.VIEWER,
+    ("GET", "/v1/trials/{trial}/frames"): Role.VIEWER,
+    ("GET", "/v1/catalogue"): Role.VIEWER,
+    ("POST", "/v1/tokens"): Role.ADMIN,
+    ("GET", "/v1/tokens"): Role.ADMIN,
+    ("DELETE", "/v1/tokens/{token_id}"): Role.ADMIN,
+}
+
+
+def engine_of(request: Request) -> Engine:
+    """The app's database."""
+    engine: Engine = request.app.state.engine
+    return engine
+
+
+Database = Annotated[Engine, Depends(engine_of)]
+
+
+def now() -> datetime:
+    """The request's time."""
+    return datetime.now(UTC)
+
+
+Now = Annotated[datetime, Depends(now)]
+
+
+def authorized(request: Request, engine: Database, at: Now) -> Principal:
+    """The caller, if the token is known and its role is enough for the route."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise Unauthenticated("no token; send the header Authorization: Bearer TOKEN")
+    with engine.begin() as connection:
+        principal = tokens.authenticate(connection, secret.strip(), at)
+    if principal is None:
+        raise Unauthenticated("the token is not known or was revoked; ask an admin for one")
+    request.scope["principal"] = principal
+    needed = ACCESS[request.method, request.scope["route"].path]
+    if not principal.role.includes(needed):
+        raise Forbidden(f"the token {principal.name!r} has the role {principal.role.value}; this needs {needed.value}")
+    return principal
+
+
+Caller = Annotated[Principal, Depends(authorized)]
+
+
+def check_table(app: FastAPI) -> None:
+    """Every /v1 route has its role, and the table names no route that is not there."""
+    routes = {
+        (method, route.path)
+        for route in app.routes
+        if isinstance(route, APIRoute) and route.path.startswith("/v1/")
+        for method in route.methods
+    }
+    assert routes == set(ACCESS), f"routes and roles differ in {routes ^ set(ACCESS)}"

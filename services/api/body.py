@@ -1,0 +1,103 @@
+"""A request's JSON body: bounded while it is read, strict, and safe to store."""
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from fastapi import Request
+
+from actinium.errors import FieldError, InvalidInput, TooLarge
+from services.api.problem import UnsupportedMediaType
+from services.settings import Settings
+
+
+async def json_body(request: Request) -> Any:
+    """The parsed body. TooLarge, UnsupportedMediaType or InvalidInput say what is wrong with it."""
+    settings: Settings = request.app.state.settings
+    media = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if media != "application/json" and not media.endswith("+json"):
+        raise UnsupportedMediaType(f"the body is {media[:80]!r}; send JSON with Content-Type: application/json")
+    return parse(await read(request, limit=settings.max_body_bytes), max_nesting=settings.max_nesting)
+
+
+async def read(request: Request, *, limit: int) -> bytes:
+    """The body; TooLarge as soon as it is known to exceed `limit` bytes, whatever Content-Length says."""
+    refusal = TooLarge(f"the body is larger than the {limit} bytes that are accepted; make the study smaller")
+    declared = request.headers.get("content-length", "")
+    if declared.isascii() and declared.isdigit() and int(declared[:20]) > limit:
+        raise refusal
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise refusal
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def parse(body: bytes, *, max_nesting: int) -> Any:
+    """Strict JSON: UTF-8, no NaN or infinity, no key twice, no null byte, bounded nesting."""
+    try:
+        document = json.loads(
+            body.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_distinct
+        )
+    except RecursionError as error:
+        raise _too_deep(max_nesting) from error
+    except ValueError as error:  # a JSONDecodeError, bad UTF-8, an integer of thousands of digits, or one of ours
+        raise InvalidInput("the body is not JSON that is accepted", [FieldError("", str(error)[:300])]) from error
+    faults = list(_faults(document, max_nesting))
+    if faults:
+        raise InvalidInput("the body is not JSON that is accepted", faults)
+    return document
+
+
+def _refuse_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not JSON; give a finite number or null")
+
+
+def _finite(word: str) -> float:
+    number = float(word)
+    if math.isinf(number):
+        raise ValueError(f"{word[:40]} is too large for a number; give a finite one")
+    return number
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice[:80]!r} stands twice in one object; name it once")
+    return document
+
+
+def _too_deep(max_nesting: int) -> InvalidInput:
+    fault = FieldError("", f"nested deeper than the {max_nesting} levels that are accepted")
+    return InvalidInput("the body is not JSON that is accepted", [fault])
+
+
+def _faults(document: Any, max_nesting: int) -> Iterator[FieldError]:
+    """Words that no text column can hold, and nesting without need; walked without recursion."""
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), document)]
+    while waiting:
+        path, node = waiting.pop()
+        if len(path) > max_nesting:
+            raise _too_deep(max_nesting)
+        if isinstance(node, str):
+            if not _storable(node):
+                yield FieldError(".".join(path)[:300], "holds a null byte or half a surrogate pair; remove it")
+        elif isinstance(node, dict):
+            for key in node:
+                if not _storable(key):
+                    yield FieldError(
+                        ".".join(path)[:300], "a key holds a null byte or half a surrogate pair; remove it"
+                    )
+            waiting += [((*path, key), value) for key, value in node.items()]
+        elif isinstance(node, list):
+            waiting += [((*path, str(number)), value) for number, value in enumerate(node)]
+
+
+def _storable(word: str) -> bool:
+    return "\x00" not in word and not any("\ud800" <= letter <= "\udfff" for letter in word)

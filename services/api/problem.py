@@ -1,0 +1,137 @@
+"""Every error as problem+json (RFC 9457): type, title, status, detail, instance, errors, request_id."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+
+from actinium.errors import (
+    ActiniumError,
+    Conflict,
+    FieldError,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    TooLarge,
+    TooMany,
+    Unauthenticated,
+    Unavailable,
+)
+
+log = logging.getLogger(__name__)
+
+STATUS: dict[type[ActiniumError], int] = {
+    InvalidInput: 422,
+    NotFound: 404,
+    Conflict: 409,
+    Unauthenticated: 401,
+    Forbidden: 403,
+    TooLarge: 413,
+    TooMany: 429,
+    Unavailable: 503,
+}
+DETAIL_LIMIT = 2000
+AWAY = "the database does not answer; try again in a moment"
+
+
+class UnsupportedMediaType(ActiniumError):
+    """The body's Content-Type is none that the route reads."""
+
+
+STATUS[UnsupportedMediaType] = 415
+
+
+def problem(
+    request: Request,
+    status: int,
+    detail: str,
+    *,
+    errors: Sequence[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> Response:
+    """The one shape of an error; 401, 413 and 503 carry the headers that belong to them."""
+    document = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail[:DETAIL_LIMIT],
+        "instance": request.url.path,
+        "errors": [{"path": error.path, "message": error.message} for error in errors],
+        "request_id": request.scope.get("request_id"),
+        **(extra or {}),
+    }
+    own = {
+        401: {"WWW-Authenticate": 'Bearer realm="actinium"'},
+        413: {"Connection": "close"},
+        503: {"Retry-After": "2"},
+    }
+    return Response(
+        json.dumps(document),
+        status_code=status,
+        media_type="application/problem+json",
+        headers={**own.get(status, {}), **(headers or {})},
+    )
+
+
+def on_own_error(request: Request, error: Exception) -> Response:
+    """The error tree, by its table; what has no entry is a fault of the service."""
+    for kind, status in STATUS.items():
+        if isinstance(error, kind):
+            errors = error.errors if isinstance(error, InvalidInput) else ()
+            extra = {"study_ids": list(error.ids)} if isinstance(error, Conflict) and error.ids else None
+            return problem(request, status, str(error.args[0]) if error.args else "", errors=errors, extra=extra)
+    return on_fault(request, error)
+
+
+def on_http_error(request: Request, error: Exception) -> Response:
+    """Starlette's own: unknown routes and methods."""
+    assert isinstance(error, HTTPException)
+    detail = {
+        404: f"there is no route {request.url.path[:200]}; /docs lists those there are",
+        405: f"{request.url.path[:200]} does not take {request.method}; the Allow header names what it takes",
+    }.get(error.status_code, str(error.detail))
+    return problem(request, error.status_code, detail, headers=error.headers)
+
+
+def on_bad_parameters(request: Request, error: Exception) -> Response:
+    """FastAPI's check of path, query and header parameters."""
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        FieldError(".".join(str(part) for part in item["loc"]), f"{str(item.get('input'))[:80]!r}: {item['msg']}")
+        for item in error.errors()
+    ]
+    return problem(request, 422, "a parameter is not accepted", errors=errors)
+
+
+def on_database_error(request: Request, error: Exception) -> Response:
+    """A lost or overloaded database is 503; a statement that it refuses is a fault of the service."""
+    away = isinstance(error, OperationalError | InterfaceError | PoolTimeout)
+    if away or (isinstance(error, DBAPIError) and error.connection_invalidated):
+        log.warning("request %s: database away: %s", request.scope.get("request_id"), type(error).__name__)
+        return problem(request, 503, AWAY)
+    return on_fault(request, error)
+
+
+def on_fault(request: Request, error: Exception) -> Response:
+    """A fault of the service: the traceback goes to the log, its request id to the caller."""
+    request_id = request.scope.get("request_id")
+    log.error("request %s failed", request_id, exc_info=error)
+    return problem(request, 500, f"the service failed; its log says more under request {request_id}")
+
+
+def install(app: FastAPI) -> None:
+    """Puts every kind of error into the one shape."""
+    app.add_exception_handler(ActiniumError, on_own_error)
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(RequestValidationError, on_bad_parameters)
+    app.add_exception_handler(DBAPIError, on_database_error)
+    app.add_exception_handler(PoolTimeout, on_database_error)
