@@ -1,0 +1,124 @@
+"""The report's contrasts and factor effects, over the metrics that they are asked of."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from actinium.statistics.contrasts import holm, paired_difference, paired_log_ratio, sign_flip_p
+from actinium.statistics.convergence import Convergence
+from actinium.statistics.factorial import effects
+from actinium.statistics.intervals import Estimates, FloatArray, IntArray, plain
+from actinium.statistics.references import Grid, Pair
+from actinium.statistics.replicates import Replicates
+from actinium.study import DesignCell
+
+STEPS_TO_TARGET = "steps_to_target"
+CONFIRMATORY = ("dead_unit_rate", STEPS_TO_TARGET, "test_error")
+"""The study's family: one metric for each of its three questions. Holm's correction runs over it."""
+
+EXPLORATORY = (
+    "validation_accuracy",
+    "train_eval_gap",
+    "born_dead_rate",
+    "died_rate",
+    "saturated_rate",
+    "activation_rate",
+    "effective_rank",
+    "gradient_slope",
+)
+FACTOR_METRICS = ("dead_unit_rate", STEPS_TO_TARGET, "aulc", "test_error")
+"""Bounded metrics only: one diverged loss would be all the variance there is (SCIENCE D6)."""
+
+
+def contrasts(
+    cells: Sequence[DesignCell],
+    found: Sequence[Pair],
+    replicates: Replicates,
+    reached: Convergence,
+    *,
+    generator: np.random.Generator,
+) -> list[dict[str, Any]]:
+    """Every cell against its reference cell, metric by metric; exploratory metrics where they were measured."""
+    if not found:
+        return []
+    treated, reference = (np.array(side) for side in zip(*found, strict=True))
+    flagged = replicates.diverged[treated] | replicates.diverged[reference]
+    metrics = [*CONFIRMATORY, *(m for m in EXPLORATORY if not np.isnan(replicates.metric(m)).all())]
+    blocks = [_contrast(metric, treated, reference, flagged, replicates, reached, generator) for metric in metrics]
+    family = np.concatenate([p for _, _, p in blocks[: len(CONFIRMATORY)]])
+    adjusted = [*plain(holm(family)), *[None] * (len(found) * (len(metrics) - len(CONFIRMATORY)))]
+    diverged = flagged.sum(axis=1).tolist()
+    rows: list[dict[str, Any]] = []
+    for metric, (main, without, p) in zip(metrics, blocks, strict=True):
+        for k, (entry, sensitivity, raw) in enumerate(zip(main.records(), without.records(), plain(p), strict=True)):
+            rows.append(
+                {
+                    "metric": metric,
+                    "scale": "log_ratio" if metric == STEPS_TO_TARGET else "difference",
+                    "cell": cells[found[k][0]].cell,
+                    "reference": cells[found[k][1]].cell,
+                    "difference": entry["estimate"],
+                    "low": entry["low"],
+                    "high": entry["high"],
+                    "n": entry["n"],
+                    "p": raw,
+                    "p_holm": adjusted[len(rows)],
+                    "confirmatory": metric in CONFIRMATORY,
+                    "diverged": diverged[k],
+                    "without_diverged": sensitivity if diverged[k] else None,
+                }
+            )
+    return rows
+
+
+def _contrast(
+    metric: str,
+    treated: IntArray,
+    reference: IntArray,
+    flagged: Any,
+    replicates: Replicates,
+    reached: Convergence,
+    generator: np.random.Generator,
+) -> tuple[Estimates, Estimates, FloatArray]:
+    """The contrast, the same without pairs of which a trial diverged, and p, for all pairs [K].
+
+    Steps to target are compared at the smaller of both budgets, by the logarithm of the ratio of their RMST.
+    """
+    if metric == STEPS_TO_TARGET:
+        budget = np.minimum(reached.budget[treated], reached.budget[reference])[:, None]
+        above, below = (np.minimum(reached.times[side], budget) for side in (treated, reference))
+        estimate = paired_log_ratio
+    else:
+        values = replicates.metric(metric)
+        above, below = values[treated], values[reference]
+        estimate = paired_difference
+    sensitivity = estimate(np.where(flagged, np.nan, above), below)
+    return estimate(above, below), sensitivity, sign_flip_p(above - below, generator=generator)
+
+
+def factors(
+    span: Grid, replicates: Replicates, reached: Convergence, *, generator: np.random.Generator
+) -> list[dict[str, Any]]:
+    """Omega squared of each factor and interaction on the bounded metrics, over the grid's cells."""
+    varied = [k for k, column in enumerate(span.levels.T) if len(np.unique(column)) > 1]
+    if not varied:
+        return []
+    measured = {STEPS_TO_TARGET: reached.restricted(), "aulc": reached.aulc}
+    rows = []
+    for metric in FACTOR_METRICS:
+        values = measured[metric] if metric in measured else replicates.metric(metric)
+        for effect in effects(values[span.positions], span.levels[:, varied], generator=generator):
+            rows.append(
+                {
+                    "factor": " x ".join(span.paths[varied[k]] for k in effect.term),
+                    "metric": metric,
+                    "omega_squared": effect.omega_squared,
+                    "low": effect.low,
+                    "high": effect.high,
+                    "n": effect.seeds,
+                    "cells": effect.cells,
+                    "sums_of_squares": "orthogonal" if effect.balanced else "type II",
+                }
+            )
+    return rows

@@ -1,0 +1,109 @@
+"""A study's convergence: its target, and when each trial reached it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from actinium.statistics.intervals import BoolArray, FloatArray, IntArray, wilson_interval
+from actinium.statistics.replicates import Replicates
+from actinium.statistics.survival import area_under_curve, loss_at, survival_curve, time_to_target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convergence:
+    """`times` [C, S] steps to the target: infinite where a trial never reached it or diverged, NaN where it is not
+    finished or there is no target yet. `budget` [C] steps in all; `aulc` [C, S].
+
+    `target` comes from the study, or from `target_trials` trials of its reference cell.
+    """
+
+    target: float | None
+    target_trials: int
+    times: FloatArray
+    budget: FloatArray
+    aulc: FloatArray
+
+    def restricted(self) -> FloatArray:
+        """min(T, B) [C, S] in steps; its mean over seeds is RMST(B)."""
+        return np.minimum(self.times, self.budget[:, None])
+
+    def curves(self, cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The survival curve of each cell with a finished trial, and the share that reached the target."""
+        finished = ~np.isnan(self.times)
+        reached = finished & (self.times <= self.budget[:, None])
+        shares = wilson_interval(reached.sum(axis=1), finished.sum(axis=1)).records()
+        found = []
+        for position in np.flatnonzero(finished.any(axis=1)).tolist():
+            budget = float(self.budget[position])
+            steps, survival = survival_curve(self.times[position, finished[position]], budget)
+            found.append(
+                {
+                    "cell": cells[position],
+                    "steps": steps,
+                    "survival": survival,
+                    "budget": budget,
+                    "reached": shares[position],
+                }
+            )
+        return found
+
+
+def convergence(
+    replicates: Replicates, curves: pd.DataFrame, *, budget: FloatArray, target: float | None, reference: int
+) -> Convergence:
+    """From validation losses by step (`trial_id, step, value`) of finished trials and each cell's budget [C].
+
+    Without a fixed target it is the median, over the reference cell's finished trials, of the loss at the last
+    evaluation at or before half the budget (SCIENCE D2).
+    """
+    trial, step, loss = _evaluations(replicates.trial_id, curves)
+    budgets = budget[replicates.cell]
+    evaluated = np.zeros(len(budgets), dtype=bool)
+    evaluated[trial] = True
+    count = 0
+    if target is None:
+        halfway = loss_at(trial, step, loss, at=budgets / 2.0)
+        halfway = halfway[evaluated & (replicates.cell == reference)]
+        count = len(halfway)
+        median = float(np.median(np.where(np.isfinite(halfway), halfway, np.inf))) if count else np.inf
+        target = median if np.isfinite(median) else None
+    finite = loss[np.isfinite(loss)]
+    aulc = area_under_curve(trial, step, loss, best=float(finite.min()) if len(finite) else 0.0, budget=budgets)
+    return Convergence(
+        target=target,
+        target_trials=count,
+        times=_times(replicates, trial, step, loss, target, evaluated),
+        budget=budget,
+        aulc=replicates.by_seed(aulc),
+    )
+
+
+def _times(
+    replicates: Replicates,
+    trial: IntArray,
+    step: FloatArray,
+    loss: FloatArray,
+    target: float | None,
+    evaluated: BoolArray,
+) -> FloatArray:
+    if target is None:
+        return np.full(replicates.diverged.shape, np.nan)
+    times = time_to_target(trial, step, loss, target=target, count=len(evaluated))
+    diverged = replicates.diverged[replicates.cell, replicates.seed]
+    times[diverged] = np.inf
+    times[~evaluated & ~diverged] = np.nan
+    return replicates.by_seed(times)
+
+
+def _evaluations(trial_id: IntArray, curves: pd.DataFrame) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Positions among the succeeded trials, steps and losses, sorted by trial and step."""
+    if curves.empty or not len(trial_id):
+        return np.empty(0, dtype=np.int64), np.empty(0), np.empty(0)
+    trial = pd.Index(trial_id).get_indexer(pd.Index(curves["trial_id"]))
+    step = curves["step"].to_numpy(dtype=np.float64)
+    loss = curves["value"].to_numpy(dtype=np.float64, na_value=np.nan)
+    order = np.lexsort((step, trial))
+    order = order[trial[order] >= 0]
+    return trial[order].astype(np.int64), step[order], loss[order]

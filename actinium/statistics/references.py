@@ -1,0 +1,101 @@
+"""Which cell is compared with which: a study's reference levels at work."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from actinium.paths import FactorValue, canonical_value, matches, value_at
+from actinium.statistics.intervals import IntArray
+from actinium.study import DesignCell, StudySpec, reference_pattern
+
+Pair = tuple[int, int]
+
+
+def pairs(spec: StudySpec, cells: Sequence[DesignCell]) -> list[Pair]:
+    """(cell, its reference cell) by position: the reference levels, and every other factor equal.
+
+    Where all cells have the reference levels (a study of depths, say) each is compared with the study's reference
+    cell. A cell whose reference cell is not run has no pair.
+    """
+    if not cells:
+        return []
+    pattern = reference_pattern(spec, tuple(cells))
+    agreeing = _matching(cells, pattern)
+    varied = [
+        path
+        for path in dict.fromkeys(path for cell in cells for path in cell.cell)
+        if not any(path == given or path.startswith(given + ".") for given in pattern)
+    ]
+    others = [tuple(value_at(cell.config, path) for path in varied) for cell in cells]
+    reference: dict[tuple[Any, ...], int] = {}
+    for position in agreeing:
+        reference.setdefault(others[position], position)
+    found = [(i, reference[key]) for i, key in enumerate(others) if reference.get(key, i) != i]
+    if not found and len(agreeing) == len(cells):
+        chosen = reference_cell(spec, cells)
+        found = [(i, chosen) for i in range(len(cells)) if i != chosen]
+    return found
+
+
+def reference_cell(spec: StudySpec, cells: Sequence[DesignCell]) -> int:
+    """The position of the one cell that stands for the reference: of those with the reference levels, the first with
+    the largest batch.
+    """
+    agreeing = _matching(cells, reference_pattern(spec, tuple(cells))) or range(len(cells))
+    return max(agreeing, key=lambda i: (cells[i].config.training.batch_size, -i))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """The cells that the factors span, G of them: their positions among the study's cells, and each one's level of
+    each factor as a number, `levels` [G, K] by `paths`. The cells of `include` stand outside.
+    """
+
+    positions: list[int]
+    paths: tuple[str, ...]
+    levels: IntArray
+
+
+def grid(spec: StudySpec, cells: Sequence[DesignCell]) -> Grid:
+    """The study's grid; cells that were excluded or cannot be run are missing from it."""
+    paths = tuple(spec.factors)
+    numbers = [
+        {level_key(canonical_value(path, value)): number for number, value in enumerate(spec.factors[path])}
+        for path in paths
+    ]
+    positions: list[int] = []
+    levels: list[list[int]] = []
+    for position, cell in enumerate(cells):
+        if len(cell.cell) == len(paths) and all(path in cell.cell for path in paths):
+            found = [known.get(level_key(cell.cell[path]), -1) for path, known in zip(paths, numbers, strict=True)]
+            if -1 not in found:
+                positions.append(position)
+                levels.append(found)
+    return Grid(
+        positions=positions, paths=paths, levels=np.array(levels, dtype=np.int64).reshape(len(positions), len(paths))
+    )
+
+
+def level_key(value: FactorValue) -> str:
+    """A level as a word that is equal for equal levels: 2, 2.0 and "2" are one."""
+    if value is None or isinstance(value, bool | dict):
+        return json.dumps(value, sort_keys=True)
+    try:
+        return repr(float(value))
+    except ValueError:
+        return repr(value)
+
+
+def _matching(cells: Sequence[DesignCell], pattern: dict[str, FactorValue]) -> list[int]:
+    known: dict[tuple[Any, ...], bool] = {}
+    found = []
+    for position, cell in enumerate(cells):
+        key = tuple(value_at(cell.config, path) for path in pattern)
+        if key not in known:
+            known[key] = matches(cell.config, pattern)
+        if known[key]:
+            found.append(position)
+    return found

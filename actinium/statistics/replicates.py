@@ -1,0 +1,110 @@
+"""A study's trials as arrays: which cell and seed measured what."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from actinium.frame import Outcome
+from actinium.job import JobState
+from actinium.statistics.intervals import BoolArray, FloatArray, IntArray
+
+RECORD_COLUMNS = frozenset(
+    {
+        "attempt",
+        "cell",
+        "cell_id",
+        "id",
+        "measurement_version",
+        "pack_width",
+        "parameters",
+        "probe_examples",
+        "probe_seconds",
+        "seconds",
+        "seed",
+        "steps",
+        "study_id",
+        "trial_id",
+    }
+)
+"""Columns of numbers that say what a trial is or cost; every other column of numbers is a metric."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replicates:
+    """The succeeded trials of C cells and S seeds, N of them; the seed is the replicate.
+
+    `values` [M, C, S] by metric name, NaN where a trial is not finished or has no such value. `succeeded` and
+    `collapsed` [C] count trials; collapsed ones diverged or stalled. `diverged` [C, S]. `trial_id`, `cell`, `seed`
+    [N] place each succeeded trial.
+    """
+
+    metrics: tuple[str, ...]
+    values: FloatArray
+    succeeded: IntArray
+    collapsed: IntArray
+    diverged: BoolArray
+    trial_id: IntArray
+    cell: IntArray
+    seed: IntArray
+
+    def by_seed(self, per_trial: FloatArray) -> FloatArray:
+        """Numbers of the succeeded trials [N] as [C, S], NaN elsewhere."""
+        table = np.full(self.diverged.shape, np.nan)
+        table[self.cell, self.seed] = per_trial
+        return table
+
+    def metric(self, name: str) -> FloatArray:
+        """One metric [C, S]; all NaN where the study did not measure it."""
+        if name in self.metrics:
+            values: FloatArray = self.values[self.metrics.index(name)]
+            return values
+        return np.full(self.diverged.shape, np.nan)
+
+
+def collect(trials: pd.DataFrame, *, cells: Sequence[int], seeds: Sequence[int]) -> Replicates:
+    """Replicates out of a table with a row a trial.
+
+    `cells` are the cells' numbers in the report's order, `seeds` the study's; rows of others are left out. A diverged
+    trial's metrics are those of its last finite frame, and it stays in (SCIENCE D1, D2). A value that is not finite
+    counts as missing.
+    """
+    if trials.empty:
+        trials = pd.DataFrame({"trial_id": [], "cell": [], "seed": [], "state": [], "outcome": []})
+    at_cell = pd.Index(list(cells)).get_indexer(pd.Index(trials["cell"]))
+    at_seed = pd.Index(list(seeds)).get_indexer(pd.Index(trials["seed"]))
+    done = (at_cell >= 0) & (at_seed >= 0) & (trials["state"] == JobState.SUCCEEDED.value).to_numpy(dtype=bool)
+    outcome = trials["outcome"].to_numpy()[done]
+    cell, seed = at_cell[done], at_seed[done]
+    names, matrix = _measurements(trials, done)
+    values = np.full((len(names), len(cells), len(seeds)), np.nan)
+    values[:, cell, seed] = matrix.T
+    diverged = np.zeros((len(cells), len(seeds)), dtype=bool)
+    diverged[cell, seed] = outcome == Outcome.DIVERGED.value
+    collapsed = (outcome == Outcome.DIVERGED.value) | (outcome == Outcome.STALLED.value)
+    return Replicates(
+        metrics=names,
+        values=values,
+        succeeded=np.bincount(cell, minlength=len(cells)),
+        collapsed=np.bincount(cell[collapsed], minlength=len(cells)),
+        diverged=diverged,
+        trial_id=trials["trial_id"].to_numpy(dtype=np.int64)[done],
+        cell=cell,
+        seed=seed,
+    )
+
+
+def _measurements(trials: pd.DataFrame, done: BoolArray) -> tuple[tuple[str, ...], FloatArray]:
+    """The metrics' names and values [N, M]."""
+    columns: dict[str, FloatArray] = {}
+    for name in trials.columns:
+        column = trials[name]
+        if name in RECORD_COLUMNS or not (pd.api.types.is_numeric_dtype(column) or column.dtype == object):
+            continue
+        numbers = column if column.dtype != object else pd.to_numeric(column, errors="coerce")
+        values = numbers.to_numpy(dtype=np.float64, na_value=np.nan)[done]
+        if column.dtype != object or not np.isnan(values).all():
+            columns[str(name)] = np.where(np.isfinite(values), values, np.nan)
+    matrix = np.stack(list(columns.values()), axis=1) if columns else np.empty((int(done.sum()), 0))
+    return tuple(columns), matrix

@@ -1,0 +1,143 @@
+"""The report of a study: the document of `GET /v1/studies/{id}/report`.
+
+Every estimate in it is `{estimate, low, high, n}`: a 95% interval over n seeds, null below two. Null also stands for
+what cannot be computed yet; the report of a study that has only begun is complete in form.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from actinium.paths import Cell
+from actinium.statistics.comparisons import STEPS_TO_TARGET, contrasts, factors
+from actinium.statistics.convergence import Convergence, convergence
+from actinium.statistics.intervals import bounded_interval, wilson_interval
+from actinium.statistics.references import grid, pairs, reference_cell
+from actinium.statistics.replicates import Replicates, collect
+from actinium.statistics.small_batch import METRIC, small_batch
+from actinium.study import DesignCell, StudySpec
+from actinium.trial import TrialConfig
+
+NETWORK_METRICS = (
+    "validation_loss",
+    "validation_accuracy",
+    "test_error",
+    "train_eval_gap",
+    STEPS_TO_TARGET,
+    "epochs_to_target",
+    "aulc",
+    "dead_unit_rate",
+    "born_dead_rate",
+    "died_rate",
+    "transient_rate",
+    "revived_rate",
+    "off_rate",
+    "dormant_rate_0.025",
+    "saturated_rate",
+    "gradient_slope",
+    "activation_rate",
+    "effective_rank",
+)
+"""These every cell lists, measured or not; others, and those of single layers, where there is a value."""
+
+FRACTION = re.compile(r"(^|_)(rate|accuracy|error)(_|$)|^aulc$")
+EVENT = re.compile(r"^(dead_unit|born_dead|died|transient|revived|off|dormant|saturated)_rate")
+"""Rates of something happening to units, of which none in all seeds is still no proof of never."""
+
+
+def build_report(
+    *,
+    study_id: int,
+    revision: int,
+    spec: StudySpec,
+    cells: Sequence[tuple[int, Cell, TrialConfig]],
+    trials: pd.DataFrame,
+    curves: pd.DataFrame,
+    resampling_seed: int = 0,
+) -> dict[str, Any]:
+    """The report as plain JSON data.
+
+    `cells`: index, levels and config. `trials`: a row a trial with `trial_id`, `cell` (the index), `seed`, `state`,
+    `outcome`, and a column a metric. `curves`: `trial_id`, `step`, `value` of the validation loss of finished trials.
+    What is drawn (bootstrap, sign flips beyond 20 seeds) is drawn from `resampling_seed`, so that a report can be
+    repeated.
+    """
+    design = [DesignCell(index=index, cell=cell, config=config) for index, cell, config in cells]
+    generator = np.random.default_rng(resampling_seed)
+    seeds = list(dict.fromkeys([*spec.seed_list(), *(trials["seed"].tolist() if len(trials) else [])]))
+    replicates = collect(trials, cells=[cell.index for cell in design], seeds=seeds)
+    reference = reference_cell(spec, design)
+    reached = convergence(
+        replicates,
+        curves,
+        budget=np.array([float(cell.config.steps()) for cell in design]),
+        target=spec.target.value,
+        reference=reference,
+    )
+    span = grid(spec, design)
+    return {
+        "study_id": study_id,
+        "revision": revision,
+        "target": {
+            "metric": spec.target.metric,
+            "value": reached.target,
+            "source": "reference" if spec.target.value is None else "study",
+            "cell": design[reference].cell if spec.target.value is None else None,
+            "n": reached.target_trials,
+        },
+        "cells": _cells(design, replicates, reached, len(seeds)),
+        "contrasts": contrasts(design, pairs(spec, design), replicates, reached, generator=generator),
+        "factors": factors(span, replicates, reached, generator=generator),
+        "small_batch": small_batch(span, design, replicates.metric(METRIC), generator=generator),
+        "convergence": {"target": reached.target, "curves": reached.curves([cell.cell for cell in design])},
+    }
+
+
+def _cells(
+    design: Sequence[DesignCell], replicates: Replicates, reached: Convergence, seeds: int
+) -> list[dict[str, Any]]:
+    collapse = wilson_interval(replicates.collapsed, replicates.succeeded).records()
+    diverged = replicates.diverged.sum(axis=1).tolist()
+    metrics = _metrics(design, replicates, reached)
+    return [
+        {
+            "cell": cell.cell,
+            "seeds": seeds,
+            "succeeded": int(replicates.succeeded[i]),
+            "diverged": diverged[i],
+            "collapse_rate": collapse[i],
+            "metrics": metrics[i],
+        }
+        for i, cell in enumerate(design)
+    ]
+
+
+def _metrics(design: Sequence[DesignCell], replicates: Replicates, reached: Convergence) -> list[dict[str, Any]]:
+    """Per cell, the interval of each metric's mean over seeds; of `steps_to_target` the mean is the RMST."""
+    epochs = np.array([float(cell.config.training.epochs) for cell in design])
+    restricted = reached.restricted()
+    measured = {
+        STEPS_TO_TARGET: (restricted, reached.budget),
+        "epochs_to_target": (restricted * (epochs / reached.budget)[:, None], epochs),
+        "aulc": (reached.aulc, np.ones(len(design))),
+    }
+    names = list(dict.fromkeys([*NETWORK_METRICS, *replicates.metrics]))
+    plain = [name not in measured for name in names]
+    values = np.stack([replicates.metric(n) if n not in measured else measured[n][0] for n in names])
+    fraction = np.array([bool(FRACTION.search(name.split("/")[0])) for name in names])
+    low = np.where(fraction | ~np.array(plain), 0.0, -np.inf)
+    high = np.where(fraction, 1.0, np.inf)[:, None].repeat(len(design), axis=1)
+    for position, name in enumerate(names):
+        if name in measured:
+            high[position] = measured[name][1]
+    event = np.array([bool(EVENT.match(name)) for name in names])
+    records = bounded_interval(values, low=low[:, None], high=high, event=event[:, None]).records()
+    count = len(design)
+    always = len(NETWORK_METRICS)
+    return [
+        {name: record for m, name in enumerate(names) if (record := records[m * count + c])["n"] or m < always}
+        for c in range(count)
+    ]

@@ -1,0 +1,82 @@
+"""Convergence: time to target, survival curves and areas under learning curves (SCIENCE D2).
+
+Evaluations come as three arrays of one length E, sorted by trial and step: `trial` (its position 0..N-1), `step`,
+`loss`. A loss that is not finite is never at the target.
+"""
+
+import numpy as np
+
+from actinium.statistics.intervals import BoolArray, FloatArray, IntArray
+
+
+def time_to_target(trial: IntArray, step: FloatArray, loss: FloatArray, *, target: float, count: int) -> FloatArray:
+    """Per trial [N]: the first step whose loss, and that of the next evaluation too, is at most the target; else
+    infinity. The true time lies between the evaluation before it and that step.
+    """
+    hit = loss <= target
+    twice = np.flatnonzero(hit[:-1] & hit[1:] & (trial[:-1] == trial[1:]))
+    trials, first = np.unique(trial[twice], return_index=True)
+    times = np.full(count, np.inf)
+    times[trials] = step[twice[first]]
+    return times
+
+
+def loss_at(trial: IntArray, step: FloatArray, loss: FloatArray, *, at: FloatArray) -> FloatArray:
+    """Per trial [N]: the loss at its last evaluation at or before step `at` [N]; NaN without one."""
+    values = np.full(len(at), np.nan)
+    early = step <= at[trial]
+    values[trial[early]] = loss[early]  # sorted by step: the last assignment stands
+    return values
+
+
+def area_under_curve(
+    trial: IntArray,
+    step: FloatArray,
+    loss: FloatArray,
+    *,
+    best: float,
+    budget: FloatArray,
+) -> FloatArray:
+    """AULC per trial [N]: (1/B) times the trapezoid over steps of clip((L - best) / (L at its first evaluation - best),
+    0, 1). Not finite counts as 1, and so does the time from the last evaluation to the budget B. NaN without an
+    evaluation or where a trial starts no worse than `best`.
+    """
+    count = len(budget)
+    initial = np.full(count, np.nan)
+    initial[trial[::-1]] = loss[::-1]  # sorted by step: the first evaluation stands
+    last = np.zeros(count)
+    last[trial] = step
+    span = initial[trial] - best
+    with np.errstate(divide="ignore", invalid="ignore"):
+        height = np.where(np.isfinite(loss), np.clip((loss - best) / span, 0.0, 1.0), 1.0)
+    inside = trial[:-1] == trial[1:]
+    pieces = np.where(inside, np.diff(step) * (height[:-1] + height[1:]) / 2.0, 0.0)
+    area = np.bincount(trial[:-1], weights=pieces, minlength=count)
+    total = (area + np.maximum(budget - last, 0.0)) / budget
+    return np.where(initial > best, total, np.nan)
+
+
+def kaplan_meier(times: FloatArray, observed: BoolArray) -> tuple[FloatArray, FloatArray]:
+    """The distinct event times and, right after each, Ŝ(t) = prod over t_i <= t of (1 - d_i / n_i): the share still
+    without an event (Kaplan & Meier 1958). A censored time (`observed` false) counts as at risk up to itself.
+    """
+    events, deaths = np.unique(times[observed], return_counts=True)
+    at_risk = len(times) - np.searchsorted(np.sort(times), events, side="left")
+    survival = np.cumprod(1.0 - deaths.astype(np.float64) / at_risk)
+    return events, survival.astype(np.float64)
+
+
+def survival_curve(times: FloatArray, budget: float) -> tuple[list[float], list[float]]:
+    """Steps from 0 to the budget, and after each the share of trials not yet at the target.
+
+    `times` are steps to target, infinite where it was never reached: such trials are censored at the budget. The
+    area under this step function is the RMST, the mean of min(T, B).
+    """
+    reached = times <= budget
+    events, survival = kaplan_meier(np.minimum(times, budget), reached)
+    steps, shares = events.tolist(), survival.tolist()
+    if not steps or steps[0] > 0.0:
+        steps, shares = [0.0, *steps], [1.0, *shares]
+    if steps[-1] < budget:
+        steps, shares = [*steps, budget], [*shares, shares[-1]]
+    return steps, shares
