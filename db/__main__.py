@@ -1,0 +1,51 @@
+"""`python -m db prepare`: bring ACTINIUM_DATABASE_URL's database up to date, before any service starts.
+
+`--also NAME` makes a second database on the same server where it is missing (MLflow keeps its own store there).
+"""
+
+import argparse
+import os
+import sys
+
+from sqlalchemy import text
+
+from actinium.errors import ActiniumError
+from db.engine import make_engine, migrate, wait_ready
+
+
+def prepare(url: str, *, also: str | None) -> None:
+    """Wait for the server, make the second database, migrate the first."""
+    engine = make_engine(url, pool_size=1)
+    try:
+        wait_ready(engine, seconds=120.0)
+        if also is not None:
+            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                known = connection.execute(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": also})
+                if known.scalar_one_or_none() is None:
+                    quoted = engine.dialect.identifier_preparer.quote_identifier(also)
+                    connection.exec_driver_sql(f"CREATE DATABASE {quoted}")
+        migrate(engine)
+    finally:
+        engine.dispose()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit 0 when the database is ready, 1 with a sentence when it cannot be."""
+    parser = argparse.ArgumentParser(prog="python -m db", description=__doc__)
+    parser.add_argument("command", choices=["prepare"])
+    parser.add_argument("--also", metavar="NAME", help="a second database to make on the same server")
+    given = parser.parse_args(arguments)
+    url = os.environ.get("ACTINIUM_DATABASE_URL")
+    if not url:
+        print("ACTINIUM_DATABASE_URL is not set; give postgresql://USER:PASSWORD@HOST/DATABASE", file=sys.stderr)
+        return 1
+    try:
+        prepare(url, also=given.also)
+    except ActiniumError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
