@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from actinium.errors import ActiniumError, InvalidInput
+from actinium.errors import ActiniumError
 from actinium.job import Role
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ def main() -> None:
     """The `actinium` command."""
     try:
         app()
-    except InvalidInput as error:
-        _fail(str(error))
     except ActiniumError as error:
         _fail(str(error) or type(error).__name__)
     except KeyboardInterrupt:

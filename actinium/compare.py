@@ -51,22 +51,13 @@ def dead_units(report: Mapping[str, Any]) -> Comparison:
 
 def convergence(report: Mapping[str, Any]) -> Comparison:
     """Restricted mean steps to the target (SCIENCE D2), fastest first."""
-    unmet = {
-        _key(curve["cell"]): curve["survival"][-1] for curve in report["convergence"]["curves"] if curve["survival"]
-    }
+    reached = {_key(curve["cell"]): curve["reached"] for curve in report["convergence"]["curves"]}
     cells = sorted(report["cells"], key=lambda c: _number(c["metrics"].get("steps_to_target"), missing=float("inf")))
     rows = []
     for cell in cells:
-        survival = unmet.get(_key(cell["cell"]))
-        rows.append(
-            (
-                spaced(cell["cell"]),
-                figure(cell["metrics"].get("steps_to_target"), ".0f"),
-                NOTHING if survival is None else f"{100 * (1 - survival):.0f}%",
-                share(cell["collapse_rate"]),
-                str((cell["metrics"].get("steps_to_target") or {}).get("n", 0)),
-            )
-        )
+        steps = cell["metrics"].get("steps_to_target")
+        row = (figure(steps, ".0f"), share(reached.get(_key(cell["cell"]))), share(cell["collapse_rate"]))
+        rows.append((spaced(cell["cell"]), *row, str((steps or {}).get("n", 0))))
     value = (report.get("target") or {}).get("value")
     goal = "the target" if value is None else f"validation loss {value:.4g}"
     return Comparison(
@@ -85,11 +76,10 @@ def small_batches(report: Mapping[str, Any]) -> list[Comparison]:
         return [
             Comparison(title=title, columns=("cell",), rows=(), note="training.batch_size is no factor of this study.")
         ]
-    against: dict[tuple[str, float], str] = {}
-    for entry in small["difference_in_differences"]:
-        for point in entry.get("points", [entry]):
-            estimate = point.get("difference") or point.get("estimate") or point
-            against[_key(entry["normalization"]), point["batch_size"]] = points_of_error(estimate)
+    against = {
+        (_key(entry["normalization"]), entry["batch_size"]): points_of_error(entry)
+        for entry in small["difference_in_differences"]
+    }
     rows = []
     for curve in small["curves"]:
         for point in sorted(curve["points"], key=lambda p: float(p["batch_size"])):

@@ -67,7 +67,9 @@ def _packages() -> Finding:
 def _torch() -> Finding:
     """In a child process: torch takes seconds and memory that this one need not have."""
     try:
-        done = subprocess.run([sys.executable, "-c", TORCH], capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(  # noqa: S603 - our own words
+            [sys.executable, "-c", TORCH], capture_output=True, text=True, timeout=120, check=False
+        )
     except subprocess.TimeoutExpired:
         return _finding("torch", False, "importing torch took more than two minutes; is the disk very slow?")
     if done.returncode:

@@ -6,6 +6,7 @@ from typing import Annotated
 from db.tokens import Principal
 from fastapi import Depends, FastAPI, Request
 from fastapi.routing import APIRoute
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Engine
 
 from actinium.errors import Forbidden, Unauthenticated
@@ -50,13 +51,20 @@ def now() -> datetime:
 Now = Annotated[datetime, Depends(now)]
 
 
-def authorized(request: Request, engine: Database, at: Now) -> Principal:
+BEARER = HTTPBearer(auto_error=False, description="A token of the service; `actinium token create` makes one.")
+
+
+def authorized(
+    request: Request,
+    engine: Database,
+    at: Now,
+    given: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)],
+) -> Principal:
     """The caller, if the token is known and its role is enough for the route."""
-    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not secret.strip():
+    if given is None or not given.credentials.strip():
         raise Unauthenticated("no token; send the header Authorization: Bearer TOKEN")
     with engine.begin() as connection:
-        principal = tokens.authenticate(connection, secret.strip(), at)
+        principal = tokens.authenticate(connection, given.credentials.strip(), at)
     if principal is None:
         raise Unauthenticated("the token is not known or was revoked; ask an admin for one")
     request.scope["principal"] = principal

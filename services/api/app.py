@@ -1,0 +1,48 @@
+"""The application: routes, roles, errors and the rim."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, Depends, FastAPI
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine
+
+from actinium.errors import StackError
+from db.engine import make_engine
+from services.api import catalogue, events, export, health, problem, report, studies, tokens, trials
+from services.api.access import authorized, check_table
+from services.api.edge import Edge
+from services.api.openapi import PROBLEMS
+from services.api.report import ReportCache
+from services.settings import Settings
+
+RESOURCES = (studies, trials, report, export, events, catalogue, tokens)
+
+
+def create_app(settings: Settings, *, engine: Engine | None = None) -> FastAPI:
+    """The app over the database of the settings. Whoever passes an engine disposes of it."""
+    if engine is None and settings.database_url is None:
+        raise StackError("ACTINIUM_DATABASE_URL is not set; `actinium up` sets it for the services that it starts")
+    database = engine or make_engine(str(settings.database_url), pool_size=settings.pool_size)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        if engine is None:
+            database.dispose()
+
+    app = FastAPI(title="Actinium", version="1", lifespan=lifespan, redoc_url=None)
+    registry = CollectorRegistry()
+    app.state.settings = settings
+    app.state.engine = database
+    app.state.registry = registry
+    app.state.reports = ReportCache()
+    v1 = APIRouter(prefix="/v1", dependencies=[Depends(authorized)], responses=PROBLEMS)
+    for resource in RESOURCES:
+        v1.include_router(resource.router)
+    app.include_router(v1)
+    health.install(app, engine=database, registry=registry)
+    problem.install(app)
+    check_table(app)
+    app.add_middleware(Edge, registry=registry)
+    return app

@@ -1,0 +1,40 @@
+"""The catalogue: every level with parameters, equation, derivative and citation; every dataset."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter
+
+from actinium.levels import ACTIVATIONS, DATASETS, INITIALIZATIONS, NORMALIZATIONS, LevelDefinition
+
+router = APIRouter(tags=["catalogue"])
+
+
+@router.get("/catalogue")
+def catalogue() -> dict[str, Any]:
+    """What studies can be made of."""
+    return {
+        "activations": _levels(ACTIVATIONS),
+        "normalizations": _levels(NORMALIZATIONS),
+        "initializations": _levels(INITIALIZATIONS),
+        "datasets": [asdict(dataset) for dataset in DATASETS.values()],
+    }
+
+
+def _levels(table: Mapping[str, LevelDefinition]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": level.name,
+            "aliases": list(level.aliases),
+            "equation": level.equation,
+            "derivative": level.derivative,
+            "citation": level.citation,
+            "note": level.note,
+            "parameters": {
+                name: {**asdict(parameter), "accepts": parameter.accepts()}
+                for name, parameter in level.parameters.items()
+            },
+        }
+        for level in table.values()
+    ]

@@ -1,0 +1,283 @@
+"""What the API answers, field by field."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from actinium.frame import Outcome, TrialSummary
+from actinium.job import JobState, Role, StudyState
+from actinium.paths import Cell
+from actinium.study import InvalidDesign
+from actinium.trial import TrialConfig
+from db.rows import Counts, StudyRow, TrialRow
+from services.settings import Settings
+
+
+class Answer(BaseModel):
+    """Base of every answer."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class InvalidDesignDocument(Answer):
+    """A cell that is structurally impossible, and why."""
+
+    cell: Cell
+    reason: str
+
+
+class CountsDocument(Answer):
+    """Trials by state and by outcome; every key is always there."""
+
+    states: Mapping[JobState, int]
+    outcomes: Mapping[Outcome, int]
+
+
+class Estimate(Answer):
+    """What a study costs: trials, optimizer steps in all, and seconds where that is known."""
+
+    trials: int
+    steps: int
+    seconds: float | None = None
+
+
+class Submitted(Answer):
+    """A study that was accepted; with `dry_run`, one that would be: `id` and `state` are null."""
+
+    id: int | None
+    name: str
+    state: StudyState | None
+    cells: int
+    trials: int
+    invalid_designs: Sequence[InvalidDesignDocument]
+    estimate: Estimate
+    links: Mapping[str, str | None]
+
+
+class StudyItem(Answer):
+    """A study as the history lists it."""
+
+    id: int
+    name: str
+    project: str
+    description: str
+    tags: Mapping[str, str]
+    owner: str
+    priority: int
+    state: StudyState
+    revision: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    cancelled_at: datetime | None
+    cells: int
+    trials: int
+    counts: CountsDocument
+    progress: float
+    links: Mapping[str, str | None]
+
+
+class StudyDocument(StudyItem):
+    """A study with everything."""
+
+    notes: str
+    spec: Mapping[str, Any]
+    invalid_designs: Sequence[InvalidDesignDocument]
+
+
+class Retried(StudyDocument):
+    """A study of which `retried` trials were queued again."""
+
+    retried: int
+
+
+class TrialDocument(Answer):
+    """A trial with what came of it."""
+
+    id: int
+    study_id: int
+    cell: Cell
+    cell_index: int
+    seed: int
+    digest: str
+    state: JobState
+    attempt: int
+    outcome: Outcome | None
+    summary: TrialSummary | None
+    error: str | None
+    links: Mapping[str, str | None]
+
+
+class StudyPage(Answer):
+    """A page of the history, newest first."""
+
+    items: Sequence[StudyItem]
+    next_cursor: str | None
+
+
+class TrialPage(Answer):
+    """A page of a study's trials."""
+
+    items: Sequence[TrialDocument]
+    next_cursor: str | None
+
+
+class TokenDocument(Answer):
+    """A token without its secret."""
+
+    id: int
+    name: str
+    role: Role
+    created_at: datetime
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+class TokenRequest(BaseModel):
+    """A token to be made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    role: Role
+
+
+class TokenCreated(TokenDocument):
+    """A new token; `token` is its secret, shown this once."""
+
+    token: str
+
+
+class StudyChanges(BaseModel):
+    """What may be changed of a study; what is not named stays."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = ""
+    description: str = ""
+    tags: dict[str, str] = Field(default_factory=dict)
+    notes: Annotated[str, Field(max_length=100_000)] = ""
+    priority: int = 0
+
+
+class Curve(Answer):
+    """A cell's series by step: mean over its trials, 95% interval (null with fewer than two), and how many."""
+
+    cell: Cell
+    steps: Sequence[int]
+    mean: Sequence[float]
+    low: Sequence[float | None]
+    high: Sequence[float | None]
+    n: Sequence[int]
+
+
+class Curves(Answer):
+    """One series of every cell of a study."""
+
+    series: str
+    curves: Sequence[Curve]
+
+
+def study_links(study_id: int, experiment_id: str | None, settings: Settings) -> dict[str, str | None]:
+    """Where a study is found; API routes are relative to the API's address."""
+    here = f"/v1/studies/{study_id}"
+    mlflow = f"{settings.mlflow_link()}/#/experiments/{experiment_id}" if experiment_id else settings.mlflow_link()
+    return {
+        "self": here,
+        "trials": f"{here}/trials",
+        "report": f"{here}/report",
+        "export": f"{here}/export",
+        "events": f"{here}/events",
+        "dashboard": f"{settings.dashboard_link()}/?study={study_id}",
+        "mlflow": mlflow,
+    }
+
+
+def counts_document(counts: Counts) -> CountsDocument:
+    """Counts with every key."""
+    return CountsDocument(states=counts.states, outcomes=counts.outcomes)
+
+
+def study_item(row: StudyRow, settings: Settings) -> StudyItem:
+    """A row of the history."""
+    return StudyItem(**_item_fields(row, settings))
+
+
+def study_document(row: StudyRow, settings: Settings) -> StudyDocument:
+    """A study with everything."""
+    return StudyDocument(**_document_fields(row, settings))
+
+
+def retried_document(row: StudyRow, settings: Settings, *, retried: int) -> Retried:
+    """A study of which some trials were queued again."""
+    return Retried(**_document_fields(row, settings), retried=retried)
+
+
+def trial_document(row: TrialRow, settings: Settings) -> TrialDocument:
+    """A trial with its links; `mlflow` is null until the mirror has its run."""
+    mlflow = None
+    if row.run_id and row.experiment_id:
+        mlflow = f"{settings.mlflow_link()}/#/experiments/{row.experiment_id}/runs/{row.run_id}"
+    return TrialDocument(
+        id=row.id,
+        study_id=row.study_id,
+        cell=row.cell,
+        cell_index=row.cell_index,
+        seed=row.seed,
+        digest=row.digest,
+        state=row.state,
+        attempt=row.attempt,
+        outcome=row.outcome,
+        summary=row.summary,
+        error=row.error,
+        links={
+            "self": f"/v1/trials/{row.id}",
+            "frames": f"/v1/trials/{row.id}/frames",
+            "study": f"/v1/studies/{row.study_id}",
+            "mlflow": mlflow,
+        },
+    )
+
+
+def invalid_documents(designs: Sequence[InvalidDesign]) -> list[InvalidDesignDocument]:
+    """The cells that were left out."""
+    return [InvalidDesignDocument(cell=design.cell, reason=design.reason) for design in designs]
+
+
+def estimate(trials: int, configs: Sequence[tuple[TrialConfig, int]]) -> Estimate:
+    """The cost of `(config, how many seeds)` pairs."""
+    return Estimate(trials=trials, steps=sum(config.steps() * seeds for config, seeds in configs))
+
+
+def _item_fields(row: StudyRow, settings: Settings) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "project": row.project,
+        "description": row.spec.description,
+        "tags": row.tags,
+        "owner": row.owner,
+        "priority": row.priority,
+        "state": row.state,
+        "revision": row.revision,
+        "created_at": row.created_at,
+        "started_at": row.started_at,
+        "finished_at": row.finished_at,
+        "cancelled_at": row.cancelled_at,
+        "cells": row.cells,
+        "trials": row.trials,
+        "counts": counts_document(row.counts),
+        "progress": row.progress,
+        "links": study_links(row.id, row.experiment_id, settings),
+    }
+
+
+def _document_fields(row: StudyRow, settings: Settings) -> dict[str, Any]:
+    return {
+        **_item_fields(row, settings),
+        "notes": row.notes,
+        "spec": row.spec.model_dump(mode="json"),
+        "invalid_designs": invalid_documents(row.invalid_designs),
+    }

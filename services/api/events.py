@@ -1,0 +1,75 @@
+"""A study's progress as server-sent events. No database connection is held between two looks."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from actinium.job import StudyId, StudyState
+from db import studies
+from services.api.access import Database
+from services.api.documents import counts_document
+from services.api.references import StudyReference, settings_of, study_id
+
+router = APIRouter(tags=["studies"])
+ENDED = (StudyState.FINISHED, StudyState.CANCELLED)
+KEEP_ALIVE_LOOKS = 15
+"""After so many looks without news a comment is sent, so that nobody takes the connection for dead."""
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+@router.get("/studies/{study}/events", response_class=StreamingResponse)
+async def events(request: Request, engine: Database, study: StudyReference) -> StreamingResponse:
+    """`progress` events with state, counts, progress and revision whenever they change; `finished` ends the stream."""
+    target = await run_in_threadpool(_resolve, engine, study)
+    pause = settings_of(request).event_seconds
+    return StreamingResponse(_stream(engine, target, pause), media_type="text/event-stream", headers=HEADERS)
+
+
+async def _stream(engine: Engine, target: StudyId, pause: float) -> AsyncIterator[str]:
+    last: dict[str, Any] | None = None
+    quiet = 0
+    while True:
+        try:
+            news = await run_in_threadpool(_look, engine, target)
+        except OperationalError:  # the database restarts: the stream outlives it
+            news = last
+        if news is not None and news != last:
+            yield _event("progress", news)
+            last, quiet = news, 0
+        else:
+            quiet += 1
+        if news is not None and news["state"] in ENDED:
+            yield _event("finished", news)
+            return
+        if quiet >= KEEP_ALIVE_LOOKS:
+            yield ": still here\n\n"
+            quiet = 0
+        await asyncio.sleep(pause)
+
+
+def _resolve(engine: Engine, reference: str) -> StudyId:
+    with engine.begin() as connection:
+        return study_id(connection, reference)
+
+
+def _look(engine: Engine, target: StudyId) -> dict[str, Any]:
+    with engine.begin() as connection:
+        row = studies.get(connection, target)
+    return {
+        "study_id": row.id,
+        "state": row.state.value,
+        "revision": row.revision,
+        "progress": row.progress,
+        "counts": counts_document(row.counts).model_dump(mode="json"),
+    }
+
+
+def _event(name: str, data: dict[str, Any]) -> str:
+    return f"event: {name}\nid: {data['revision']}\ndata: {json.dumps(data)}\n\n"

@@ -1,0 +1,129 @@
+"""A study's trials as csv, parquet or jsonl: a row each, with factor levels and every metric."""
+
+import io
+import json
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+
+from actinium.levels import compact_label
+from actinium.study import DesignCell
+from db import reports, studies
+from services.api.access import Database
+from services.api.references import StudyReference, study_id
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+router = APIRouter(tags=["studies"])
+ROWS = 2000
+"""Rows a piece."""
+OWN_COLUMNS = ("trial_id", "cell", "seed", "state", "outcome", "steps")
+
+
+class Format(StrEnum):
+    """What a study can be exported to."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+    JSONL = "jsonl"
+
+
+MEDIA = {
+    Format.CSV: "text/csv; charset=utf-8",
+    Format.PARQUET: "application/vnd.apache.parquet",
+    Format.JSONL: "application/x-ndjson",
+}
+
+
+@router.get("/studies/{study}/export", response_class=StreamingResponse)
+def export(
+    engine: Database, study: StudyReference, file_format: Annotated[Format, Query(alias="format")] = Format.CSV
+) -> StreamingResponse:
+    """A row a trial: trial_id, cell, factor columns, seed, state, outcome, steps, and every metric."""
+    with engine.begin() as connection:
+        target = study_id(connection, study)
+        row = studies.get(connection, target)
+        table = with_factors(reports.trials_table(connection, target), studies.cells(connection, target))
+    pieces = {Format.CSV: csv_pieces, Format.PARQUET: parquet_pieces, Format.JSONL: jsonl_pieces}[file_format](table)
+    name = f"{row.name.replace(' ', '_')}-{row.id}.{file_format.value}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(pieces, media_type=MEDIA[file_format], headers=headers)
+
+
+def with_factors(table: "pd.DataFrame", cells: list[DesignCell]) -> "pd.DataFrame":
+    """The trials with a column for each factor path: levels as labels, scalars as they are."""
+    levels = {cell.index: cell.cell for cell in cells}
+    paths = list(dict.fromkeys(path for cell in levels.values() for path in cell))
+    exported = table.copy()
+    for position, path in enumerate(paths):
+        by_cell = {index: plain(cell.get(path)) for index, cell in levels.items()}
+        exported.insert(2 + position, path, table["cell"].map(by_cell))
+    own = [column for column in OWN_COLUMNS if column in exported]
+    rest = [column for column in exported.columns if column not in (*own, *paths)]
+    return exported[[*own[:2], *paths, *own[2:], *rest]]
+
+
+def plain(value: object) -> object:
+    """A level as its label; a scalar as it is."""
+    return compact_label(value) if isinstance(value, dict) else value
+
+
+def csv_pieces(table: "pd.DataFrame") -> Iterator[bytes]:
+    """Header and rows; what was not measured is empty."""
+    yield table.iloc[:0].to_csv(index=False).encode()
+    for start in range(0, len(table), ROWS):
+        yield table.iloc[start : start + ROWS].to_csv(index=False, header=False).encode()
+
+
+def jsonl_pieces(table: "pd.DataFrame") -> Iterator[bytes]:
+    """An object a trial; what was not measured is null."""
+    for start in range(0, len(table), ROWS):
+        part = table.iloc[start : start + ROWS]
+        records = part.astype(object).where(part.notna(), None).to_dict(orient="records")
+        yield "".join(json.dumps(record, allow_nan=False) + "\n" for record in records).encode()
+
+
+def parquet_pieces(table: "pd.DataFrame") -> Iterator[bytes]:
+    """A Parquet file, a row group a piece."""
+    arrow = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
+    sink = Pieces()
+    with pq.ParquetWriter(sink, arrow.schema, compression="zstd") as writer:
+        for batch in range(0, len(table), ROWS):
+            writer.write_table(arrow.slice(batch, ROWS))
+            yield sink.taken()
+    yield sink.taken()
+
+
+class Pieces(io.RawIOBase):
+    """A file to write to, whose content is taken away piece by piece."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pieces: list[bytes] = []
+        self._written = 0
+
+    def writable(self) -> bool:
+        """It is there to be written to."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Keeps a piece."""
+        piece = bytes(data)
+        self._pieces.append(piece)
+        self._written += len(piece)
+        return len(piece)
+
+    def tell(self) -> int:
+        """Bytes written so far."""
+        return self._written
+
+    def taken(self) -> bytes:
+        """What was written since the last call."""
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces)

@@ -1,0 +1,167 @@
+"""Routes of studies: submit, list, show, change, cancel, retry; and their trials."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import ValidationError
+
+from actinium.errors import FieldError, InvalidInput
+from actinium.explain import explain
+from actinium.frame import Outcome
+from actinium.job import JobState, StudyState
+from actinium.study import Design, StudySpec, expand, parse_study
+from db import studies
+from services.api.access import Caller, Database, Now
+from services.api.body import json_body
+from services.api.documents import (
+    Retried,
+    StudyChanges,
+    StudyDocument,
+    StudyPage,
+    Submitted,
+    TrialPage,
+    estimate,
+    invalid_documents,
+    retried_document,
+    study_document,
+    study_item,
+    study_links,
+    trial_document,
+)
+from services.api.openapi import body_of
+from services.api.references import Cursor, Limit, StudyReference, Words, settings_of, study_id
+
+router = APIRouter(tags=["studies"])
+Json = Annotated[Any, Depends(json_body)]
+
+
+@router.post("/studies", status_code=201, openapi_extra=body_of(StudySpec))
+def submit(
+    request: Request,
+    response: Response,
+    engine: Database,
+    caller: Caller,
+    at: Now,
+    document: Json,
+    dry_run: Annotated[bool, Query(description="Check and count; write nothing.")] = False,
+    idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
+) -> Submitted:
+    """Submits a study. With an Idempotency-Key, the same body again gives the same study."""
+    settings = settings_of(request)
+    design = expand(parse_study(document), max_trials=settings.max_trials)
+    if dry_run:
+        response.status_code = 200
+        return _submitted(design, links={})
+    with engine.begin() as connection:
+        created = studies.create(connection, design, owner=caller.name, now=at, idempotency_key=idempotency_key)
+        row = studies.get(connection, created)
+    response.headers["Location"] = f"/v1/studies/{created}"
+    links = study_links(created, row.experiment_id, settings)
+    return _submitted(design, links=links).model_copy(update={"id": created, "state": row.state})
+
+
+def _submitted(design: Design, *, links: dict[str, str | None]) -> Submitted:
+    seeds = len(design.spec.seed_list())
+    trials = seeds * len(design.cells)
+    return Submitted(
+        id=None,
+        name=design.spec.name,
+        state=None,
+        cells=len(design.cells),
+        trials=trials,
+        invalid_designs=invalid_documents(design.invalid),
+        estimate=estimate(trials, [(cell.config, seeds) for cell in design.cells]),
+        links=links,
+    )
+
+
+@router.get("/studies")
+def history(
+    request: Request,
+    engine: Database,
+    q: Words = None,
+    state: Annotated[StudyState | None, Query()] = None,
+    owner: Words = None,
+    project: Words = None,
+    tag: Words = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> StudyPage:
+    """Studies, newest first. `q` searches name and description; `tag` is KEY or KEY=VALUE."""
+    with engine.begin() as connection:
+        page = studies.page(
+            connection, q=q, state=state, owner=owner, project=project, tag=tag, cursor=cursor, limit=limit
+        )
+    settings = settings_of(request)
+    return StudyPage(items=[study_item(row, settings) for row in page.items], next_cursor=page.next_cursor)
+
+
+@router.get("/studies/{study}")
+def show(request: Request, engine: Database, study: StudyReference) -> StudyDocument:
+    """A study with spec, state, counts, progress, invalid designs and links."""
+    with engine.begin() as connection:
+        row = studies.get(connection, study_id(connection, study))
+    return study_document(row, settings_of(request))
+
+
+@router.patch("/studies/{study}", openapi_extra=body_of(StudyChanges))
+def change(request: Request, engine: Database, at: Now, study: StudyReference, document: Json) -> StudyDocument:
+    """Changes name, description, tags, notes or priority; what is not named stays."""
+    changes = _changes(document)
+    with engine.begin() as connection:
+        target = study_id(connection, study)
+        row = studies.get(connection, target)
+        spec_changes = {key: value for key, value in changes.items() if key != "notes"}
+        parse_study({**row.spec.model_dump(mode="json"), **spec_changes})
+        studies.patch(connection, target, now=at, **changes)
+        row = studies.get(connection, target)
+    return study_document(row, settings_of(request))
+
+
+def _changes(document: Any) -> dict[str, Any]:
+    try:
+        changes = StudyChanges.model_validate(document).model_dump(exclude_unset=True)
+    except ValidationError as error:
+        raise InvalidInput("the change is not accepted", explain(error, document, StudyChanges)) from error
+    if not changes:
+        fault = FieldError("", f"nothing to change; give some of {', '.join(StudyChanges.model_fields)}")
+        raise InvalidInput("the change is not accepted", [fault])
+    return changes
+
+
+@router.post("/studies/{study}/cancel")
+def cancel(request: Request, engine: Database, at: Now, study: StudyReference) -> StudyDocument:
+    """Cancels what has not finished; results that are there stay."""
+    with engine.begin() as connection:
+        target = study_id(connection, study)
+        studies.cancel(connection, target, at)
+        row = studies.get(connection, target)
+    return study_document(row, settings_of(request))
+
+
+@router.post("/studies/{study}/retry")
+def retry(request: Request, engine: Database, at: Now, study: StudyReference) -> Retried:
+    """Queues again what failed or was cancelled."""
+    with engine.begin() as connection:
+        target = study_id(connection, study)
+        retried = studies.retry(connection, target, at)
+        row = studies.get(connection, target)
+    return retried_document(row, settings_of(request), retried=retried)
+
+
+@router.get("/studies/{study}/trials")
+def trials(
+    request: Request,
+    engine: Database,
+    study: StudyReference,
+    state: Annotated[JobState | None, Query()] = None,
+    outcome: Annotated[Outcome | None, Query()] = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> TrialPage:
+    """A study's trials with their summaries."""
+    with engine.begin() as connection:
+        target = study_id(connection, study)
+        page = studies.trials_page(connection, target, cursor=cursor, limit=limit, state=state, outcome=outcome)
+    settings = settings_of(request)
+    return TrialPage(items=[trial_document(row, settings) for row in page.items], next_cursor=page.next_cursor)

@@ -1,0 +1,48 @@
+"""Routes of tokens, for admins."""
+
+from fastapi import APIRouter, Response
+from pydantic import ValidationError
+
+from actinium.errors import InvalidInput, NotFound
+from actinium.explain import explain
+from db import tokens
+from db.rows import LARGEST_ID
+from services.api.access import Database, Now
+from services.api.documents import TokenCreated, TokenDocument, TokenRequest
+from services.api.openapi import body_of
+from services.api.studies import Json
+
+router = APIRouter(tags=["tokens"])
+
+
+@router.post("/tokens", status_code=201, openapi_extra=body_of(TokenRequest))
+def create(engine: Database, at: Now, document: Json) -> TokenCreated:
+    """Makes a token. Its secret is in the answer, this once; what is stored is its hash."""
+    try:
+        wanted = TokenRequest.model_validate(document)
+    except ValidationError as error:
+        raise InvalidInput("the token is not accepted", explain(error, document, TokenRequest)) from error
+    with engine.begin() as connection:
+        secret = tokens.create(connection, name=wanted.name, role=wanted.role, now=at)
+        principal = tokens.authenticate(connection, secret, at)
+        assert principal is not None, "a token that was just made is known"
+        row = next(row for row in tokens.ls(connection) if row.id == principal.id)
+    return TokenCreated(**TokenDocument.model_validate(row).model_dump(), token=secret)
+
+
+@router.get("/tokens")
+def ls(engine: Database) -> dict[str, list[TokenDocument]]:
+    """All tokens, without their secrets."""
+    with engine.begin() as connection:
+        return {"items": [TokenDocument.model_validate(row) for row in tokens.ls(connection)]}
+
+
+@router.delete("/tokens/{token_id}", status_code=204)
+def revoke(engine: Database, at: Now, token_id: str) -> Response:
+    """Makes a token worthless."""
+    known = token_id.isascii() and token_id.isdigit() and len(token_id) < 20 and int(token_id) <= LARGEST_ID
+    if not known:
+        raise NotFound(f"there is no token {token_id[:80]!r}")
+    with engine.begin() as connection:
+        tokens.revoke(connection, int(token_id), now=at)
+    return Response(status_code=204)

@@ -1,0 +1,46 @@
+"""Routes of single trials: what they are, and what they measured."""
+
+import json
+import math
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from db import frames, studies
+from services.api.access import Database
+from services.api.documents import TrialDocument, trial_document
+from services.api.references import TrialReference, settings_of, trial_id
+
+router = APIRouter(tags=["trials"])
+
+
+@router.get("/trials/{trial}")
+def show(request: Request, engine: Database, trial: TrialReference) -> TrialDocument:
+    """A trial with summary, error and links."""
+    with engine.begin() as connection:
+        row = studies.trial(connection, trial_id(trial))
+    return trial_document(row, settings_of(request))
+
+
+@router.get("/trials/{trial}/frames")
+def trial_frames(engine: Database, trial: TrialReference) -> Response:
+    """What the trial's current attempt measured, a row a step; NaN and infinities as strings."""
+    with engine.begin() as connection:
+        row = studies.trial(connection, trial_id(trial))
+        found = frames.read(connection, row.id)
+    document = {
+        "trial_id": row.id,
+        "attempt": found.attempt if len(found.steps) else row.attempt,
+        "series": list(found.layout.series),
+        "steps": found.steps.tolist(),
+        "times": [spelled(time) for time in found.times.tolist()],
+        "values": [[spelled(value) for value in line] for line in found.values.tolist()],
+    }
+    return Response(json.dumps(document, allow_nan=False), media_type="application/json")
+
+
+def spelled(value: float) -> Any:
+    """A number as JSON can say it: what is not finite as a word that `float` reads."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
