@@ -138,7 +138,13 @@ class GradientFlow(Document):
 
 
 class ActivationStatistics(Document):
-    """SCIENCE D5: mean, deviation, activation rate and effective rank per layer on the probe set."""
+    """SCIENCE D5: mean, deviation, activation rate and effective rank per layer on the probe set.
+
+    The effective rank costs more than all else; it is measured at `rank_points` of the schedule's points, evenly
+    spaced among them, the first and the last included.
+    """
+
+    rank_points: int = Field(default=8, ge=2, le=10_000)
 
 
 class Probes(Document):

@@ -1,0 +1,68 @@
+"""What one pass over a part of the probe set shows of one hidden layer, and sums and maxima of it by unit.
+
+Legend: L lanes, B examples of the part, N units, C channels, H, W positions. Layer tensors are [L, B, N] (lane_axis 0)
+or [B, L, C, H, W] (lane_axis 1). A unit is a neuron, or a channel with all its positions.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class LayerChunk:
+    """One layer's tensors for a part of the probe set.
+
+    preactivation: z. activation: h = phi(z). steepness: |phi'(z)|. scratch: as large, free to be overwritten;
+    whoever uses it is done with it before anybody else is called.
+    """
+
+    preactivation: Tensor
+    activation: Tensor
+    steepness: Tensor
+    scratch: Tensor
+    lane_axis: int
+
+    @property
+    def samples(self) -> int:
+        """Values of a unit: examples, times positions."""
+        shape = self.preactivation.shape
+        return shape[1] if self.lane_axis == 0 else shape[0] * shape[3] * shape[4]
+
+    def of_units(self, per_unit: Tensor) -> Tensor:
+        """[L, C] so shaped that it broadcasts over a layer tensor."""
+        return per_unit.unsqueeze(1) if self.lane_axis == 0 else per_unit[None, :, :, None, None]
+
+    def peak(self, values: Tensor) -> Tensor:
+        """Each unit's largest value: [L, C]."""
+        return values.amax(1) if self.lane_axis == 0 else values.flatten(3).amax(3).amax(0)
+
+    def total(self, values: Tensor) -> Tensor:
+        """Each unit's sum, [L, C] float64; the terms of one part are added in the tensor's own precision."""
+        added = values.sum(1) if self.lane_axis == 0 else values.flatten(3).sum(3).sum(0)
+        return added.double()
+
+    def products(self, values: Tensor) -> Tensor:
+        """Each lane's X^T X, [L, C, C] float64: a row of X is an example (at a position), a column a unit."""
+        if self.lane_axis == 0:
+            return (values.mT @ values).double()
+        flat = values.flatten(3)
+        return (flat @ flat.mT).sum(0, dtype=torch.float64)
+
+
+class LayerQuantity(Protocol):
+    """Something gathered over the parts of the probe set for one layer of all lanes."""
+
+    def add(self, chunk: LayerChunk) -> None:
+        """Take one more part into account; nothing of the chunk is kept."""
+        ...
+
+
+class UnitQuantity(LayerQuantity, Protocol):
+    """One that is a number of each unit; a layer's, and the network's, is the mean over its units."""
+
+    def by_unit(self) -> Tensor:
+        """[L, C] float64."""
+        ...

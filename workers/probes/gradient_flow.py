@@ -1,0 +1,42 @@
+"""Gradient flow (SCIENCE D4): delta_l = rms of dL/dz_l, and how it changes from layer to layer.
+
+L is the mean cross-entropy over the examples given; normalizations use the statistics of those, as in training, and
+leave the running ones alone. Legend: L lanes, B examples, D hidden layers.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from workers.layers import LaneModel, Trace
+
+
+def gradient_rms(model: LaneModel, inputs: Tensor, labels: Tensor) -> Tensor:
+    """delta [L, D] float64 from inputs ([L, B, ...] or [B, L, ...], the model's layout) and labels [L, B].
+
+    The mean is over examples, units and positions. A lane's loss reaches no other lane's z, so the sum over lanes
+    has each lane's own gradients. No parameter's gradient is computed or touched.
+    """
+    params = {name: tensor.detach() for name, tensor in model.params.items()}
+    trace = Trace()
+    with torch.enable_grad():
+        watched = inputs.detach().requires_grad_()
+        logits = model.forward(params, watched, training=True, update_statistics=False, trace=trace)
+        lanes, examples, _ = logits.shape
+        loss = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum") / examples
+        gradients = torch.autograd.grad(loss, trace.preactivations)
+    axes = (1, 2) if model.lane_axis == 0 else (0, 2, 3, 4)
+    sums = [torch.sum(gradient.double().square(), axes) / (gradient.numel() // lanes) for gradient in gradients]
+    return torch.stack(sums, 1).sqrt()
+
+
+def gradient_slope(rms: Tensor) -> Tensor:
+    """v = -(OLS slope of ln delta_l on l), [L] from delta [L, D]: per layer, towards the input.
+
+    In theory ln(chi) / 2: under -0.1 gradients vanish, over 0.1 they explode. NaN for a single layer, and where some
+    delta is exactly zero or not finite: no floor stands in for the logarithm of zero.
+    """
+    layers = torch.arange(rms.shape[1], dtype=rms.dtype, device=rms.device)
+    centred = layers - layers.mean()
+    slope = (rms.log() * centred).sum(1) / centred.square().sum()
+    return torch.where(torch.isfinite(slope), -slope, torch.nan)

@@ -1,0 +1,75 @@
+"""What is gathered of one hidden layer while the probe set goes by, part by part.
+
+One visible table: `unit_quantities` and `layer_quantities` say which series comes of what. A quantity is added by an
+entry there, its file, and its name in `workers.probes.series`. Legend: L lanes, C units.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from actinium.trial import Probes
+from workers.activations import ACTIVATION_FUNCTIONS
+from workers.layers import LaneModel
+from workers.probes.activation_moments import ActivationMoments
+from workers.probes.activation_rate import ActivationRate
+from workers.probes.chunk import LayerChunk, UnitQuantity
+from workers.probes.dead_units import DeadUnits
+from workers.probes.dormant import Dormant
+from workers.probes.effective_rank import EffectiveRank
+from workers.probes.off_units import OffUnits
+from workers.probes.saturated import Saturated
+from workers.probes.series import dormant_series
+
+
+def unit_quantities(probes: Probes, model: LaneModel, layer: int) -> dict[str, UnitQuantity]:
+    """By series name, those that are numbers of a unit; `layer` counts from 0."""
+    quantities: dict[str, UnitQuantity] = {}
+    if probes.dead_units:
+        steepest = model.steepest(model.params, layer).detach()
+        rectifies = [ACTIVATION_FUNCTIONS[config.activation.name].rectifier for config in model.configs]
+        quantities["dead_unit_rate"] = DeadUnits(probes.dead_units.epsilon)
+        quantities["off_rate"] = OffUnits(torch.tensor(rectifies, device=steepest.device))
+        quantities["saturated_rate"] = Saturated(probes.dead_units.epsilon, steepest)
+        quantities[dormant_series(probes.dead_units.dormant_tau)] = Dormant(probes.dead_units.dormant_tau)
+    if probes.activation_statistics:
+        quantities["activation_rate"] = ActivationRate()
+    return quantities
+
+
+class LayerProbes:
+    """One hidden layer of some lanes: feed it every part of the probe set, then read what was found."""
+
+    def __init__(self, probes: Probes, model: LaneModel, layer: int, *, with_rank: bool) -> None:
+        """`layer` counts from 0; the model's lanes are those of every part to come."""
+        self._model, self._layer = model, layer
+        self._units = unit_quantities(probes, model, layer)
+        self._moments = ActivationMoments() if probes.activation_statistics else None
+        self._rank = EffectiveRank() if with_rank else None
+
+    def add(self, preactivation: Tensor, activation: Tensor) -> None:
+        """Take in a part's z and h."""
+        chunk = LayerChunk(
+            preactivation=preactivation,
+            activation=activation,
+            steepness=self._model.derivative(self._model.params, self._layer, preactivation).abs(),
+            scratch=torch.empty_like(preactivation),
+            lane_axis=self._model.lane_axis,
+        )
+        for quantity in (*self._units.values(), self._moments, self._rank):
+            if quantity is not None:
+                quantity.add(chunk)
+
+    def by_unit(self) -> Mapping[str, Tensor]:
+        """Values of the units by series name, [L, C]."""
+        return {name: quantity.by_unit() for name, quantity in self._units.items()}
+
+    def by_layer(self) -> Mapping[str, Tensor]:
+        """Values that only the layer as a whole has, by series name, [L]."""
+        values: dict[str, Tensor] = {}
+        if self._moments:
+            values |= {"activation_mean": self._moments.mean(), "activation_std": self._moments.std()}
+        if self._rank:
+            values["effective_rank"] = self._rank.rank()
+        return values

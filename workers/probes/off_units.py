@@ -1,0 +1,30 @@
+"""Units that are off (SCIENCE D1): max over the probe set of phi(z) is at most 0.
+
+Only rectifiers have an off state; which activations those are says `workers.activations.ACTIVATION_FUNCTIONS`
+(relu, leaky_relu, prelu, elu). For any other the rate is not applicable. A leaky rectifier that is off still learns,
+and is not gradient-dead.
+"""
+
+import torch
+from torch import Tensor
+
+from workers.probes.chunk import LayerChunk
+
+
+class OffUnits:
+    """O_u = 1[max_x h_u(x) <= 0]."""
+
+    def __init__(self, rectifies: Tensor) -> None:
+        """`rectifies` [L] bool: whether the lane's activation is a rectifier."""
+        self._rectifies = rectifies.unsqueeze(1)
+        self._peak: Tensor | None = None
+
+    def add(self, chunk: LayerChunk) -> None:
+        """Keep the largest output."""
+        peak = chunk.peak(chunk.activation)
+        self._peak = peak if self._peak is None else torch.maximum(self._peak, peak)
+
+    def by_unit(self) -> Tensor:
+        """O [L, C], 0 or 1; NaN in lanes that do not rectify."""
+        assert self._peak is not None
+        return torch.where(self._rectifies, (self._peak <= 0).double(), torch.nan)

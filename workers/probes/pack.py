@@ -1,0 +1,147 @@
+"""A pack's probes: which lanes and examples are passed through at a time, and what becomes of the findings.
+
+Legend: L lanes, K probe examples, U units of all hidden layers, C of one, S series.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from actinium.frame import layer_series
+from actinium.trial import TrialConfig
+from workers.batches import PackData
+from workers.layers import LaneModel, Trace
+from workers.probes.gradient_flow import gradient_rms, gradient_slope
+from workers.probes.layer_probes import LayerProbes
+from workers.probes.series import probe_examples, probe_series, rank_steps
+from workers.probes.trajectory import classify
+
+ELEMENTS_AT_ONCE = {"cpu": 2**19, "cuda": 2**26}
+"""Values of the widest layer in one pass, so that on a CPU they stay in the cache, and on a GPU in its memory."""
+
+
+class PackProbes:
+    """Measures the living lanes of a pack, in the model's order, and remembers which units were dead when.
+
+    `model` and `data` are the pack's own; after their `keep`, call `drop`.
+    """
+
+    def __init__(self, *, configs: Sequence[TrialConfig], model: LaneModel, data: PackData) -> None:
+        self._config, self._model, self._data = configs[0], model, data
+        self._series = probe_series(self._config)
+        self._widths = [channels for channels, _ in self._config.layers()]
+        self._rank_steps = rank_steps(self._config)
+        self._elements = ELEMENTS_AT_ONCE[data.inputs.device.type]
+        self._steps: list[int] = []
+        self._dead: list[Tensor] = []
+        """At each measured step, [L, U] bool."""
+        self.examples = probe_examples(self._config)
+        """K."""
+
+    def measure(self, step: int) -> NDArray[np.float32]:
+        """The values of `probe_series`, [L, S]; NaN where one does not apply, or the lane's numbers are not finite.
+
+        `step` is one of the config's probe steps; they come in ascending order.
+        """
+        with torch.no_grad():
+            values = self._activations(step) | self._gradients()
+        absent = torch.full((len(self._model.configs),), torch.nan, dtype=torch.float64, device=self._data.scale.device)
+        rows = [values.get(name, absent) for name in self._series]
+        if not rows:
+            return np.empty((len(self._model.configs), 0), dtype=np.float32)
+        return torch.stack(rows, 1).float().cpu().numpy()
+
+    def drop(self, kept: Sequence[int]) -> None:
+        """Forget all lanes but these (ascending positions in the present order)."""
+        lanes = torch.as_tensor(kept, device=self._data.scale.device)
+        self._dead = [dead[lanes] for dead in self._dead]
+
+    def trajectories(self) -> list[dict[str, float]]:
+        """Shares of units by fate over the steps measured so far, for each living lane: network and layers."""
+        if not self._dead:
+            return [{} for _ in self._model.configs]
+        shares: dict[str, Tensor] = {}
+        for name, fates in classify(torch.stack(self._dead), self._steps).items():
+            shares[name] = fates.double().mean(1)
+            for layer, units in enumerate(torch.split(fates.double(), self._widths, dim=1), start=1):
+                shares[layer_series(name, layer)] = units.mean(1)
+        table = torch.stack(list(shares.values()), 1).tolist()
+        return [dict(zip(shares, row, strict=True)) for row in table]
+
+    # ---- passes -----------------------------------------------------------------------------------------------
+
+    def _groups(self, values_per_lane: int) -> Iterator[tuple[LaneModel, PackData]]:
+        """The pack in groups of neighbouring lanes that are small enough to be passed through at once."""
+        size = max(1, self._elements // values_per_lane)
+        for first in range(0, len(self._model.configs), size):
+            count = min(size, len(self._model.configs) - first)
+            yield self._model.narrow(first, count), self._data.narrow(first, count)
+
+    def _activations(self, step: int) -> dict[str, Tensor]:
+        """Everything that an eval-mode pass over the probe set shows, [L] by series name; the dead are remembered."""
+        probes = self._config.probes
+        if not (probes.dead_units or probes.activation_statistics):
+            return {}
+        widest = max(channels * positions for channels, positions in self._config.layers())
+        groups = [
+            self._pass(model, data, widest, with_rank=step in self._rank_steps)
+            for model, data in self._groups(widest * self.examples)
+        ]
+        if probes.dead_units:
+            self._steps.append(step)
+            self._dead.append(torch.cat([dead for dead, _ in groups]))
+        return {name: torch.cat([values[name] for _, values in groups]) for name in groups[0][1]}
+
+    def _pass(
+        self, model: LaneModel, data: PackData, widest: int, *, with_rank: bool
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Dead flags [l, U] and values [l] of a group of l lanes."""
+        lanes = len(model.configs)
+        layers = [
+            LayerProbes(self._config.probes, model, layer, with_rank=with_rank) for layer in range(len(self._widths))
+        ]
+        finite = torch.ones(lanes, dtype=torch.bool, device=data.scale.device)
+        at_once = max(1, self._elements // (lanes * widest))
+        for index in torch.split(data.train[:, : self.examples], at_once, dim=1):
+            trace = Trace()
+            inputs, _ = data.take(index)
+            logits = model.forward(model.params, inputs, training=False, update_statistics=False, trace=trace)
+            finite &= torch.isfinite(logits).all(2).all(1)
+            for layer, z, h in zip(layers, trace.preactivations, trace.activations, strict=True):
+                layer.add(z, h)
+        return self._found(layers, finite)
+
+    def _found(self, layers: Sequence[LayerProbes], finite: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The layers' values, and the network's: means over all units, for the effective rank over the layers."""
+        values: dict[str, Tensor] = {}
+        by_unit = [layer.by_unit() for layer in layers]
+        by_layer = [layer.by_layer() for layer in layers]
+        for number, (of_units, of_layer) in enumerate(zip(by_unit, by_layer, strict=True), start=1):
+            values |= {layer_series(name, number): units.mean(1) for name, units in of_units.items()}
+            values |= {layer_series(name, number): value for name, value in of_layer.items()}
+        whole = {name: torch.cat([of_units[name] for of_units in by_unit], 1) for name in by_unit[0]}
+        values |= {name: units.mean(1) for name, units in whole.items()}
+        if "effective_rank" in by_layer[0]:
+            values["effective_rank"] = torch.stack([of_layer["effective_rank"] for of_layer in by_layer], 1).mean(1)
+        dead = whole.get("dead_unit_rate", finite.unsqueeze(1).expand(-1, 0))
+        masked = {name: torch.where(finite, value, torch.nan) for name, value in values.items()}
+        return (dead == 1) & finite.unsqueeze(1), masked
+
+    def _gradients(self) -> dict[str, Tensor]:
+        """Gradient flow on the first examples of the probe set, [L] by series name."""
+        flow = self._config.probes.gradient_flow
+        if flow is None:
+            return {}
+        examples = min(flow.examples, self.examples)
+        per_example = sum(channels * positions for channels, positions in self._config.layers())
+        rms = torch.cat(
+            [
+                gradient_rms(model, *data.take(data.train[:, :examples]))
+                for model, data in self._groups(per_example * examples)
+            ]
+        )
+        values = {layer_series("gradient_rms", number): column for number, column in enumerate(rms.unbind(1), start=1)}
+        return {**values, "gradient_slope": gradient_slope(rms)}

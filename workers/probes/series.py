@@ -1,0 +1,42 @@
+"""The names and order of what the probes put into a frame, and where they look."""
+
+from actinium.frame import layer_series
+from actinium.trial import DeadUnits, TrialConfig
+
+
+def dormant_series(tau: float) -> str:
+    """`dormant_rate_0.025`: the threshold is part of the name."""
+    return f"dormant_rate_{tau:g}"
+
+
+def probe_series(config: TrialConfig) -> tuple[str, ...]:
+    """The series of the probes that are on: the network's first, then the layers'."""
+    probes = config.probes
+    network: list[str] = []
+    layered: list[str] = []
+    if probes.dead_units:
+        rates = ["dead_unit_rate", "off_rate", "saturated_rate"]
+        network += [*rates, dormant_series(probes.dead_units.dormant_tau)]
+        layered += rates
+    if probes.activation_statistics:
+        network += ["activation_rate", "effective_rank"]
+        layered += ["activation_rate", "activation_mean", "activation_std", "effective_rank"]
+    if probes.gradient_flow:
+        network += ["gradient_slope"]
+        layered += ["gradient_rms"]
+    layers = range(1, len(config.layers()) + 1)
+    return (*network, *(layer_series(name, layer) for name in layered for layer in layers))
+
+
+def probe_examples(config: TrialConfig) -> int:
+    """K, the size of the probe set: the first K of a trial's training examples (SCIENCE D1)."""
+    return min((config.probes.dead_units or DeadUnits()).examples, config.task.train_count())
+
+
+def rank_steps(config: TrialConfig) -> frozenset[int]:
+    """The measured steps at which the effective rank is measured too, the first and the last included."""
+    statistics, steps = config.probes.activation_statistics, config.probe_steps()
+    if statistics is None:
+        return frozenset()
+    last, gaps = len(steps) - 1, min(statistics.rank_points, len(steps)) - 1
+    return frozenset(steps[round(place * last / gaps)] for place in range(gaps + 1)) if gaps else frozenset(steps)
