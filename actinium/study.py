@@ -288,11 +288,12 @@ class _Loader(yaml.SafeLoader):
     """Plain data only, and no key twice: the second would silently replace the first."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if key.value in seen and isinstance(key, yaml.ScalarNode):
+        seen: set[str] = set()
+        words = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key in words:
+            if key.value in seen:
                 raise ConstructorError(None, None, f"the key {key.value!r} stands twice", key.start_mark)
-            seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 
