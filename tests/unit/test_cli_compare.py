@@ -1,0 +1,111 @@
+"""The three comparisons, from a report as the service gives it."""
+
+from typing import Any
+
+import pytest
+
+from actinium import terminal
+from actinium.compare import comparisons, convergence, dead_units, small_batches
+
+
+def interval(
+    estimate: float | None, low: float | None = None, high: float | None = None, n: int = 10
+) -> dict[str, Any]:
+    """A report's estimate."""
+    return {"estimate": estimate, "low": low, "high": high, "n": n}
+
+
+LONG = {
+    "activation": {"name": "leaky_relu", "negative_slope": 0.25},
+    "normalization": {"name": "group", "groups": 8},
+    "initialization": {"name": "normal", "std": 0.0125},
+    "training.batch_size": 32,
+    "model.depth": 10,
+}
+SHORT = {
+    "activation": "relu",
+    "normalization": "none",
+    "initialization": "he",
+    "training.batch_size": 2,
+    "model.depth": 3,
+}
+
+
+@pytest.fixture
+def report() -> dict[str, Any]:
+    """Two cells, one of them with nothing measured yet."""
+    measured = {
+        "dead_unit_rate": interval(0.312, 0.24, 0.381),
+        "born_dead_rate": interval(0.0, 0.0, 0.3),
+        "died_rate": interval(0.3, None, None, 1),
+        "steps_to_target": interval(123.4, 100.6, 150.2),
+    }
+    return {
+        "target": {"metric": "validation_loss", "value": 0.25},
+        "cells": [
+            {"cell": SHORT, "collapse_rate": interval(None, None, None, 0), "metrics": {}},
+            {"cell": LONG, "collapse_rate": interval(0.1, 0.02, 0.4), "metrics": measured},
+        ],
+        "convergence": {"target": 0.25, "curves": [{"cell": LONG, "reached": interval(0.9, 0.6, 0.98)}]},
+        "small_batch": {
+            "reference_batch": 32,
+            "curves": [
+                {
+                    "normalization": "batch",
+                    "points": [
+                        {"batch_size": 32, "error": interval(0.05), "degradation": interval(0.0)},
+                        {"batch_size": 2, "error": interval(0.3, 0.2, 0.4), "degradation": interval(0.25, 0.15, 0.35)},
+                    ],
+                }
+            ],
+            "difference_in_differences": [
+                {"normalization": "batch", "reference": "group", "batch_size": 2, **interval(0.2, 0.1, 0.3), "p": 0.01}
+            ],
+        },
+    }
+
+
+def test_dead_units_are_shown_in_percent_worst_first(report: dict[str, Any]) -> None:
+    """What is not measured is a dash; an estimate without interval stands alone."""
+    rows = dead_units(report).rows
+    assert rows[0][1:] == ("31.2% [24.0, 38.1]", "0.0% [0.0, 30.0]", "30.0%", "10")
+    assert rows[1][1:] == ("-", "-", "-", "0")
+
+
+def test_convergence_shows_steps_share_and_collapse(report: dict[str, Any]) -> None:
+    """Fastest first; cells that have not finished last."""
+    rows = convergence(report).rows
+    assert rows[0][1:] == ("123 [101, 150]", "90.0% [60.0, 98.0]", "10.0% [2.0, 40.0]", "10")
+    assert rows[1][1:] == ("-", "-", "-", "0")
+
+
+def test_small_batches_ascend_and_carry_the_difference_to_group(report: dict[str, Any]) -> None:
+    """Percentage points with sign."""
+    (table,) = small_batches(report)
+    assert table.rows == (
+        ("batch", "2", "30.0% [20.0, 40.0]", "+25.0 [+15.0, +35.0]", "+20.0 [+10.0, +30.0]"),
+        ("batch", "32", "5.0%", "+0.0", "-"),
+    )
+    assert "no factor" in small_batches({**report, "small_batch": None})[0].note
+
+
+def test_wide_cells_stay_readable_at_100_columns(
+    report: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No line is wider, no figure is broken, and no word of a cell is lost."""
+    monkeypatch.setenv("COLUMNS", "100")
+    for table in comparisons(report):
+        terminal.show_table(table.columns, table.rows, title=table.title, numbers=table.numbers)
+        shown = capsys.readouterr().out
+        assert max(len(line) for line in shown.splitlines()) <= 100
+        for row in table.rows:
+            for figure in row[1:]:
+                assert figure in shown
+            for word in row[0].replace("·", " ").split():
+                assert word in shown
+
+
+def test_markup_in_names_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """A name such as [red] is a name."""
+    terminal.show_table(("name",), [("[red]x[/red]",)])
+    assert "[red]x[/red]" in capsys.readouterr().out
