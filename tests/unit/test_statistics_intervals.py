@@ -1,0 +1,78 @@
+"""Intervals against SciPy, and their coverage by simulation."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from actinium.statistics.intervals import bounded_interval, mean_interval, plain, wilson_interval
+
+
+def test_mean_interval_is_scipys_t_interval() -> None:
+    values = np.random.default_rng(1).normal(3.0, 2.0, size=(5, 7))
+    found = mean_interval(values)
+    for row, estimate, low, high in zip(values, found.estimate, found.low, found.high, strict=True):
+        expected = stats.ttest_1samp(row, 0.0).confidence_interval(0.95)
+        assert (estimate, low, high) == pytest.approx((row.mean(), expected.low, expected.high), rel=1e-12)
+
+
+def test_missing_values_leave_the_interval_of_the_others() -> None:
+    values = np.array([1.0, np.nan, 4.0, 2.0, np.nan])
+    expected = stats.ttest_1samp([1.0, 4.0, 2.0], 0.0).confidence_interval(0.95)
+    found = mean_interval(values)
+    assert (float(found.low), float(found.high), int(found.n)) == pytest.approx((expected.low, expected.high, 3))
+
+
+def test_one_value_has_no_interval_and_none_no_estimate() -> None:
+    found = mean_interval(np.array([[5.0, np.nan], [np.nan, np.nan]]))
+    assert found.records() == [
+        {"estimate": 5.0, "low": None, "high": None, "n": 1},
+        {"estimate": None, "low": None, "high": None, "n": 0},
+    ]
+    assert mean_interval(np.empty((2, 0))).records()[0]["n"] == 0
+
+
+def test_infinities_become_null() -> None:
+    assert plain(np.array([1.0, np.inf, -np.inf, np.nan])) == [1.0, None, None, None]
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_wilson_is_scipys(events: int, others: int) -> None:
+    n = events + others
+    record = wilson_interval(np.array(events), np.array(n)).record()
+    if n == 0:
+        assert record == {"estimate": None, "low": None, "high": None, "n": 0}
+        return
+    expected = stats.binomtest(events, n).proportion_ci(0.95, method="wilson")
+    assert record["estimate"] == events / n
+    assert (record["low"], record["high"]) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_a_rate_that_was_zero_in_every_seed_is_bounded_by_three_over_the_seeds() -> None:
+    rates = np.array([[0.0] * 10, [0.0] * 9 + [0.01], [0.0] * 2 + [np.nan] * 8, [0.0] + [np.nan] * 9])
+    found = bounded_interval(rates, low=0.0, high=1.0, event=True)
+    assert found.high[0] == 0.3
+    assert found.high[1] == pytest.approx(mean_interval(rates[1]).high)
+    assert found.high[2] == 1.0
+    assert np.isnan(found.high[3])
+    assert bounded_interval(rates[0], low=0.0, high=1.0).high == 0.0, "only for rates of events"
+
+
+def test_the_zero_event_bound_holds_at_95_percent() -> None:
+    seeds = 10
+    p = 3.0 / seeds
+    assert stats.binom.pmf(0, seeds, p) <= 0.05
+
+
+def test_intervals_of_fractions_stay_within_zero_and_one() -> None:
+    found = bounded_interval(np.array([[0.0, 0.5, 1.0], [0.98, 1.0, 1.0]]), low=0.0, high=1.0)
+    assert found.low.min() >= 0.0
+    assert found.high.max() <= 1.0
+
+
+@pytest.mark.parametrize("seeds", [3, 10])
+def test_coverage_of_the_mean_is_95_percent(seeds: int) -> None:
+    draws = np.random.default_rng(20).normal(1.0, 2.0, size=(20_000, seeds))
+    found = mean_interval(draws)
+    assert ((found.low <= 1.0) & (found.high >= 1.0)).mean() == pytest.approx(0.95, abs=0.006)

@@ -1,0 +1,85 @@
+"""Time to target, survival and areas: SciPy's censored distribution and hand-made curves as oracles."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from actinium.statistics.intervals import FloatArray, IntArray
+from actinium.statistics.survival import area_under_curve, kaplan_meier, loss_at, survival_curve, time_to_target
+
+TIMES = st.lists(st.one_of(st.integers(0, 40).map(float), st.just(float("inf"))), min_size=1, max_size=30)
+
+
+def evaluations(*curves: list[tuple[int, float]]) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Curves of (step, loss), one a trial, as the functions take them."""
+    trial = np.array([i for i, curve in enumerate(curves) for _ in curve], dtype=np.int64)
+    points = np.array([point for curve in curves for point in curve], dtype=np.float64).reshape(-1, 2)
+    return trial, points[:, 0], points[:, 1]
+
+
+def test_the_target_must_be_met_twice_running_and_the_first_time_counts() -> None:
+    arrays = evaluations(
+        [(0, 2.0), (10, 0.9), (20, 1.5), (30, 1.0), (40, 0.8), (50, 0.1)],  # once at 10; twice from 30
+        [(0, 2.0), (10, 1.8), (50, 0.2)],  # only at the end
+        [(0, 0.5), (10, 0.5)],  # from the start
+        [(0, 2.0), (10, float("nan")), (20, float("inf"))],
+    )
+    assert time_to_target(*arrays, target=1.0, count=5).tolist() == [30.0, np.inf, 0.0, np.inf, np.inf]
+
+
+def test_two_trials_side_by_side_are_not_one() -> None:
+    arrays = evaluations([(0, 2.0), (10, 0.5)], [(0, 0.5), (10, 2.0)])
+    assert time_to_target(*arrays, target=1.0, count=2).tolist() == [np.inf, np.inf]
+
+
+def test_nothing_evaluated_is_never_there() -> None:
+    arrays = evaluations()
+    assert time_to_target(*arrays, target=1.0, count=2).tolist() == [np.inf, np.inf]
+    assert np.isnan(area_under_curve(*arrays, best=0.0, budget=np.array([10.0]))).all()
+
+
+def test_loss_at_takes_the_last_evaluation_at_or_before() -> None:
+    arrays = evaluations([(0, 3.0), (5, 2.0), (6, 1.0)], [(0, 3.0), (4, 2.5), (9, 1.0)], [(7, 1.0)])
+    assert loss_at(*arrays, at=np.array([5.0, 8.9, 5.0])).tolist() == pytest.approx([2.0, 2.5, np.nan], nan_ok=True)
+
+
+@given(TIMES)
+def test_survival_without_early_censoring_is_one_minus_the_distribution(times: list[float]) -> None:
+    budget = 40.0
+    steps, survival = survival_curve(np.array(times), budget)
+    assert steps[0] == 0.0
+    assert steps[-1] == budget
+    assert steps == sorted(set(steps))
+    for step, share in zip(steps, survival, strict=True):
+        assert share == pytest.approx(np.mean(np.array(times) > step))
+
+
+@given(TIMES)
+def test_the_area_under_survival_is_the_mean_of_time_cut_at_the_budget(times: list[float]) -> None:
+    budget = 40.0
+    steps, survival = survival_curve(np.array(times), budget)
+    area = sum(share * (later - step) for step, later, share in zip(steps[:-1], steps[1:], survival[:-1], strict=True))
+    assert area == pytest.approx(np.minimum(times, budget).mean())
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.booleans()), min_size=1, max_size=25))
+def test_kaplan_meier_is_scipys(pairs: list[tuple[int, bool]]) -> None:
+    times, observed = np.array([float(t) for t, _ in pairs]), np.array([o for _, o in pairs])
+    events, survival = kaplan_meier(times, observed)
+    expected = stats.ecdf(stats.CensoredData(uncensored=times[observed], right=times[~observed])).sf
+    at_events = np.isin(expected.quantiles, events)
+    assert events.tolist() == expected.quantiles[at_events].tolist()
+    assert survival == pytest.approx(expected.probabilities[at_events])
+
+
+def test_area_under_a_learning_curve_by_hand() -> None:
+    arrays = evaluations(
+        [(0, 3.0), (50, 1.0), (100, 1.0)],  # height 1 to 0 over the first half
+        [(0, 3.0), (50, 2.0), (100, 9.0)],  # 1, 0.5, and above the start clipped to 1
+        [(0, 3.0), (50, 1.0), (75, float("nan"))],  # diverged: up to 1 by 75, then 1 to the end
+        [(0, 1.0), (100, 1.0)],  # started no worse than the best
+    )
+    found = area_under_curve(*arrays, best=1.0, budget=np.full(4, 100.0))
+    assert found.tolist() == pytest.approx([0.25, 0.75, 0.25 + 0.125 + 0.25, np.nan], nan_ok=True)
