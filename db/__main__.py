@@ -37,12 +37,12 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     url = os.environ.get("ACTINIUM_DATABASE_URL")
     if not url:
-        print("ACTINIUM_DATABASE_URL is not set; give postgresql://USER:PASSWORD@HOST/DATABASE", file=sys.stderr)
+        sys.stderr.write("ACTINIUM_DATABASE_URL is not set; give postgresql://USER:PASSWORD@HOST/DATABASE\n")
         return 1
     try:
         prepare(url, also=given.also)
     except ActiniumError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 1
     return 0
 

@@ -1,0 +1,100 @@
+"""Connections to PostgreSQL, and the schema's migrations."""
+
+import time
+from collections.abc import Callable
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from actinium.errors import InvalidInput, Unavailable
+from db.documents import dumps
+from db.embedded import EmbeddedServer, embedded
+
+__all__ = ["DATABASE_AWAY", "EmbeddedServer", "embedded", "make_engine", "migrate", "wait_ready"]
+
+DATABASE_AWAY = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
+"""What a statement or COPY raises when the server is gone, restarts, or a lock is kept too long: try again later."""
+
+MIGRATION_LOCK = 8_901_325_704
+"""Advisory lock key: one migration at a time, whoever starts it."""
+
+# A connection that waits or idles longer than this is in the way of others, and is better cut off.
+SESSION = {
+    "lock_timeout": "10s",
+    "statement_timeout": "120s",
+    "idle_in_transaction_session_timeout": "60s",
+    "timezone": "UTC",
+}
+
+
+def database_url(url: str) -> URL:
+    """The address with psycopg 3 as its driver; `postgres://` and `postgresql://` are accepted."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.split("+")[0] not in ("postgres", "postgresql"):
+        kind = scheme if separator else "this"
+        raise InvalidInput(f"{kind} is no PostgreSQL address; give postgresql://USER:PASSWORD@HOST/DATABASE")
+    return make_url(f"postgresql+psycopg://{rest}")
+
+
+def make_engine(url: str, *, pool_size: int = 5) -> Engine:
+    """A pool of at most `pool_size` connections (PostgreSQL 15 or newer), with timeouts on everything that waits."""
+    return create_engine(
+        database_url(url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=30,
+        pool_pre_ping=True,
+        json_serializer=dumps,
+        connect_args={
+            "connect_timeout": 10,
+            "application_name": "actinium",
+            "options": " ".join(f"-c {name}={value}" for name, value in SESSION.items()),
+        },
+    )
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the schema to the newest version. Safe to call from several processes at once: one works, the rest wait."""
+    with engine.connect() as connection:
+        connection.execute(text("SET lock_timeout = 0"))
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+        connection.commit()
+        try:
+            connection.execute(text("SET lock_timeout = '10s'"))
+            connection.commit()
+            config = Config()
+            config.set_main_option("script_location", "db:migrations")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+        finally:
+            connection.rollback()
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
+            connection.commit()
+
+
+def wait_ready(
+    engine: Engine,
+    *,
+    seconds: float = 60.0,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Return once the server answers; Unavailable when it has not within `seconds`."""
+    deadline = clock() + seconds
+    while True:
+        try:
+            with engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+            return
+        except DATABASE_AWAY as error:
+            if clock() >= deadline:
+                address = engine.url.render_as_string(hide_password=True)
+                raise Unavailable(
+                    f"PostgreSQL at {address} did not answer in {seconds:g} s; does it run, and is the address right?"
+                ) from error
+        sleep(0.2)

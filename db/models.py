@@ -1,0 +1,212 @@
+"""The tables. The migrations make them; a test holds the two equal.
+
+Hot and cold stand apart: `trials` and `cells` are written once, `summaries` and `frames` only ever grow, and what
+changes while a study runs is in `jobs`, a narrow row a trial. Documents whose key order carries meaning (the order of
+factors and levels) are `json`, which keeps it; `jsonb` does not.
+"""
+
+from sqlalchemy import (
+    REAL,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Computed,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
+
+NO_WIDTH_LIMIT = 32767
+"""A job that may train in a pack of any width."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+MOMENT = DateTime(timezone=True)
+
+studies = Table(
+    "studies",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("spec", JSON, nullable=False),
+    # Read out of the document, so that it stays the only truth.
+    Column("project", Text, Computed("spec ->> 'project'::text", persisted=True), nullable=False),
+    Column("name", Text, Computed("spec ->> 'name'::text", persisted=True), nullable=False),
+    Column("priority", Integer, Computed("(spec ->> 'priority'::text)::integer", persisted=True), nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("notes", Text, nullable=False, server_default=text("''")),
+    Column("invalid_designs", JSON, nullable=False),
+    Column("cells", Integer, nullable=False),
+    Column("trials", Integer, nullable=False),
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),
+    Column("created_at", MOMENT, nullable=False),
+    Column("started_at", MOMENT),
+    Column("finished_at", MOMENT),
+    Column("cancelled_at", MOMENT),
+    # Counts by state and outcome, kept once nothing is open any more; until then they are counted.
+    Column("final_counts", JSONB),
+    Column("idempotency_key", Text),
+    Column("body_digest", Text),
+    UniqueConstraint("project", "name"),
+    UniqueConstraint("owner", "idempotency_key"),
+    Index("ix_studies_open", "priority", "id", postgresql_where=text("finished_at IS NULL AND cancelled_at IS NULL")),
+)
+
+cells = Table(
+    "cells",
+    metadata,
+    Column("study_id", BigInteger, ForeignKey("studies.id"), primary_key=True),
+    Column("index", Integer, primary_key=True, autoincrement=False),
+    Column("levels", JSON, nullable=False),
+    Column("config", JSON, nullable=False),
+    Column("pack_key", Text, nullable=False),
+)
+
+trials = Table(
+    "trials",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("study_id", BigInteger, nullable=False),
+    Column("cell_index", Integer, nullable=False),
+    Column("seed", Integer, nullable=False),
+    Column("digest", Text, nullable=False),
+    ForeignKeyConstraint(["study_id", "cell_index"], ["cells.study_id", "cells.index"]),
+    UniqueConstraint("study_id", "cell_index", "seed"),
+    Index(None, "study_id", "id"),
+)
+
+QUEUED = text("state = 'queued'::text")
+LEASED = text("state = 'leased'::text")
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("trial_id", BigInteger, ForeignKey("trials.id"), primary_key=True, autoincrement=False),
+    Column("study_id", BigInteger, nullable=False),
+    Column("pack_key", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'queued'")),
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    Column("width_limit", SmallInteger, nullable=False, server_default=text(str(NO_WIDTH_LIMIT))),
+    Column("trial_failures", SmallInteger, nullable=False, server_default=text("0")),
+    Column("infrastructure_failures", SmallInteger, nullable=False, server_default=text("0")),
+    Column("available_at", MOMENT, nullable=False),
+    Column("holder", Text),
+    Column("leased_at", MOMENT),
+    Column("lease_expires_at", MOMENT),
+    Column("finished_at", MOMENT),
+    Column("failure_class", Text),
+    Column("error", Text),
+    CheckConstraint("state IN ('queued', 'leased', 'succeeded', 'failed', 'cancelled')", name="state"),
+    CheckConstraint("(state = 'leased') = (lease_expires_at IS NOT NULL)", name="lease"),
+    CheckConstraint("attempt >= 0", name="attempt"),
+    # The queue's front: the earliest job of a study, and the earliest of one pack. Flat in the queue's depth.
+    Index("ix_jobs_front", "study_id", "trial_id", postgresql_where=QUEUED),
+    Index("ix_jobs_pack", "study_id", "pack_key", "width_limit", "trial_id", postgresql_where=QUEUED),
+    # What is lent: as long as the fleet is wide. `lease_expires_at` is left out so that a heartbeat stays a HOT update.
+    Index("ix_jobs_leased", "study_id", postgresql_where=LEASED),
+    Index("ix_jobs_state", "study_id", "state", "trial_id"),
+    postgresql_with={
+        "fillfactor": "80",
+        "autovacuum_vacuum_scale_factor": "0.01",
+        "autovacuum_vacuum_threshold": "5000",
+    },
+)
+
+summaries = Table(
+    "summaries",
+    metadata,
+    # The primary key is the promise: one summary a trial.
+    Column("trial_id", BigInteger, ForeignKey("trials.id"), primary_key=True, autoincrement=False),
+    Column("study_id", BigInteger, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("summary", JSONB, nullable=False),
+    CheckConstraint("outcome IN ('converged', 'stalled', 'diverged')", name="outcome"),
+    Index(None, "study_id", "outcome", "trial_id"),
+)
+
+layouts = Table(
+    "layouts",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("series", ARRAY(Text), nullable=False),
+)
+
+# No foreign keys: at a million values a second their checks would cost more than the rows.
+frames = Table(
+    "frames",
+    metadata,
+    Column("trial_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
+    Column("step", Integer, primary_key=True, autoincrement=False),
+    Column("time", REAL, nullable=False),
+    Column("layout_id", Integer, nullable=False),
+    Column("values", ARRAY(REAL), nullable=False),
+)
+
+# A set of what has news, not a log: a study or trial stands in it once, however often it changed.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
+    Column("available_at", MOMENT, nullable=False),
+    CheckConstraint("kind IN ('study', 'trial')", name="kind"),
+    Index(None, "available_at"),
+    postgresql_with={
+        "fillfactor": "70",
+        "autovacuum_vacuum_scale_factor": "0.01",
+        "autovacuum_vacuum_threshold": "5000",
+    },
+)
+
+mirrored_studies = Table(
+    "mirrored_studies",
+    metadata,
+    Column("study_id", BigInteger, ForeignKey("studies.id"), primary_key=True, autoincrement=False),
+    Column("experiment_id", Text, nullable=False),
+)
+
+mirrored_trials = Table(
+    "mirrored_trials",
+    metadata,
+    Column("trial_id", BigInteger, ForeignKey("trials.id"), primary_key=True, autoincrement=False),
+    Column("run_id", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("closed", Text),
+    postgresql_with={"fillfactor": "80"},
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("created_at", MOMENT, nullable=False),
+    Column("last_used_at", MOMENT),
+    Column("revoked_at", MOMENT),
+    CheckConstraint("role IN ('viewer', 'submitter', 'admin')", name="role"),
+)

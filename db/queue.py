@@ -1,0 +1,237 @@
+"""The durable queue: who may train what, and what became of it.
+
+Every function runs in the caller's transaction and takes `now`. Jobs are locked before studies, in order of id.
+docs/state_machine.md draws the states. The policy of failures is the constants below; its mechanism is
+`sql/end_attempt.sql`.
+"""
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, update
+
+from actinium.frame import TrialSummary
+from actinium.job import Attempt, FailureClass, JobState, Lease, StudyId, TrialId
+from actinium.trial import TrialConfig
+from db import outbox
+from db.documents import cleaned, dumps
+from db.models import NO_WIDTH_LIMIT, studies
+from db.progress import touch
+from db.statements import statement
+
+TRIAL_LIMIT = 2
+"""How often a trial may fail by itself: once, and once more."""
+INFRASTRUCTURE_LIMIT = 5
+"""How often a trial may be lost to its surroundings before it counts as failed."""
+COMPANY_LIMIT = 2
+"""After how many such losses a trial goes alone: it may be what kills its company."""
+BACKOFF_FIRST = 2.0
+BACKOFF_MOST = 120.0
+"""Seconds before a job lost to its surroundings is due again: doubled with each loss, up to the most."""
+ERROR_CHARACTERS = 20_000
+"""How much of a traceback is kept: its end."""
+RESCUE_MOST = 1_000
+"""Jobs rescued in one transaction."""
+
+Width = Callable[[TrialConfig], int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """What became of attempts that ended without a result. What is in neither was no longer held."""
+
+    requeued: frozenset[TrialId]
+    failed: frozenset[TrialId]
+
+
+def lease(conn: Connection, *, now: datetime, holder: str, lease_seconds: float, width: Width | int) -> list[Lease]:
+    """Take one whole pack: up to `width` due jobs of one study and one pack key; empty when nothing is due.
+
+    `width` may be a function of the leading trial's config.
+    """
+    lead = conn.execute(statement("lease_lead"), {"now": now}).one_or_none()
+    if lead is None:
+        return []
+    config = TrialConfig.model_validate_json(lead.config).model_copy(update={"seed": lead.seed})
+    wanted = width(config) if callable(width) else width
+    expires_at = now + timedelta(seconds=lease_seconds)
+    taken = conn.execute(
+        statement("lease_take"),
+        {
+            "study_id": lead.study_id,
+            "pack_key": lead.pack_key,
+            "width_limit": lead.width_limit,
+            "width": max(1, min(wanted, lead.width_limit)),
+            "now": now,
+            "holder": holder,
+            "expires_at": expires_at,
+        },
+    ).all()
+    if lead.started_at is None:
+        begun = update(studies).where(studies.c.id == lead.study_id, studies.c.started_at.is_(None))
+        conn.execute(begun.values(started_at=now, revision=studies.c.revision + 1))
+    configs: dict[int, TrialConfig] = {}
+    for row in taken:
+        if row.cell_index not in configs:
+            configs[row.cell_index] = TrialConfig.model_validate_json(row.config)
+    return [
+        Lease(
+            trial_id=TrialId(row.trial_id),
+            attempt=row.attempt,
+            study_id=StudyId(lead.study_id),
+            pack_key=lead.pack_key,
+            config=configs[row.cell_index].model_copy(update={"seed": row.seed}),
+            expires_at=expires_at,
+        )
+        for row in sorted(taken, key=lambda row: row.trial_id)
+    ]
+
+
+def heartbeat(
+    conn: Connection, *, now: datetime, attempts: Sequence[Attempt], lease_seconds: float
+) -> frozenset[TrialId]:
+    """Renew leases; which trials are still held. The rest was cancelled, or rescued and perhaps leased anew."""
+    expires_at = now + timedelta(seconds=lease_seconds)
+    held = conn.execute(statement("heartbeat"), {**_fences(attempts), "expires_at": expires_at})
+    return frozenset(TrialId(trial_id) for trial_id in held.scalars())
+
+
+def complete(conn: Connection, *, now: datetime, attempt: Attempt, summary: TrialSummary) -> bool:
+    """Record a trial's result; False, and nothing written, when this attempt is not the one that holds it."""
+    return bool(complete_many(conn, now=now, results=[(attempt, summary)]))
+
+
+def complete_many(
+    conn: Connection, *, now: datetime, results: Sequence[tuple[Attempt, TrialSummary]]
+) -> frozenset[TrialId]:
+    """Record results; the trials whose attempt held its lease. Of the others nothing is written.
+
+    Summary, state, outbox and the study's revision change together. Frames of earlier attempts go.
+    """
+    if not results:
+        return frozenset()
+    parameters = {
+        **_fences([attempt for attempt, _ in results]),
+        "outcomes": [summary.outcome.value for _, summary in results],
+        "summaries": [_document(summary) for _, summary in results],
+        "now": now,
+    }
+    accepted = conn.execute(statement("complete"), parameters).all()
+    retried = [Attempt(trial_id=row.trial_id, attempt=row.attempt) for row in accepted if row.attempt > 1]
+    if retried:
+        conn.execute(statement("forget_earlier"), _fences(retried))
+    finished = [TrialId(row.trial_id) for row in accepted]
+    outbox.announce(conn, kind="trial", subjects=finished)
+    touch(conn, {StudyId(row.study_id) for row in accepted}, now=now)
+    return frozenset(finished)
+
+
+def fail(
+    conn: Connection,
+    *,
+    now: datetime,
+    attempts: Sequence[Attempt],
+    failure_class: FailureClass,
+    error: str,
+    halve: bool = False,
+) -> Ended:
+    """End attempts of one pack that failed together; `attempts` are all of its lanes that had not finished.
+
+    Class `trial`: a pack of several is queued again in halves, nobody blamed, until the guilty lane stands alone; a
+    trial alone is tried once more, then failed. Class `infrastructure`: queued again after a backoff, up to a limit.
+    `halve` says of an infrastructure failure (out of memory) that a narrower pack would do: while the pack is wider
+    than one lane its width is halved instead, without blame and at once.
+    """
+    alone = len(attempts) == 1
+    by_trial = failure_class is FailureClass.TRIAL
+    narrower = not alone and (by_trial or halve)
+    return _end(
+        conn,
+        now=now,
+        attempts=attempts,
+        trial_blame=int(by_trial and alone),
+        infrastructure_blame=int(not by_trial and not narrower),
+        width=(len(attempts) + 1) // 2 if narrower else 1 if by_trial else NO_WIDTH_LIMIT,
+        failure_class=failure_class,
+        error=error,
+    )
+
+
+def release(conn: Connection, *, now: datetime, attempts: Sequence[Attempt]) -> frozenset[TrialId]:
+    """Give leases back untrained, at a shutdown: due at once, nobody blamed."""
+    return _end(conn, now=now, attempts=attempts).requeued
+
+
+def rescue(conn: Connection, *, now: datetime) -> int:
+    """End leases that have expired, as failures of the infrastructure; how many. At most RESCUE_MOST a call."""
+    expired = conn.execute(statement("expired"), {"now": now, "most": RESCUE_MOST}).all()
+    by_holder: dict[str, list[Attempt]] = {}
+    for row in expired:
+        by_holder.setdefault(row.holder, []).append(Attempt(trial_id=TrialId(row.trial_id), attempt=row.attempt))
+    for holder, attempts in by_holder.items():
+        _end(
+            conn,
+            now=now,
+            attempts=attempts,
+            infrastructure_blame=1,
+            failure_class=FailureClass.INFRASTRUCTURE,
+            error=f"the lease ran out: {holder} or its node went silent",
+        )
+    return len(expired)
+
+
+def backlog(conn: Connection, *, now: datetime, most: int) -> int:
+    """How many jobs are due, counted up to `most`: whether a small queue is better spread over many actors."""
+    return int(conn.execute(statement("backlog"), {"now": now, "most": most}).scalar_one())
+
+
+def _end(
+    conn: Connection,
+    *,
+    now: datetime,
+    attempts: Collection[Attempt],
+    trial_blame: int = 0,
+    infrastructure_blame: int = 0,
+    width: int = NO_WIDTH_LIMIT,
+    failure_class: FailureClass | None = None,
+    error: str | None = None,
+) -> Ended:
+    rows = conn.execute(
+        statement("end_attempt"),
+        {
+            **_fences(attempts),
+            "now": now,
+            "trial_blame": trial_blame,
+            "trial_limit": TRIAL_LIMIT,
+            "infrastructure_blame": infrastructure_blame,
+            "infrastructure_limit": INFRASTRUCTURE_LIMIT,
+            "company": COMPANY_LIMIT,
+            "backoff_first": BACKOFF_FIRST,
+            "backoff_most": BACKOFF_MOST,
+            "width": width,
+            "failure_class": failure_class.value if failure_class else None,
+            "error": None if error is None else cleaned(error, limit=ERROR_CHARACTERS),
+        },
+    ).all()
+    ended = Ended(
+        requeued=frozenset(TrialId(row.trial_id) for row in rows if row.state == JobState.QUEUED),
+        failed=frozenset(TrialId(row.trial_id) for row in rows if row.state == JobState.FAILED),
+    )
+    outbox.announce(conn, kind="trial", subjects=ended.failed)
+    touch(conn, {StudyId(row.study_id) for row in rows if row.state == JobState.FAILED}, now=now)
+    return ended
+
+
+def _document(summary: TrialSummary) -> str:
+    """A summary as JSON. A metric that is not finite is left out: it was not measured (and is no JSON)."""
+    metrics = {name: value for name, value in summary.metrics.items() if math.isfinite(value)}
+    return dumps(summary.model_dump(mode="json") | {"metrics": metrics})
+
+
+def _fences(attempts: Collection[Attempt]) -> dict[str, list[int]]:
+    return {
+        "trial_ids": [attempt.trial_id for attempt in attempts],
+        "attempts": [attempt.attempt for attempt in attempts],
+    }

@@ -1,0 +1,26 @@
+-- queued -> leased, for a whole pack: the attempt's number rises, and is the fence of everything that follows.
+-- Guard: state = 'queued' under the row's lock; SKIP LOCKED, so that each job goes to one holder.
+-- Only jobs of the lead's width limit come along: suspects do not spread suspicion to the innocent.
+WITH pack AS (
+    SELECT trial_id
+    FROM jobs
+    WHERE study_id = :study_id
+      AND pack_key = :pack_key
+      AND width_limit = :width_limit
+      AND state = 'queued'
+      AND available_at <= :now
+    ORDER BY trial_id
+    LIMIT :width
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE jobs
+SET state = 'leased',
+    attempt = jobs.attempt + 1,
+    holder = :holder,
+    leased_at = :now,
+    lease_expires_at = :expires_at
+FROM pack
+JOIN trials ON trials.id = pack.trial_id
+JOIN cells ON cells.study_id = trials.study_id AND cells.index = trials.cell_index
+WHERE jobs.trial_id = pack.trial_id AND jobs.state = 'queued'
+RETURNING jobs.trial_id, jobs.attempt, trials.cell_index, trials.seed, CAST(cells.config AS text) AS config

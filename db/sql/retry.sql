@@ -1,0 +1,22 @@
+-- failed or cancelled -> queued, for every such job of a study: what is missing is tried again, without old blame.
+-- Guard: the state under the row's lock. Attempts go on from where they were: the fence never falls.
+WITH held AS (
+    SELECT trial_id
+    FROM jobs
+    WHERE study_id = :study_id AND state IN ('failed', 'cancelled')
+    ORDER BY trial_id
+    FOR UPDATE
+)
+UPDATE jobs
+SET state = 'queued',
+    width_limit = DEFAULT,
+    trial_failures = 0,
+    infrastructure_failures = 0,
+    available_at = :now,
+    holder = NULL,
+    finished_at = NULL,
+    failure_class = NULL,
+    error = NULL
+FROM held
+WHERE jobs.trial_id = held.trial_id AND jobs.state IN ('failed', 'cancelled')
+RETURNING jobs.trial_id

@@ -1,0 +1,251 @@
+"""Studies: made whole in one transaction, found, searched, changed, cancelled, retried; and their trials and cells."""
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, Text, cast, select, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.exc import IntegrityError
+
+from actinium.errors import Conflict, NotFound
+from actinium.job import StudyId, StudyState
+from actinium.study import Design, InvalidDesign, StudySpec, parse_study
+from db import outbox
+from db.binary_copy import psycopg_connection
+from db.documents import check, dumps, storable
+from db.models import mirrored_studies, studies
+from db.progress import STATE, counts, touch
+from db.rows import LARGEST_ID, MOST_ITEMS, Counts, Page, StudyRow, cursor_id
+from db.statements import statement
+from db.trials import cells, trial, trial_config, trials_page
+
+__all__ = [
+    "cancel",
+    "cells",
+    "create",
+    "find",
+    "get",
+    "page",
+    "patch",
+    "retry",
+    "trial",
+    "trial_config",
+    "trials_page",
+]
+
+
+def create(
+    conn: Connection, design: Design, *, owner: str, now: datetime, idempotency_key: str | None = None
+) -> StudyId:
+    """Write a study with its cells, trials and queued jobs.
+
+    The same owner, idempotency key and document give the study that was made then. Conflict: the key was used for
+    another document, or (project, name) is taken.
+    """
+    document = dumps(design.spec.model_dump(mode="json"))
+    check({"owner": owner, "idempotency_key": idempotency_key})
+    digest = hashlib.sha256(document.encode()).hexdigest()
+    invalid = [{"cell": item.cell, "reason": item.reason} for item in design.invalid]
+    row = {
+        "spec": json.loads(document),
+        "owner": owner,
+        "invalid_designs": invalid,
+        "cells": len(design.cells),
+        "trials": len(design.cells) * len(design.spec.seed_list()),
+        "created_at": now,
+        "idempotency_key": idempotency_key,
+        "body_digest": digest,
+    }
+    # Waits for a transaction that is writing the same name or key; what it made is then seen below.
+    written = conn.execute(insert(studies).values(row).on_conflict_do_nothing().returning(studies.c.id))
+    made = written.scalar_one_or_none()
+    if made is None:
+        return _made_before(conn, design.spec, owner=owner, key=idempotency_key, digest=digest)
+    study_id = StudyId(made)
+    _write_grid(conn, study_id, design)
+    conn.execute(statement("study_jobs"), {"study_id": study_id, "now": now})
+    outbox.announce(conn, kind="study", subjects=[study_id])
+    return study_id
+
+
+def find(conn: Connection, reference: str) -> StudyId:
+    """The study that an id or a name means. NotFound, or Conflict where several projects have the name."""
+    if reference.isascii() and reference.isdigit():
+        wanted = studies.c.id == int(reference) if len(reference) < 20 and int(reference) <= LARGEST_ID else None
+    else:
+        wanted = studies.c.name == reference if storable(reference) else None
+    found = (
+        []
+        if wanted is None
+        else conn.execute(select(studies.c.id).where(wanted).order_by(studies.c.id)).scalars().all()
+    )
+    if not found:
+        raise NotFound(f"there is no study {reference[:120]!r}; `actinium ls` shows those there are")
+    if len(found) > 1:
+        ids = ", ".join(str(study_id) for study_id in found[:20])
+        raise Conflict(f"several projects have a study {reference!r}: give one of the ids {ids}", ids=found)
+    return StudyId(found[0])
+
+
+def get(conn: Connection, study_id: StudyId) -> StudyRow:
+    """A study as it stands. NotFound."""
+    row = conn.execute(_selected().where(studies.c.id == study_id)).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no study {study_id}; `actinium ls` shows those there are")
+    return _study(row, counts(conn, [study_id])[study_id])
+
+
+def page(
+    conn: Connection,
+    *,
+    q: str | None = None,
+    state: StudyState | None = None,
+    owner: str | None = None,
+    project: str | None = None,
+    tag: str | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> Page[StudyRow]:
+    """Studies, newest first. `q` is looked for in name and description; `tag` is `KEY` or `KEY=VALUE`."""
+    check({"q": q, "owner": owner, "project": project, "tag": tag})
+    limit = max(1, min(limit, MOST_ITEMS))
+    wanted = _selected().where(studies.c.id < cursor_id(cursor, default=LARGEST_ID))
+    if q:
+        description = studies.c.spec["description"].astext
+        wanted = wanted.where(studies.c.name.icontains(q, autoescape=True) | description.icontains(q, autoescape=True))
+    if state is not None:
+        wanted = wanted.where(STATE.in_([state.value]))
+    if owner is not None:
+        wanted = wanted.where(studies.c.owner == owner)
+    if project is not None:
+        wanted = wanted.where(studies.c.project == project)
+    if tag:
+        key, separator, value = tag.partition("=")
+        tags = cast(cast(studies.c.spec["tags"], Text), JSONB)
+        wanted = wanted.where(tags.contains({key: value}) if separator else tags.has_key(key))
+    rows = conn.execute(wanted.order_by(studies.c.id.desc()).limit(limit + 1)).all()
+    counted = counts(conn, [StudyId(row.id) for row in rows[:limit]])
+    items = [_study(row, counted[StudyId(row.id)]) for row in rows[:limit]]
+    return Page(items=items, next_cursor=str(items[-1].id) if len(rows) > limit else None)
+
+
+def patch(
+    conn: Connection,
+    study_id: StudyId,
+    *,
+    now: datetime,
+    name: str | None = None,
+    description: str | None = None,
+    tags: dict[str, str] | None = None,
+    notes: str | None = None,
+    priority: int | None = None,
+) -> StudyRow:
+    """Change what does not change a number. InvalidInput names what is not accepted; Conflict: the name is taken."""
+    row = conn.execute(_selected().where(studies.c.id == study_id).with_for_update(of=studies)).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no study {study_id}; `actinium ls` shows those there are")
+    given = {"name": name, "description": description, "tags": tags, "priority": priority}
+    spec = parse_study(row.spec | {key: value for key, value in given.items() if value is not None})
+    check(notes, "notes")
+    changes: dict[str, Any] = {"spec": json.loads(dumps(spec.model_dump(mode="json")))}
+    if notes is not None:
+        changes["notes"] = notes
+    try:
+        with conn.begin_nested():
+            conn.execute(update(studies).where(studies.c.id == study_id).values(changes))
+    except IntegrityError as error:
+        raise _name_taken(conn, spec) from error
+    if spec.name != row.name:
+        outbox.announce(conn, kind="study", subjects=[study_id])
+    touch(conn, [study_id], now=now)
+    return get(conn, study_id)
+
+
+def cancel(conn: Connection, study_id: StudyId, now: datetime) -> None:
+    """Cancel every open trial; finished ones stay. Conflict when nothing is open. Doing it again changes nothing."""
+    conn.execute(statement("study_lock"), {"study_id": study_id})
+    study = get(conn, study_id)
+    if study.state is StudyState.CANCELLED:
+        return
+    if study.state is StudyState.FINISHED:
+        raise Conflict(f"study {study_id} is finished: there is nothing left to cancel")
+    cancelled = conn.execute(statement("cancel"), {"study_id": study_id, "now": now}).all()
+    outbox.announce(conn, kind="trial", subjects=[row.trial_id for row in cancelled if row.attempt > 0])
+    conn.execute(update(studies).where(studies.c.id == study_id).values(cancelled_at=now))
+    touch(conn, [study_id], now=now)
+
+
+def retry(conn: Connection, study_id: StudyId, now: datetime) -> int:
+    """Queue every failed or cancelled trial again; how many. Succeeded ones stay as they are."""
+    conn.execute(statement("study_lock"), {"study_id": study_id})
+    get(conn, study_id)
+    queued = conn.execute(statement("retry"), {"study_id": study_id, "now": now}).all()
+    if queued:
+        opened = {"cancelled_at": None, "finished_at": None, "final_counts": None}
+        conn.execute(update(studies).where(studies.c.id == study_id).values(opened))
+        touch(conn, [study_id], now=now)
+    return len(queued)
+
+
+def _made_before(conn: Connection, spec: StudySpec, *, owner: str, key: str | None, digest: str) -> StudyId:
+    """The study that an earlier request with this key made; Conflict otherwise."""
+    if key is not None:
+        same_key = select(studies.c.id, studies.c.body_digest).where(
+            studies.c.owner == owner, studies.c.idempotency_key == key
+        )
+        before = conn.execute(same_key).one_or_none()
+        if before is not None and before.body_digest == digest:
+            return StudyId(before.id)
+        if before is not None:
+            raise Conflict(
+                f"the Idempotency-Key {key[:120]!r} was used for another document (study {before.id}); use a new key",
+                ids=[before.id],
+            )
+    raise _name_taken(conn, spec)
+
+
+def _name_taken(conn: Connection, spec: StudySpec) -> Conflict:
+    same_name = select(studies.c.id).where(studies.c.project == spec.project, studies.c.name == spec.name)
+    taken = conn.execute(same_name).scalar_one_or_none()
+    message = f"project {spec.project!r} has a study {spec.name!r} already (id {taken}); choose another name"
+    return Conflict(message, ids=[] if taken is None else [taken])
+
+
+def _write_grid(conn: Connection, study_id: StudyId, design: Design) -> None:
+    """Cells and trials by COPY. Trials get their ids in the design's order, which is the order they are leased in."""
+    with psycopg_connection(conn).cursor() as cursor:
+        with cursor.copy("COPY cells (study_id, index, levels, config, pack_key) FROM STDIN") as copy:
+            for cell in design.cells:
+                config = dumps(cell.config.model_dump(mode="json"))
+                copy.write_row((study_id, cell.index, dumps(cell.cell), config, cell.config.pack_key()))
+        with cursor.copy("COPY trials (study_id, cell_index, seed, digest) FROM STDIN") as copy:
+            for cell, trial in design.trials():
+                copy.write_row((study_id, cell.index, trial.seed, trial.digest()))
+
+
+def _selected() -> Select[Any]:
+    return select(studies, STATE.label("state"), mirrored_studies.c.experiment_id).outerjoin_from(
+        studies, mirrored_studies
+    )
+
+
+def _study(row: Row[Any], counted: Counts) -> StudyRow:
+    return StudyRow(
+        id=StudyId(row.id),
+        spec=StudySpec.model_validate(row.spec),
+        owner=row.owner,
+        notes=row.notes,
+        state=StudyState(row.state),
+        revision=row.revision,
+        counts=counted,
+        cells=row.cells,
+        trials=row.trials,
+        invalid_designs=[InvalidDesign(cell=item["cell"], reason=item["reason"]) for item in row.invalid_designs],
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        cancelled_at=row.cancelled_at,
+        experiment_id=row.experiment_id,
+    )

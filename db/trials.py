@@ -1,0 +1,103 @@
+"""Trials and cells of a study, one by one or a page at a time."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, select
+
+from actinium.errors import NotFound
+from actinium.frame import Outcome, TrialSummary
+from actinium.job import FailureClass, JobState, StudyId, TrialId
+from actinium.study import DesignCell
+from actinium.trial import TrialConfig
+from db.models import cells as cell_rows
+from db.models import jobs, mirrored_studies, mirrored_trials, summaries, trials
+from db.rows import LARGEST_ID, MOST_ITEMS, Page, TrialRow, cursor_id
+
+
+def trials_page(
+    conn: Connection,
+    study_id: StudyId,
+    *,
+    cursor: str | None = None,
+    limit: int = 100,
+    state: JobState | None = None,
+    outcome: Outcome | None = None,
+) -> Page[TrialRow]:
+    """Trials in the design's order: seed by seed, each with its cells."""
+    limit = max(1, min(limit, MOST_ITEMS))
+    wanted = _selected().where(trials.c.study_id == study_id, trials.c.id > cursor_id(cursor, default=0))
+    if state is not None:
+        wanted = wanted.where(jobs.c.study_id == study_id, jobs.c.state == state.value)
+    if outcome is not None:
+        wanted = wanted.where(summaries.c.study_id == study_id, summaries.c.outcome == outcome.value)
+    rows = conn.execute(wanted.order_by(trials.c.id).limit(limit + 1)).all()
+    items = [_trial(row) for row in rows[:limit]]
+    return Page(items=items, next_cursor=str(items[-1].id) if len(rows) > limit else None)
+
+
+def trial(conn: Connection, trial_id: TrialId) -> TrialRow:
+    """One trial. NotFound."""
+    known = 0 < trial_id <= LARGEST_ID
+    row = conn.execute(_selected().where(trials.c.id == trial_id)).one_or_none() if known else None
+    if row is None:
+        raise NotFound(f"there is no trial {trial_id}")
+    return _trial(row)
+
+
+def trial_config(conn: Connection, trial_id: TrialId) -> TrialConfig:
+    """A trial's whole config. NotFound."""
+    config = select(cell_rows.c.config, trials.c.seed).join_from(trials, cell_rows)
+    row = conn.execute(config.where(trials.c.id == trial_id)).one_or_none() if 0 < trial_id <= LARGEST_ID else None
+    if row is None:
+        raise NotFound(f"there is no trial {trial_id}")
+    return TrialConfig.model_validate(row.config | {"seed": row.seed})
+
+
+def cells(conn: Connection, study_id: StudyId) -> list[DesignCell]:
+    """A study's cells in order of index; their configs carry the seed 0."""
+    wanted = select(cell_rows.c["index"].label("number"), cell_rows.c.levels, cell_rows.c.config)
+    return [
+        DesignCell(index=row.number, cell=row.levels, config=TrialConfig.model_validate(row.config))
+        for row in conn.execute(wanted.where(cell_rows.c.study_id == study_id).order_by(cell_rows.c["index"]))
+    ]
+
+
+def _selected() -> Select[Any]:
+    columns: list[ColumnElement[Any]] = [
+        *trials.c,
+        cell_rows.c.levels,
+        *jobs.c["state", "attempt", "failure_class", "error", "leased_at", "finished_at"],
+        summaries.c.summary,
+        mirrored_trials.c.run_id,
+        mirrored_studies.c.experiment_id,
+    ]
+    return (
+        select(*columns)
+        .join_from(trials, cell_rows)
+        .join(jobs, jobs.c.trial_id == trials.c.id)
+        .outerjoin(summaries, summaries.c.trial_id == trials.c.id)
+        .outerjoin(mirrored_trials, mirrored_trials.c.trial_id == trials.c.id)
+        .outerjoin(mirrored_studies, mirrored_studies.c.study_id == trials.c.study_id)
+    )
+
+
+def _trial(row: Row[Any]) -> TrialRow:
+    summary = None if row.summary is None else TrialSummary.model_validate(row.summary)
+    return TrialRow(
+        id=TrialId(row.id),
+        study_id=StudyId(row.study_id),
+        cell_index=row.cell_index,
+        cell=row.levels,
+        seed=row.seed,
+        digest=row.digest,
+        state=JobState(row.state),
+        attempt=row.attempt,
+        outcome=None if summary is None else summary.outcome,
+        summary=summary,
+        failure_class=None if row.failure_class is None else FailureClass(row.failure_class),
+        error=row.error,
+        leased_at=row.leased_at,
+        finished_at=row.finished_at,
+        run_id=row.run_id,
+        experiment_id=row.experiment_id,
+    )

@@ -1,0 +1,68 @@
+"""PostgreSQL for tests: one embedded server a session, a template migrated once, a clone of it for each test."""
+
+import itertools
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import Connection, Engine
+
+from db.engine import EmbeddedServer, embedded, make_engine, migrate
+
+NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedServer]:
+    """A server of this session's own, gone with it."""
+    with tempfile.TemporaryDirectory(prefix="act-", ignore_cleanup_errors=True) as home:
+        server = embedded(Path(home), durable=False)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def template(postgres: EmbeddedServer) -> str:
+    """The name of a migrated database that nobody is connected to."""
+    engine = make_engine(postgres.url)
+    migrate(engine)
+    engine.dispose()
+    return "actinium"
+
+
+@pytest.fixture
+def database_url(postgres: EmbeddedServer, template: str) -> Iterator[str]:
+    """The address of a fresh, migrated, empty database."""
+    name = f"test_{next(NUMBERS)}"
+    with closing(psycopg.connect(host=str(postgres.sockets), user="postgres", autocommit=True)) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+        yield postgres.address(name)
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """A pool on a fresh database."""
+    engine = make_engine(database_url, pool_size=10)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def connection(engine: Engine) -> Iterator[Connection]:
+    """A connection to a fresh database; what is not committed is rolled back."""
+    with engine.connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def now() -> datetime:
+    """A moment to begin with; tests add to it instead of waiting."""
+    return datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -1,0 +1,66 @@
+"""The schema: migrations against models, and migrating from several processes at once."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from psycopg import sql
+from sqlalchemy import CheckConstraint, Engine, text
+
+from actinium.errors import InvalidInput, Unavailable
+from db.engine import EmbeddedServer, make_engine, migrate, wait_ready
+from db.models import metadata
+
+
+def test_migrations_make_what_the_models_say(engine: Engine) -> None:
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_check_constraints_are_those_of_the_models(engine: Engine) -> None:
+    """Alembic does not compare these."""
+    wanted = {
+        constraint.name
+        for table in metadata.tables.values()
+        for constraint in table.constraints
+        if isinstance(constraint, CheckConstraint)
+    }
+    with engine.connect() as connection:
+        found = connection.execute(
+            text("SELECT conname FROM pg_constraint WHERE contype = 'c' AND connamespace = 'public'::regnamespace")
+        )
+        assert set(found.scalars()) == wanted
+
+
+def test_several_processes_migrate_one_database_at_once(postgres: EmbeddedServer) -> None:
+    with psycopg.connect(host=str(postgres.sockets), user="postgres", autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE raced"))
+    engines = [make_engine(postgres.address("raced"), pool_size=1) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(migrate, engines))
+    with engines[0].connect() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0001"]
+        assert connection.execute(text("SHOW lock_timeout")).scalar_one() == "10s"
+    for engine in engines:
+        engine.dispose()
+
+
+def test_every_connection_has_its_timeouts(engine: Engine) -> None:
+    with engine.connect() as connection:
+        for setting in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"):
+            assert connection.execute(text(f"SHOW {setting}")).scalar_one() != "0"
+
+
+def test_an_address_of_another_database_is_refused_in_words() -> None:
+    with pytest.raises(InvalidInput, match="sqlite is no PostgreSQL address; give postgresql://"):
+        make_engine("sqlite:///x.db")
+
+
+def test_waiting_for_a_server_that_is_not_there_ends_without_the_password() -> None:
+    engine = make_engine("postgresql://somebody:secret@127.0.0.1:9/nowhere")
+    ticks = iter(range(100))
+    with pytest.raises(Unavailable, match="did not answer") as raised:
+        wait_ready(engine, seconds=3, clock=lambda: next(ticks), sleep=lambda _: None)
+    assert "secret" not in str(raised.value)
