@@ -32,8 +32,15 @@ class ActivationFunction:
     rectifier: bool = False
 
 
+def _gate(z: Tensor) -> Tensor:
+    """1 where z > 0, else 0, in z's dtype; a constant for autograd. Written in one pass, which converting is not."""
+    with torch.no_grad():
+        return torch.gt(z, 0, out=torch.empty_like(z))
+
+
 def _slope_derivative(z: Tensor, below: Tensor | float) -> Tensor:
-    return torch.where(z > 0, torch.ones((), dtype=z.dtype, device=z.device), below)
+    gate = _gate(z)
+    return gate + (1.0 - gate) * below
 
 
 def _learned(slope: Tensor | None) -> Tensor:
@@ -68,7 +75,7 @@ ACTIVATION_FUNCTIONS: Mapping[str, ActivationFunction] = {
     ),
     "relu": ActivationFunction(
         forward=lambda z, level, slope: torch.relu(z),
-        derivative=lambda z, level, slope: (z > 0).to(z.dtype),
+        derivative=lambda z, level, slope: _gate(z),
         steepest=lambda level, slope: 1.0,
         rectifier=True,
     ),

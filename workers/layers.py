@@ -37,7 +37,7 @@ class LaneModel(Protocol):
     """The living lanes' configs, in the model's order."""
     lane_axis: int
     """Where L stands in inputs and trace: 0 for the MLP ([L, B, N]), 1 for the CNN ([B, L, C, H, W])."""
-    hidden_names: Sequence[str]
+    hidden_names: list[str]
     """`layer_01`, ...: the hidden layers as they are named in `params`."""
     params: Parameters
     """Trainable leaves."""

@@ -1,0 +1,208 @@
+"""What a lane owes to its company: nothing. Packs against solos, lanes that break, and draws that are shared."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from actinium.errors import InvalidInput
+from actinium.frame import LaneFinished, Outcome, PackFrames, TrialSummary
+from actinium.levels import Activation, Initialization, Normalization
+from actinium.trial import Cnn, Mlp, Model, Probes, Schedule, Task, Training, TrialConfig
+from workers.models import build_model
+from workers.models.slices import lane_order
+from workers.train import pack_layout, train_pack
+
+SMALL = Task(train_examples=160)
+SHORT = Probes(schedule=Schedule(points=6))
+MLP_NORMALIZATIONS = [
+    "none",
+    "batch",
+    {"name": "batch", "position": "post"},
+    "layer",
+    {"name": "group", "groups": 2},
+    {"name": "batch", "momentum": 0.5},
+]
+ACTIVATIONS = ["relu", "tanh", "elu", "prelu", "sigmoid", "leaky_relu", "linear"]
+INITIALIZATIONS = ["he", "xavier", "orthogonal", {"name": "he", "distribution": "uniform"}]
+
+
+def mixed(count: int, model: Model, normalizations: Sequence[object], **training: object) -> list[TrialConfig]:
+    return [
+        TrialConfig(
+            task=SMALL,
+            model=model,
+            training=Training(
+                batch_size=16,
+                epochs=1,
+                learning_rate=0.01 * (1 + lane % 3),
+                momentum=(0.9, 0.0)[lane % 2],
+                weight_decay=(0.0, 1e-2, 0.0)[lane % 3],
+                **training,
+            ),
+            activation=Activation.of(ACTIVATIONS[lane % len(ACTIVATIONS)]),
+            normalization=Normalization.of(normalizations[lane % len(normalizations)]),
+            initialization=Initialization.of(INITIALIZATIONS[lane % len(INITIALIZATIONS)]),
+            probes=SHORT,
+            seed=lane % 5,
+        )
+        for lane in range(count)
+    ]
+
+
+def trained(configs: Sequence[TrialConfig]) -> tuple[list[np.ndarray], list[TrialSummary]]:
+    """Each lane's frames [points, S] and summary."""
+    frames: list[list[np.ndarray]] = [[] for _ in configs]
+    summaries: dict[int, TrialSummary] = {}
+    for event in train_pack(configs):
+        if isinstance(event, PackFrames):
+            for lane, row in zip(event.lanes, event.values, strict=True):
+                frames[lane].append(row)
+        elif isinstance(event, LaneFinished):
+            assert event.lane not in summaries
+            summaries[event.lane] = event.summary
+    return [np.stack(rows) for rows in frames], [summaries[lane] for lane in range(len(configs))]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_pack_of_32_mixed_lanes_is_32_packs_of_one(optimizer: str) -> None:
+    """Ten steps in float32. Sums run in another order in another company, which costs some 1e-7 a step of relative
+    error; smooth losses must agree to 2e-4. Rates count units and examples: one of 16 units may tip.
+    """
+    configs = mixed(32, Mlp(depth=3, width=16), MLP_NORMALIZATIONS, optimizer=optimizer)
+    together, summaries = trained(configs)
+    layout = pack_layout(configs[0])
+    smooth = [layout.series.index(name) for name in ("train_loss", "validation_loss")]
+    for lane, config in enumerate(configs):
+        (alone,), (summary,) = trained([config])
+        np.testing.assert_allclose(together[lane][:, smooth], alone[:, smooth], rtol=2e-4, err_msg=config.run_name())
+        assert np.array_equal(np.isnan(together[lane]), np.isnan(alone))
+        assert summaries[lane].outcome == summary.outcome
+        assert summaries[lane].parameters == summary.parameters
+        assert summaries[lane].metrics.keys() == summary.metrics.keys()
+        assert summaries[lane].metrics["test_error"] == pytest.approx(summary.metrics["test_error"], abs=2 / 359)
+        assert (summary.pack_width, summaries[lane].pack_width) == (1, 32)
+
+
+def test_a_pack_of_mixed_convolutional_lanes_is_its_solos() -> None:
+    configs = mixed(9, Cnn(width=4), ["none", "batch", "instance", "layer", {"name": "group", "groups": 2}])
+    together, _ = trained(configs)
+    for lane, config in enumerate(configs):
+        (alone,), _ = trained([config])
+        np.testing.assert_allclose(together[lane][:, :2], alone[:, :2], rtol=2e-4, err_msg=config.run_name())
+
+
+@pytest.mark.parametrize("model", [Mlp(depth=3, width=16), Cnn(width=4)], ids=["mlp", "cnn"])
+@pytest.mark.parametrize("normalization", ["none", "batch", "layer"])
+def test_a_nan_stays_in_its_lane(model: Model, normalization: str) -> None:
+    """A lane with a poisoned weight: the others' logits and gradients are bit for bit what they were."""
+    base = mixed(4, model, [normalization])
+    configs = [base[lane] for lane in lane_order(base)]
+    results = []
+    for poison in (False, True):
+        lanes = build_model(configs)
+        if poison:
+            with torch.no_grad():
+                lanes.params["layer_01.weight"][1].fill_(math.nan)
+                lanes.params["layer_02.weight"][1].fill_(math.inf)
+        generator = torch.Generator().manual_seed(0)
+        inputs = torch.randn(*((8, 4) if lanes.lane_axis else (4, 8)), 1, 8, 8, generator=generator)
+        logits = lanes.forward(lanes.params, inputs, training=True, update_statistics=True)
+        gradients = torch.autograd.grad(logits.sum(), list(lanes.params.values()), materialize_grads=True)
+        results.append([logits.detach(), *gradients, *lanes.statistics.values()])
+    assert not torch.isfinite(results[1][0][1]).any()
+    for clean, poisoned in zip(*results, strict=True):
+        for lane in (0, 2, 3):
+            assert torch.equal(clean[lane], poisoned[lane])
+
+
+def test_a_diverged_lane_leaves_and_the_others_do_not_notice() -> None:
+    calm = mixed(5, Mlp(depth=3, width=16), ["none"])
+    wild = calm[2].model_copy(
+        update={
+            "training": calm[2].training.model_copy(update={"learning_rate": 1e4}),
+            "activation": Activation.of("relu"),
+        }
+    )
+    configs = [calm[0], calm[1], wild, calm[3], calm[4]]
+    frames, summaries = trained(configs)
+    steps = configs[0].probe_steps()
+    assert summaries[2].outcome is Outcome.DIVERGED
+    assert [len(rows) for rows in frames] == [6, 6, len(frames[2]), 6, 6]
+    assert len(frames[2]) < len(steps)
+    assert summaries[2].steps == steps[len(frames[2]) - 1]
+    layout = pack_layout(configs[0])
+    last = frames[2][-2]
+    assert np.isfinite(last[layout.series.index("validation_loss")])
+    for name in ("validation_loss", "dead_unit_rate", "gradient_slope"):
+        assert summaries[2].metrics[name] == last[layout.series.index(name)]
+    assert {"test_error", "born_dead_rate", "best_validation_loss"} <= summaries[2].metrics.keys()
+    assert all(math.isfinite(value) for value in summaries[2].metrics.values())
+    undisturbed, _ = trained(calm)
+    for lane in (0, 1, 3, 4):
+        np.testing.assert_allclose(frames[lane][:, :2], undisturbed[lane][:, :2], rtol=2e-4)
+        assert summaries[lane].outcome is not Outcome.DIVERGED
+
+
+def test_a_pack_ends_when_every_lane_has_diverged() -> None:
+    configs = mixed(2, Mlp(depth=3, width=16), ["none"])
+    wild = [
+        config.model_copy(update={"training": config.training.model_copy(update={"learning_rate": 1e5})})
+        for config in configs
+    ]
+    wild = [config.model_copy(update={"activation": Activation.of("relu")}) for config in wild]
+    _, summaries = trained(wild)
+    assert [summary.outcome for summary in summaries] == [Outcome.DIVERGED] * 2
+
+
+def test_losses_are_bit_identical_with_probes_on_and_off() -> None:
+    configs = mixed(8, Mlp(depth=3, width=16), MLP_NORMALIZATIONS)
+    off = Probes(schedule=SHORT.schedule, dead_units=None, gradient_flow=None, activation_statistics=None)
+    bare = [config.model_copy(update={"probes": off}) for config in configs]
+    with_probes, _ = trained(configs)
+    without, summaries = trained(bare)
+    assert pack_layout(bare[0]).series == pack_layout(configs[0]).series[:4]
+    for measured, quiet in zip(with_probes, without, strict=True):
+        assert np.array_equal(measured[:, :4], quiet, equal_nan=True)
+    assert "test_error" in summaries[0].metrics
+
+
+def test_training_twice_gives_the_same_bits() -> None:
+    configs = mixed(6, Cnn(width=4), ["none", "batch", "layer"])
+    first, _ = trained(configs)
+    second, _ = trained(configs)
+    for one, other in zip(first, second, strict=True):
+        assert np.array_equal(one, other, equal_nan=True)
+
+
+def test_the_gap_is_of_batch_normalization_alone() -> None:
+    configs = mixed(6, Mlp(depth=3, width=16), MLP_NORMALIZATIONS)
+    position = pack_layout(configs[0]).position("train_eval_gap")
+    frames, _ = trained(configs)
+    for config, rows in zip(configs, frames, strict=True):
+        assert np.isnan(rows[:, position]).all() == (config.normalization.name != "batch")
+
+
+def test_cells_of_one_seed_share_their_draws() -> None:
+    """Weights are the same numbers but for the rule's scale; seeds differ."""
+    base = TrialConfig(model=Mlp(depth=2, width=32), seed=3)
+    configs = [
+        base.model_copy(update={"initialization": Initialization.of({"name": "normal", "std": 0.5})}),
+        base.model_copy(update={"initialization": Initialization.of("he"), "activation": Activation.of("tanh")}),
+        base.model_copy(update={"initialization": Initialization.of("xavier")}),
+        base.model_copy(update={"initialization": Initialization.of({"name": "normal", "std": 0.5}), "seed": 4}),
+    ]
+    ordered = [configs[lane] for lane in lane_order(configs)]
+    weights = build_model(ordered).params["layer_02.weight"].detach()
+    by_config = {config.digest(): weight for config, weight in zip(ordered, weights, strict=True)}
+    normal, he, xavier, other = (by_config[config.digest()] for config in configs)
+    torch.testing.assert_close(he, normal * 2 * math.sqrt(2 / 32))
+    torch.testing.assert_close(xavier, normal * 2 * math.sqrt(2 / 64))
+    assert abs(float(torch.corrcoef(torch.stack([normal.flatten(), other.flatten()]))[0, 1])) < 0.1
+
+
+def test_trials_of_different_shapes_are_no_pack() -> None:
+    with pytest.raises(InvalidInput, match="pack key"):
+        next(train_pack([TrialConfig(model=Mlp(width=8)), TrialConfig(model=Mlp(width=16))]))

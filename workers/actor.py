@@ -1,0 +1,89 @@
+"""The Ray actor that trains packs: one process a CPU core or GPU, warm, one pack at a time.
+
+torch is imported inside the actor's process only, once, at warm-up.
+"""
+
+import os
+import socket
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import ray
+
+from actinium.frame import Layout, PackEvent
+from actinium.trial import TrialConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackFailed:
+    """The pack's code raised: the last item of its stream. `out_of_memory`: a narrower pack may do."""
+
+    error: str
+    out_of_memory: bool
+
+
+StreamItem: TypeAlias = Layout | PackEvent | PackFailed
+"""What a training stream yields: the layout of its frames first, then the pack's events."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActorInfo:
+    """Where an actor lives. `device` is what torch calls it: `cpu` or `cuda`."""
+
+    node: str
+    pid: int
+    device: str
+
+
+class PackTrainer:
+    """The actor's class. `data_root` is where dataset files lie; the node's own ACTINIUM_DATA goes before it."""
+
+    def __init__(self, data_root: str | None = None) -> None:
+        import torch
+
+        import workers.train  # noqa: F401 - imported once, so that the first pack need not wait for it
+
+        torch.set_num_threads(1)
+        torch.set_num_interop_threads(1)
+        here = os.environ.get("ACTINIUM_DATA") or data_root
+        self._data_root = Path(here) if here else None
+        self._device = "cuda" if torch.cuda.is_available() and ray.get_gpu_ids() else "cpu"
+
+    def ping(self) -> ActorInfo:
+        """Answered once the actor is warm."""
+        return ActorInfo(node=socket.gethostname(), pid=os.getpid(), device=self._device)
+
+    def train(self, documents: Sequence[dict[str, Any]]) -> Iterator[StreamItem]:
+        """Train a pack given as TrialConfig documents: its layout, then its events, as they happen.
+
+        A cancelled task ends before its next event. An exception of the trials' code ends the stream with a
+        PackFailed that carries its traceback.
+        """
+        from workers.train import pack_layout, train_pack
+
+        context = ray.get_runtime_context()
+        try:
+            configs = [TrialConfig.model_validate(document) for document in documents]
+            yield pack_layout(configs[0])
+            for event in train_pack(configs, device=self._device, data_root=self._data_root):
+                if context.is_canceled():
+                    return
+                yield event
+        except Exception as error:  # the rim of the trials' code: whatever it raises is the trials' failure
+            yield PackFailed(error=traceback.format_exc(), out_of_memory=ran_out_of_memory(error))
+
+
+def ran_out_of_memory(error: Exception) -> bool:
+    """Whether an exception says that memory was lacking, on the device or on the host."""
+    import torch
+
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "not enough memory" in str(error)
+    )
+
+
+PackActor = ray.remote(PackTrainer)
+"""`PackActor.options(...).remote(data_root)`; `train` is called with `num_returns="streaming"`."""
