@@ -4,7 +4,9 @@ Legend: L lanes, B examples of the part, N units, C channels, H, W positions. La
 or [B, L, C, H, W] (lane_axis 1). A unit is a neuron, or a channel with all its positions.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -15,15 +17,20 @@ from torch import Tensor
 class LayerChunk:
     """One layer's tensors for a part of the probe set.
 
-    preactivation: z. activation: h = phi(z). steepness: |phi'(z)|. scratch: as large, free to be overwritten;
-    whoever uses it is done with it before anybody else is called.
+    preactivation: z. activation: h = phi(z). derivative: phi', a new tensor of z. scratch: as large, free to be
+    overwritten; whoever uses it is done with it before anybody else is called.
     """
 
     preactivation: Tensor
     activation: Tensor
-    steepness: Tensor
+    derivative: Callable[[Tensor], Tensor]
     scratch: Tensor
     lane_axis: int
+
+    @cached_property
+    def steepness(self) -> Tensor:
+        """|phi'(z)|, computed where it is asked for."""
+        return self.derivative(self.preactivation).abs_()
 
     @property
     def samples(self) -> int:

@@ -5,6 +5,7 @@ entry there, its file, and its name in `workers.probes.series`. Legend: L lanes,
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -53,7 +54,7 @@ class LayerProbes:
         chunk = LayerChunk(
             preactivation=preactivation,
             activation=activation,
-            steepness=self._model.derivative(self._model.params, self._layer, preactivation).abs(),
+            derivative=partial(self._model.derivative, self._model.params, self._layer),
             scratch=torch.empty_like(preactivation),
             lane_axis=self._model.lane_axis,
         )

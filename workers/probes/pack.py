@@ -3,7 +3,8 @@
 Legend: L lanes, K probe examples, U units of all hidden layers, C of one, S series.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,6 +24,22 @@ ELEMENTS_AT_ONCE = {"cpu": 2**19, "cuda": 2**26}
 """Values of the widest layer in one pass, so that on a CPU they stay in the cache, and on a GPU in its memory."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What l lanes show: values [l] by series name, dead flags [l, U], and whether all logits are finite, [l]."""
+
+    values: Mapping[str, Tensor]
+    dead: Tensor
+    finite: Tensor
+
+
+def averages(widths: Sequence[int]) -> Tensor:
+    """[U, 1 + D] float64: what turns values of all units into the network's mean and each of the D layers'."""
+    layer = torch.repeat_interleave(torch.arange(len(widths)), torch.tensor(widths))
+    by_layer = torch.nn.functional.one_hot(layer).double() / torch.tensor(widths)
+    return torch.cat([torch.full((sum(widths), 1), 1.0 / sum(widths), dtype=torch.float64), by_layer], 1)
+
+
 class PackProbes:
     """Measures the living lanes of a pack, in the model's order, and remembers which units were dead when.
 
@@ -33,6 +50,7 @@ class PackProbes:
         self._config, self._model, self._data = configs[0], model, data
         self._series = probe_series(self._config)
         self._widths = [channels for channels, _ in self._config.layers()]
+        self._averages = averages(self._widths).to(data.inputs.device)
         self._rank_steps = rank_steps(self._config)
         self._elements = ELEMENTS_AT_ONCE[data.inputs.device.type]
         self._steps: list[int] = []
@@ -65,11 +83,14 @@ class PackProbes:
             return [{} for _ in self._model.configs]
         shares: dict[str, Tensor] = {}
         for name, fates in classify(torch.stack(self._dead), self._steps).items():
-            shares[name] = fates.double().mean(1)
-            for layer, units in enumerate(torch.split(fates.double(), self._widths, dim=1), start=1):
-                shares[layer_series(name, layer)] = units.mean(1)
+            shares |= self._means(name, fates.double())
         table = torch.stack(list(shares.values()), 1).tolist()
         return [dict(zip(shares, row, strict=True)) for row in table]
+
+    def _means(self, name: str, units: Tensor) -> dict[str, Tensor]:
+        """Means over the network's and each layer's units, [L] by series name, of values [L, U]."""
+        network, *layers = (units @ self._averages).unbind(1)
+        return {name: network, **{layer_series(name, layer): mean for layer, mean in enumerate(layers, start=1)}}
 
     # ---- passes -----------------------------------------------------------------------------------------------
 
@@ -90,15 +111,15 @@ class PackProbes:
             self._pass(model, data, widest, with_rank=step in self._rank_steps)
             for model, data in self._groups(widest * self.examples)
         ]
+        finite = torch.cat([group.finite for group in groups]).unsqueeze(1)
         if probes.dead_units:
             self._steps.append(step)
-            self._dead.append(torch.cat([dead for dead, _ in groups]))
-        return {name: torch.cat([values[name] for _, values in groups]) for name in groups[0][1]}
+            self._dead.append(torch.cat([group.dead for group in groups]) & finite)
+        table = torch.cat([torch.stack(list(group.values.values()), 1) for group in groups])
+        return dict(zip(groups[0].values, torch.where(finite, table, torch.nan).unbind(1), strict=True))
 
-    def _pass(
-        self, model: LaneModel, data: PackData, widest: int, *, with_rank: bool
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Dead flags [l, U] and values [l] of a group of l lanes."""
+    def _pass(self, model: LaneModel, data: PackData, widest: int, *, with_rank: bool) -> Findings:
+        """What a group of lanes shows on the probe set, part by part."""
         lanes = len(model.configs)
         layers = [
             LayerProbes(self._config.probes, model, layer, with_rank=with_rank) for layer in range(len(self._widths))
@@ -112,23 +133,24 @@ class PackProbes:
             finite &= torch.isfinite(logits).all(2).all(1)
             for layer, z, h in zip(layers, trace.preactivations, trace.activations, strict=True):
                 layer.add(z, h)
-        return self._found(layers, finite)
+        return self._findings(layers, finite)
 
-    def _found(self, layers: Sequence[LayerProbes], finite: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def _findings(self, layers: Sequence[LayerProbes], finite: Tensor) -> Findings:
         """The layers' values, and the network's: means over all units, for the effective rank over the layers."""
         values: dict[str, Tensor] = {}
+        dead = finite.unsqueeze(1).expand(-1, 0)
         by_unit = [layer.by_unit() for layer in layers]
+        for name in by_unit[0]:
+            units = torch.cat([of_layer[name] for of_layer in by_unit], 1)
+            values |= self._means(name, units)
+            if name == "dead_unit_rate":
+                dead = units == 1
         by_layer = [layer.by_layer() for layer in layers]
-        for number, (of_units, of_layer) in enumerate(zip(by_unit, by_layer, strict=True), start=1):
-            values |= {layer_series(name, number): units.mean(1) for name, units in of_units.items()}
-            values |= {layer_series(name, number): value for name, value in of_layer.items()}
-        whole = {name: torch.cat([of_units[name] for of_units in by_unit], 1) for name in by_unit[0]}
-        values |= {name: units.mean(1) for name, units in whole.items()}
+        for layer, of_layer in enumerate(by_layer, start=1):
+            values |= {layer_series(name, layer): value for name, value in of_layer.items()}
         if "effective_rank" in by_layer[0]:
-            values["effective_rank"] = torch.stack([of_layer["effective_rank"] for of_layer in by_layer], 1).mean(1)
-        dead = whole.get("dead_unit_rate", finite.unsqueeze(1).expand(-1, 0))
-        masked = {name: torch.where(finite, value, torch.nan) for name, value in values.items()}
-        return (dead == 1) & finite.unsqueeze(1), masked
+            values["effective_rank"] = torch.stack([of_layer["effective_rank"] for of_layer in by_layer]).mean(0)
+        return Findings(values=values, dead=dead, finite=finite)
 
     def _gradients(self) -> dict[str, Tensor]:
         """Gradient flow on the first examples of the probe set, [L] by series name."""
