@@ -1,0 +1,26 @@
+"""The dashboard: `streamlit run dashboard/app.py`. `?study=ID` is a study's page, anything else the history."""
+
+import streamlit as st
+
+from dashboard import markup, session
+from dashboard.views import history, study
+
+
+def main() -> None:
+    """Draws the page that the address names."""
+    reference = st.query_params.get("study", "").strip()
+    st.set_page_config(
+        page_title=f"Study {reference} · Actinium" if reference else "Actinium",
+        page_icon=":material/neurology:",
+        layout="wide",
+        initial_sidebar_state="auto" if reference else "collapsed",
+    )
+    markup.style()
+    with session.told():
+        if reference:
+            study.show(reference)
+        else:
+            history.show()
+
+
+main()

@@ -1,0 +1,1 @@
+"""Figures as pure functions: tidy frames in, plotly figures out. No network, no Streamlit."""

@@ -1,0 +1,48 @@
+"""Colours. One palette that the colour-blind can tell apart (Okabe & Ito 2008), on light and on dark grounds.
+
+Black and yellow of the original eight are left out: each vanishes on one of the two grounds.
+"""
+
+from collections.abc import Sequence
+
+OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""Blue, vermillion, bluish green, reddish purple, orange, sky blue."""
+
+NEUTRAL = "#8A8A8A"
+"""A grey with contrast above 3:1 on white and on Streamlit's dark ground."""
+
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "cross")
+
+STATUS_COLOURS: dict[str, str] = {
+    "converged": "#009E73",
+    "stalled": "#E69F00",
+    "diverged": "#D55E00",
+    "failed": "#7A2E8E",
+    "leased": "#56B4E9",
+    "queued": "#D0D3D9",
+    "cancelled": "#8A8A8A",
+}
+"""A trial's square in the completeness matrix: its outcome where it succeeded, its job's state elsewhere."""
+
+STATUS_SIGNS: dict[str, str] = {
+    "converged": "",
+    "stalled": "s",
+    "diverged": "d",
+    "failed": "!",
+    "leased": "…",
+    "queued": "",
+    "cancelled": "–",
+}
+"""What is written in the square, so that no reading needs the colour."""
+
+
+def colours(levels: Sequence[str]) -> dict[str, str]:
+    """A colour a level, by the level's place among all of the study's levels, so that no filter changes it."""
+    return {level: OKABE_ITO[place % len(OKABE_ITO)] for place, level in enumerate(levels)}
+
+
+def translucent(colour: str, opacity: float) -> str:
+    """`rgba(...)` of a `#RRGGBB` colour."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"

@@ -1,0 +1,152 @@
+"""What the pages read: the API through its client, cached by study and revision, and its errors as sentences."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import pandas as pd
+import streamlit as st
+
+from actinium.client import Client
+from actinium.errors import (
+    ActiniumError,
+    Conflict,
+    Forbidden,
+    NotFound,
+    StackError,
+    TooMany,
+    Unauthenticated,
+    Unavailable,
+)
+
+Document: TypeAlias = dict[str, Any]
+
+ACTIVE = ("queued", "running", "paused")
+"""States in which a study still changes."""
+PAGE = 1000
+MOST_TRIALS = 5000
+"""Trials read for the matrix and the trials table; the page says so where a study has more."""
+TABLE_METRICS = ("test_error", "validation_loss", "validation_accuracy", "dead_unit_rate", "train_eval_gap")
+
+MENDS: tuple[tuple[type[ActiniumError], str, str], ...] = (
+    (
+        Unauthenticated,
+        "The service does not know this dashboard's token.",
+        "Start the dashboard with `actinium up`, which gives it a token, or set `ACTINIUM_TOKEN` and restart it.",
+    ),
+    (
+        Forbidden,
+        "This dashboard's token may not read that.",
+        "Give it a token of the role viewer or stronger: `actinium token create dashboard --role viewer`.",
+    ),
+    (
+        NotFound,
+        "There is no such study.",
+        "Its number or name may be mistyped: the history lists every study.",
+    ),
+    (
+        Conflict,
+        "Several studies have this name.",
+        "Open it from the history, or by its number.",
+    ),
+    (TooMany, "The service is asked too often.", "Wait a moment and reload the page."),
+    (
+        StackError,
+        "No stack is known to this dashboard.",
+        "Run `actinium up`, or set `ACTINIUM_URL` and `ACTINIUM_TOKEN`.",
+    ),
+    (
+        Unavailable,
+        "The service does not answer.",
+        "`actinium status` shows each part of the stack, its address and its log; `actinium up` starts it.",
+    ),
+)
+
+
+@st.cache_resource(show_spinner=False)
+def client() -> Client:
+    """The one connection to the API, with the dashboard's own token."""
+    return Client()
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Errors of the API inside are shown as a sentence with a mend, never as a traceback."""
+    try:
+        yield
+    except ActiniumError as error:
+        if isinstance(error, Unauthenticated | Unavailable | StackError):
+            client.clear()
+        sentence, mend = next(
+            ((what, how) for kind, what, how in MENDS if isinstance(error, kind)),
+            ("The service refused the request.", "Reload the page; if it stays, the API's log says more."),
+        )
+        with st.container(key="problem"):
+            st.error(f"**{sentence}** {mend}", icon=":material/error:")
+            st.caption(f"The service said: {error}")
+
+
+def studies(filters: dict[str, str | None], cursor: str | None, *, limit: int = 50) -> Document:
+    """A page of the history, read anew each time."""
+    return client().studies_page(cursor=cursor, limit=limit, **filters)
+
+
+def study(reference: str) -> Document:
+    """A study as it stands, read anew each time."""
+    return client().study(reference)
+
+
+@st.cache_data(max_entries=64, show_spinner="Reading the report …")
+def report(study_id: int, revision: int) -> Document:
+    """The comparisons at a revision."""
+    return client().report(study_id)
+
+
+@st.cache_data(max_entries=128, show_spinner="Reading the curves …")
+def curves(study_id: int, revision: int, series: str) -> list[Document]:
+    """A series by cell and step, at a revision."""
+    found: list[Document] = client().curves(study_id, series)["curves"]
+    return found
+
+
+@st.cache_data(max_entries=16, show_spinner="Reading the trials …")
+def trials(study_id: int, revision: int, counts: tuple[int, ...]) -> pd.DataFrame:
+    """The first MOST_TRIALS trials. `counts` by state is part of the key: leases do not raise the revision."""
+    rows: list[Document] = []
+    cursor: str | None = None
+    while len(rows) < MOST_TRIALS:
+        page = client().trials_page(study_id, cursor=cursor, limit=PAGE)
+        rows.extend(_flat(item) for item in page["items"])
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    columns = ["id", "cell", "seed", "state", "outcome", "attempt", "error", "mlflow", "steps", "seconds"]
+    return pd.DataFrame(rows, columns=[*columns, *TABLE_METRICS])
+
+
+@st.cache_data(max_entries=64, show_spinner="Reading the trial …")
+def frames(trial_id: int, attempt: int, state: str) -> pd.DataFrame:
+    """What one trial measured, a row a step."""
+    return client().frames(trial_id)
+
+
+def _flat(trial: Document) -> Document:
+    summary = trial.get("summary") or {}
+    metrics = summary.get("metrics", {})
+    return {
+        **{key: trial.get(key) for key in ("id", "cell", "seed", "state", "outcome", "attempt", "error")},
+        "mlflow": (trial.get("links") or {}).get("mlflow"),
+        "steps": summary.get("steps"),
+        "seconds": summary.get("seconds"),
+        **{name: metrics.get(name) for name in TABLE_METRICS},
+    }
+
+
+def fragment(body: Callable[[], None], *, every: float | None) -> None:
+    """Draws `body` as a part of the page that redraws itself every so many seconds; once where `every` is None."""
+
+    def drawn() -> None:
+        with told():
+            body()
+
+    st.fragment(drawn, run_every=every)()

@@ -1,0 +1,57 @@
+"""Convergence: learning curves, who is still on the way, and the restricted mean time to the target."""
+
+import streamlit as st
+
+from dashboard import session
+from dashboard.charts import curves
+from dashboard.grid import cell_key
+from dashboard.headlines import convergence, target_value
+from dashboard.tables import curve_rows, survival_rows
+from dashboard.views.page import StudyPage, cell_table, chart, headline, said
+from dashboard.words import number, percent, whole
+
+SERIES = {
+    "validation_loss": "validation loss (nats)",
+    "train_loss": "training loss (nats)",
+    "validation_accuracy": "validation accuracy (%)",
+}
+
+
+def draw(page: StudyPage) -> None:
+    """Draws the tab."""
+    headline(convergence(page.report, page.grid), key="convergence")
+    st.subheader("Learning curves", anchor=False)
+    choice, steps, values, _ = st.columns([3, 2, 2, 2], vertical_alignment="bottom")
+    series = choice.selectbox("Series", list(SERIES), format_func=SERIES.__getitem__, key="series")
+    log_x = steps.toggle("Logarithmic steps", value=True, key="log-x")
+    rate = series == "validation_accuracy"
+    log_y = values.toggle("Logarithmic values", value=not rate, disabled=rate, key=f"log-y-{rate}") and not rate
+    rows = page.look.select(curve_rows(session.curves(*page.identity, series), page.grid))
+    figure = curves.over_steps(rows, page.look, title=SERIES[series], log_x=log_x, log_y=log_y, as_percent=rate)
+    chart(figure, key="learning-curves", alt="Learning curves by cell, mean and 95% band over seeds")
+    st.caption(f"{page.shown()} Lines are means over finished trials, bands 95% confidence intervals.")
+
+    target = number(target_value(page.report))
+    st.subheader(f"Trials not yet at validation loss {target}", anchor=False)
+    figure = curves.survival(page.look.select(survival_rows(page.report, page.grid)), page.look, log_x=log_x)
+    chart(figure, key="survival", alt="Kaplan-Meier curves of the time to the target")
+    st.caption("A diverged trial never reaches the target and stays in the count.")
+
+    st.subheader("Time to the target, and collapse", anchor=False)
+    reached = {cell_key(curve["cell"]): curve["reached"] for curve in page.report["convergence"]["curves"]}
+    values_by_cell = {
+        cell_key(entry["cell"]): [
+            said(entry["metrics"].get("steps_to_target"), show=whole),
+            said(reached.get(cell_key(entry["cell"])), show=percent),
+            said(entry.get("collapse_rate"), show=percent),
+            str(entry["diverged"]),
+            f"{entry['succeeded']} of {entry['seeds']}",
+        ]
+        for entry in page.report["cells"]
+    }
+    columns = ["mean steps (95% CI)", "reached it (95% CI)", "collapsed (95% CI)", "diverged", "seeds done"]
+    cell_table(page, columns, values_by_cell, key="rmst")
+    st.caption(
+        "Mean steps are restricted to the budget: a trial that never arrives counts with all its steps, so a mean can "
+        "hide collapsed trials; the collapse rate (stalled or diverged, Wilson interval) stands beside it."
+    )

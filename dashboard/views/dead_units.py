@@ -1,0 +1,50 @@
+"""Dead units: by layer, over steps, and how they came to be dead."""
+
+import streamlit as st
+
+from dashboard import session
+from dashboard.charts import curves
+from dashboard.grid import cell_key
+from dashboard.headlines import dead_units
+from dashboard.tables import curve_rows, layer_rows, measured_bars
+from dashboard.views.page import ZERO_BOUND, StudyPage, cell_table, chart, headline, said
+from dashboard.words import percent
+
+RATES = {
+    "dead_unit_rate": "gradient-dead: the slope is below 1e-3 on every probe example",
+    "off_rate": "off: the output is at or below zero on every probe example",
+    "saturated_rate": "saturated: share of unit-example pairs on a flat part",
+}
+TRAJECTORY = {
+    "dead_unit_rate": "dead at the end",
+    "born_dead_rate": "born dead",
+    "died_rate": "died",
+    "transient_rate": "dead for a while",
+    "revived_rate": "revived",
+}
+
+
+def draw(page: StudyPage) -> None:
+    """Draws the tab."""
+    headline(dead_units(page.report, page.grid), key="dead-units")
+    rate = st.selectbox("Measure", list(RATES), format_func=RATES.__getitem__, key="dead-rate")
+    st.subheader("By layer, at the end of training", anchor=False)
+    rows = page.look.select(measured_bars(layer_rows(page.report, rate)))
+    figure = curves.by_layer(rows, page.look, title="units (%)")
+    chart(figure, key="dead-by-layer", alt="Rate by hidden layer, with 95% intervals over seeds")
+    st.caption(f"{page.shown()} Bars are 95% confidence intervals over seeds. {ZERO_BOUND}")
+
+    st.subheader("Over steps", anchor=False)
+    steps = page.look.select(curve_rows(session.curves(*page.identity, rate), page.grid))
+    log_x = st.toggle("Logarithmic steps", value=True, key="dead-log-x")
+    figure = curves.over_steps(steps, page.look, title="units (%)", log_x=log_x, as_percent=True)
+    chart(figure, key="dead-over-steps", alt="Rate over training steps, mean and 95% band over seeds")
+    st.caption(f"{page.shown()} Lines are means over finished trials, bands 95% confidence intervals.")
+
+    st.subheader("How units came to be dead", anchor=False)
+    values = {
+        cell_key(entry["cell"]): [said(entry["metrics"].get(metric), show=percent) for metric in TRAJECTORY]
+        for entry in page.report["cells"]
+    }
+    cell_table(page, list(TRAJECTORY.values()), values, key="trajectory")
+    st.caption("Share of units, with the 95% confidence interval of its mean over seeds.")

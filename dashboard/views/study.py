@@ -1,0 +1,117 @@
+"""A study's page: `?study=ID`, and `&tab=NAME` for one of its tabs."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import streamlit as st
+
+from dashboard import markup, session
+from dashboard.grid import Grid
+from dashboard.views import config, controls, convergence, dead_units, effects, overview, small_batch, trials
+from dashboard.views.page import StudyPage
+from dashboard.words import plural
+
+LEAST_PAUSE = 2.0
+"""Seconds between two looks at a study that is running; more where drawing the page takes long."""
+SHARE = 4.0
+"""A page that took t seconds to draw is drawn again no sooner than SHARE t after: a fifth of the time at most."""
+
+
+@dataclass(frozen=True)
+class Tab:
+    """A tab: its name in the address, its title, and what draws it."""
+
+    slug: str
+    title: str
+    draw: Callable[[StudyPage], None]
+
+
+TABS = (
+    Tab("overview", "Overview", overview.draw),
+    Tab("dead-units", "Dead units", dead_units.draw),
+    Tab("convergence", "Convergence", convergence.draw),
+    Tab("small-batches", "Small batches", small_batch.draw),
+    Tab("effects", "Effects", effects.draw),
+    Tab("trials", "Trials", trials.draw),
+    Tab("config", "Config", config.draw),
+)
+
+
+def show(reference: str) -> None:
+    """Draws the page of the study with this id or name."""
+    began = time.monotonic()
+    with st.sidebar:
+        st.html('<a href="?" style="text-decoration:none">← All studies</a>')
+    study = session.study(reference)
+    header = st.container()
+    body = st.container()
+    with body:
+        _body(study)
+    spent = time.monotonic() - began
+    live = study["state"] in session.ACTIVE
+    with header:
+        _header(study, every=max(LEAST_PAUSE, SHARE * spent) if live else None)
+
+
+def _body(study: session.Document) -> None:
+    report = session.report(int(study["id"]), int(study["revision"]))
+    grid = Grid.of((entry["cell"] for entry in report["cells"]), factors=study["spec"].get("factors"))
+    page = StudyPage(study=study, report=report, grid=grid, look=controls.look(study, grid))
+    titles = [tab.title for tab in TABS]
+    asked = st.query_params.get("tab", "")
+    default = next((tab.title for tab in TABS if tab.slug == asked), titles[0])
+    drawn = st.tabs(titles, default=default, key="open-tab", on_change=_remember_tab)
+    for place, tab in zip(drawn, TABS, strict=True):
+        if place.open:
+            with place, session.told():
+                tab.draw(page)
+
+
+def _remember_tab() -> None:
+    """Puts the open tab into the address, so that it can be shared."""
+    title = st.session_state["open-tab"]
+    st.query_params["tab"] = next(tab.slug for tab in TABS if tab.title == title)
+
+
+def _header(study: session.Document, *, every: float | None) -> None:
+    """Name, state and progress. While the study is active it looks for news, and redraws the page when there are."""
+    first = [study]
+
+    def drawn() -> None:
+        news = first.pop() if first else session.study(str(study["id"]))
+        _summary(news)
+        if _changed(news, study):
+            st.rerun()
+
+    session.fragment(drawn, every=every)
+
+
+def _changed(news: session.Document, drawn: session.Document) -> bool:
+    return any(news[part] != drawn[part] for part in ("revision", "state", "counts"))
+
+
+def _summary(study: session.Document) -> None:
+    states, outcomes = study["counts"]["states"], study["counts"]["outcomes"]
+    total = sum(states.values())
+    done = total - states["queued"] - states["leased"]
+    with st.container(key="study-header"):
+        left, right = st.columns([5, 2], vertical_alignment="bottom")
+        left.title(study["name"], anchor=False)
+        with right:
+            mlflow = (study.get("links") or {}).get("mlflow")
+            if mlflow:
+                st.link_button("Open in MLflow", mlflow, icon=":material/open_in_new:")
+        about = [
+            f"**{study['state']}**",
+            f"study {study['id']} of project {study['project']}",
+            f"by {study['owner']}",
+            study["created_at"][:16].replace("T", " ") + " UTC",
+        ]
+        st.markdown(" · ".join(about))
+        if study.get("description"):
+            st.caption(study["description"])
+        if study["state"] in session.ACTIVE:
+            st.progress(min(max(study["progress"], 0.0), 1.0), text=f"{done:,} of {plural(total, 'trial')} done")
+        ended = {name: states[name] for name in ("failed", "leased", "queued", "cancelled")}
+        markup.chips({**outcomes, **ended}, key="counts")

@@ -1,0 +1,88 @@
+"""Every trial, with its error and its MLflow run."""
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from dashboard import palette, session
+from dashboard.charts.ground import grounded
+from dashboard.grid import cell_key
+from dashboard.views.page import StudyPage, chart
+from dashboard.words import factor_title, short_label
+
+STATUSES = tuple(palette.STATUS_COLOURS)
+
+
+def draw(page: StudyPage) -> None:
+    """Draws the tab."""
+    counts = page.study["counts"]["states"]
+    trials = session.trials(*page.identity, tuple(counts.values()))
+    succeeded = trials["state"] == "succeeded"
+    trials = trials.assign(status=trials["state"].where(~succeeded, trials["outcome"]))
+    present = [status for status in STATUSES if (trials["status"] == status).any()]
+    wanted = st.pills("Status", present, selection_mode="multi", key="trial-status") or present
+    words = page.grid.frame()
+    places = trials["cell"].map(lambda cell: page.grid.numbers().get(cell_key(cell), -1))
+    table = trials.assign(place=places).join(words, on="place")
+    table = table[table["status"].isin(wanted)].reset_index(drop=True)
+    factors = list(page.grid.levels)
+    shown = ["id", *factors, "seed", "status", "attempt", "steps", "seconds", *session.TABLE_METRICS, "mlflow", "error"]
+    event = st.dataframe(
+        table[shown],
+        key="trials-table",
+        hide_index=True,
+        height=480,
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config={
+            **{path: st.column_config.TextColumn(factor_title(path)) for path in factors},
+            "id": st.column_config.NumberColumn("trial", format="%d"),
+            "seconds": st.column_config.NumberColumn("seconds", format="%.2f"),
+            "mlflow": st.column_config.LinkColumn("MLflow run", display_text="open"),
+            "error": st.column_config.TextColumn("error", width="medium"),
+            **{
+                name: st.column_config.NumberColumn(
+                    factor_title(name), format="percent" if name != "validation_loss" else "%.4f"
+                )
+                for name in session.TABLE_METRICS
+            },
+        },
+    )
+    total = sum(counts.values())
+    cut = f"The first {len(trials):,} of {total:,} trials. " if len(trials) < total else ""
+    st.caption(f"{cut}Choose a row to see the trial's own curve and error.")
+    chosen = event["selection"]["rows"]
+    if chosen and chosen[0] < len(table):
+        _trial(page, table.iloc[chosen[0]].to_dict())
+
+
+def _trial(page: StudyPage, trial: Mapping[Hashable, Any]) -> None:
+    st.subheader(
+        f"Trial {trial['id']}: {short_label(trial['cell'], tuple(page.grid.levels))}, seed {trial['seed']}",
+        anchor=False,
+    )
+    if trial["error"]:
+        st.code(str(trial["error"]), language="text")
+    frames = session.frames(int(trial["id"]), int(trial["attempt"]), str(trial["state"]))
+    losses = [name for name in ("train_loss", "validation_loss") if name in frames]
+    if frames.empty or not losses:
+        st.write("It has measured nothing yet.")
+        return
+    figure = go.Figure(
+        [
+            go.Scatter(
+                x=frames["step"].clip(lower=0.5),
+                y=frames[name],
+                name=factor_title(name),
+                mode="lines+markers",
+                line={"color": palette.OKABE_ITO[place]},
+            )
+            for place, name in enumerate(losses)
+        ]
+    )
+    figure.update_xaxes(type="log", title="optimizer step")
+    figure.update_yaxes(type="log", title="loss (nats)")
+    figure.update_layout(height=320, margin={"l": 8, "r": 8, "t": 8, "b": 48})
+    chart(grounded(figure), key="trial-curve", alt="Training and validation loss of the chosen trial")
