@@ -59,7 +59,6 @@ def mean_interval(values: FloatArray, *, level: float = LEVEL) -> Estimates:
         deviations = np.where(present, values - mean[..., None], 0.0)
         error = np.sqrt((deviations**2).sum(axis=-1) / ((n - 1) * n))
         half = student_quantile(n - 1, level) * error
-    half = np.where(n > 1, half, np.nan)
     return Estimates(estimate=mean, low=mean - half, high=mean + half, n=n)
 
 

@@ -142,3 +142,10 @@ def test_coverage_of_the_interval() -> None:
         for e in effects(sample(10), levels, generator=generator)
     ]
     assert np.mean(covered) >= 0.93
+
+
+def test_a_factor_that_does_nothing_is_rarely_shown_to_do_something() -> None:
+    generator = np.random.default_rng(8)
+    levels = full_grid(5, 5)
+    lows = [e.low for _ in range(40) for e in effects(generator.normal(size=(25, 10)), levels, generator=generator)]
+    assert np.mean(np.array(lows) > 0.0) <= 0.05
