@@ -85,5 +85,5 @@ def ran_out_of_memory(error: Exception) -> bool:
     )
 
 
-PackActor = ray.remote(PackTrainer)
+PackActor: Any = ray.remote(PackTrainer)
 """`PackActor.options(...).remote(data_root)`; `train` is called with `num_returns="streaming"`."""

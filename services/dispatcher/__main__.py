@@ -1,0 +1,112 @@
+"""`python -m services.dispatcher`: queue -> Ray -> database, until SIGTERM.
+
+Exit 0 after a stop in order; 1 when Ray was lost, so that whoever supervises starts it anew.
+"""
+
+import logging
+import os
+import secrets
+import socket
+import sys
+import threading
+
+from actinium.errors import ActiniumError, StackError, Unavailable
+from services.dispatcher.dispatcher import Dispatcher
+from services.dispatcher.fleet import Fleet, FleetLost
+from services.dispatcher.heart import Heart, beat_seconds
+from services.dispatcher.ledger import Ledger
+from services.loop import backoff, open_database, repeat, set_up_logging, stop_on_signals, utc_now
+from services.settings import Settings
+from workers.packing import pack_width
+
+log = logging.getLogger(__name__)
+
+WAIT_SECONDS = 0.2
+"""How long a round listens to the packs."""
+
+
+def main() -> int:
+    """Run until told to stop; the exit code."""
+    set_up_logging()
+    stop = stop_on_signals()
+    settings = Settings()
+    try:
+        return serve(settings, stop=stop)
+    except Unavailable as error:
+        if stop.is_set():
+            return 0
+        log.error("%s", error)
+    except ActiniumError as error:
+        log.error("%s", error)
+    return 1
+
+
+def serve(settings: Settings, *, stop: threading.Event) -> int:
+    """Connect to everything, dispatch until `stop`, and leave in order."""
+    engine = open_database(settings, stop=stop)
+    fleet = hire(settings, stop=stop)
+    ledger = Ledger()
+    heart = Heart(engine=engine, ledger=ledger, lease_seconds=settings.lease_seconds)
+    dispatcher = Dispatcher(
+        engine=engine,
+        fleet=fleet,
+        ledger=ledger,
+        width=pack_width,
+        holder=f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}",
+        lease_seconds=settings.lease_seconds,
+    )
+    beats = threading.Thread(
+        target=repeat,
+        args=(lambda now: heart.run_once(now=now),),
+        kwargs={"seconds": beat_seconds(settings.lease_seconds), "stop": stop, "name": "heartbeat"},
+        daemon=True,
+    )
+    beats.start()
+    try:
+        return dispatch(dispatcher, stop=stop)
+    finally:
+        stop.set()
+        beats.join(timeout=10.0)
+        dispatcher.shut_down(now=utc_now())
+        fleet.close()
+        engine.dispose()
+
+
+def dispatch(dispatcher: Dispatcher, *, stop: threading.Event) -> int:
+    """Rounds until `stop`; 1 when the fleet was lost."""
+    failures = 0
+    while not stop.is_set():
+        try:
+            dispatcher.run_once(now=utc_now(), wait=WAIT_SECONDS)
+            failures = 0
+        except FleetLost as error:
+            log.error("%s", error)
+            return 1
+        except Exception:  # the rim of the loop
+            failures += 1
+            log.exception("a round failed")
+            stop.wait(backoff(failures))
+    return 0
+
+
+def hire(settings: Settings, *, stop: threading.Event) -> Fleet:
+    """A fleet on the settings' Ray cluster, once its head answers."""
+    from services.dispatcher import (
+        connection,
+    )  # ray takes a second to import: not before the database is being waited for
+
+    address = settings.ray_address
+    if address is None:
+        raise StackError("ACTINIUM_RAY_ADDRESS is not set; `actinium up` sets it for the services that it starts")
+    failures = 0
+    while not stop.is_set():
+        if connection.answers(address):
+            return connection.connect(address, data_root=str(settings.data_root()))
+        failures += 1
+        log.info("waiting for Ray at %s", address)
+        stop.wait(min(2.0, backoff(failures)))
+    raise Unavailable("stopped while waiting for Ray")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

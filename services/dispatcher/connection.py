@@ -1,0 +1,43 @@
+"""The way to a Ray cluster."""
+
+import os
+import socket
+
+import ray
+
+from services.dispatcher.fleet import FleetLost
+from services.dispatcher.ray_fleet import RayFleet
+
+PROBE_SECONDS = 3.0
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def split(address: str) -> tuple[str, int]:
+    """Host and port of `host:port`; the scheme `ray://` is for Ray's client protocol, which is not used here."""
+    host, separator, port = address.rpartition(":")
+    if not separator or not port.isdigit() or "://" in address:
+        raise FleetLost(f"ACTINIUM_RAY_ADDRESS: {address!r} is not accepted; give host:port of the cluster's head")
+    return host, int(port)
+
+
+def answers(address: str) -> bool:
+    """Whether somebody listens there. Ray itself would wait for minutes."""
+    try:
+        with socket.create_connection(split(address), timeout=PROBE_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+def connect(address: str, *, data_root: str | None) -> RayFleet:
+    """A fleet on the cluster at `address`, without actors yet. FleetLost when it does not let us in."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if split(address)[0] in LOOPBACK:
+        # Ray takes loopback for the host's outer address, at which a head on loopback does not listen. This setting
+        # (named after the systems where it is the default) keeps loopback what it says.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    try:
+        ray.init(address=address, namespace="actinium", log_to_driver=False, configure_logging=False)
+    except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
+        raise FleetLost(f"Ray at {address} does not accept this process: {error}") from error
+    return RayFleet(data_root=data_root, reachable=lambda: answers(address))

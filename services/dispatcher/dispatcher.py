@@ -1,0 +1,169 @@
+"""The dispatcher: leases packs for idle slots, and brings what they measure into the database."""
+
+import logging
+import math
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine
+
+from actinium.job import Attempt, Lease
+from actinium.trial import TrialConfig
+from db import queue
+from db.engine import DATABASE_AWAY
+from services.dispatcher.fleet import Fleet, SlotId
+from services.dispatcher.ledger import Ledger
+from services.dispatcher.pack import PackRun
+from services.dispatcher.recorder import Recorder
+
+log = logging.getLogger(__name__)
+
+SAVE_SECONDS = 0.4
+"""Frames wait in memory no longer than this."""
+LOOK_SECONDS = 0.3
+"""How long after finding the queue empty it is asked again."""
+BACKOFF_MOST_SECONDS = 10.0
+"""The longest pause between two tries while the database is away."""
+COUNTED_LANES = 256
+"""Queued jobs are counted up to this many a slot, to spread a small study over all slots."""
+
+Width = Callable[[TrialConfig, str], int]
+"""How many lanes a pack on a device should have at most."""
+
+
+class Dispatcher:
+    """One round of the loop is `run_once`. It is the only one to touch the fleet and the packs."""
+
+    def __init__(
+        self, *, engine: Engine, fleet: Fleet, ledger: Ledger, width: Width, holder: str, lease_seconds: float
+    ) -> None:
+        self._engine = engine
+        self._fleet = fleet
+        self._ledger = ledger
+        self._recorder = Recorder(engine=engine, ledger=ledger)
+        self._width = width
+        self._holder = holder
+        self._lease_seconds = lease_seconds
+        self._running: dict[SlotId, PackRun] = {}
+        self._ended: list[PackRun] = []
+        self._saved_at: datetime | None = None
+        self._look_at: datetime | None = None
+        self._quiet_until: datetime | None = None
+        self._tries = 0
+
+    def run_once(self, *, now: datetime, wait: float) -> None:
+        """Lease, hear for up to `wait` seconds what the packs bring, save. Never raises for an absent database."""
+        self._fleet.tend(now=now)
+        self._stop_lost()
+        if self._quiet_until is None or now >= self._quiet_until:
+            try:
+                self._save(now=now)
+                self._lease(now=now)
+            except DATABASE_AWAY as error:
+                self._tries += 1
+                pause = min(BACKOFF_MOST_SECONDS, 0.25 * 2.0**self._tries)
+                self._quiet_until = now + timedelta(seconds=pause)
+                log.warning("the database is away (%s); next try in %.1f s", _first_line(error), pause)
+            else:
+                self._tries, self._quiet_until = 0, None
+        self._hear(wait=wait)
+
+    def busy(self) -> bool:
+        """Whether anything trains or waits to be saved."""
+        return bool(self._running or self._ended)
+
+    def shut_down(self, *, now: datetime) -> None:
+        """Save what there is and give back the leases, nobody blamed. A database that is away lets them expire."""
+        try:
+            self._save(now=now, all_packs=True)
+            self._release([attempt for pack in self._running.values() for attempt in pack.open_attempts()], now=now)
+        except DATABASE_AWAY as error:
+            log.warning("the database is away (%s); leases are left to expire", _first_line(error))
+        self._running.clear()
+
+    # ---- leasing ----------------------------------------------------------------------------------------------
+
+    def _lease(self, *, now: datetime) -> None:
+        idle = [slot for slot in self._fleet.idle() if slot not in self._running]
+        if not idle or (self._look_at is not None and now < self._look_at):
+            return
+        for slot in idle:
+            leases = self._lease_pack(self._fleet.device(slot), now=now)
+            if not leases:
+                self._look_at = now + timedelta(seconds=LOOK_SECONDS)
+                return
+            self._ledger.add(leases)
+            self._running[slot] = PackRun(slot=slot, leases=leases, is_lost=self._ledger.is_lost)
+            self._fleet.start(slot, [lease.config for lease in leases])
+            log.info("slot %d trains %d lanes of %s", slot, len(leases), leases[0].pack_key)
+
+    def _lease_pack(self, device: str, *, now: datetime) -> list[Lease]:
+        """A pack no wider than measured to be good, and no wider than this slot's share of what is due."""
+        slots = max(1, self._fleet.size())
+        with self._engine.begin() as conn:
+            due = queue.backlog(conn, now=now, most=slots * COUNTED_LANES)
+            if not due:
+                return []
+            share = math.ceil(due / slots)
+            return queue.lease(
+                conn,
+                now=now,
+                holder=self._holder,
+                lease_seconds=self._lease_seconds,
+                width=lambda config: max(1, min(share, self._width(config, device))),
+            )
+
+    def _release(self, attempts: Sequence[Attempt], *, now: datetime) -> None:
+        if attempts:
+            with self._engine.begin() as conn:
+                queue.release(conn, now=now, attempts=attempts)
+            self._ledger.remove(attempts)
+            log.info("gave back %d leases", len(attempts))
+
+    # ---- packs ------------------------------------------------------------------------------------------------
+
+    def _stop_lost(self) -> None:
+        """Stop packs of which nobody wants a lane any more."""
+        for slot, pack in self._running.items():
+            if not pack.stopping and not pack.open_attempts():
+                pack.stopping = True
+                self._fleet.stop(slot)
+
+    def _hear(self, *, wait: float) -> None:
+        for news in self._fleet.news(seconds=wait):
+            pack = self._running.get(news.slot)
+            if pack is None:
+                continue
+            pack.take(news.item)
+            if pack.ended():
+                self._ended.append(self._running.pop(news.slot))
+
+    def _save(self, *, now: datetime, all_packs: bool = False) -> None:
+        """Save ended packs and summaries at once, frames every SAVE_SECONDS."""
+        while self._ended:
+            self._save_pack(self._ended[0], now=now)
+            self._ended.pop(0)
+        due = all_packs or self._saved_at is None or (now - self._saved_at).total_seconds() >= SAVE_SECONDS
+        for slot, pack in list(self._running.items()):
+            if (due or pack.urgent()) and not self._save_pack(pack, now=now):
+                del self._running[slot]
+                self._fleet.stop(slot)
+        if due:
+            self._saved_at = now
+
+    def _save_pack(self, pack: PackRun, *, now: datetime) -> bool:
+        """Whether the pack's news could be saved; otherwise its trials have failed with the reason."""
+        try:
+            self._recorder.save(pack, now=now)
+        except DATABASE_AWAY:
+            raise
+        except Exception:  # what one pack brought must not stop the others
+            log.exception("slot %d: what its pack brought cannot be saved", pack.slot)
+            self._recorder.give_up(pack, error=traceback.format_exc(), now=now)
+            return False
+        return True
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n", 1)[0][:200]

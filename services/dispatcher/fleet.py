@@ -1,0 +1,71 @@
+"""What the dispatcher asks of those who train: slots that each run one pack at a time, and news of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NewType, Protocol, TypeAlias
+
+from actinium.errors import Unavailable
+from actinium.frame import Layout, PackEvent
+from actinium.job import FailureClass
+from actinium.trial import TrialConfig
+
+SlotId = NewType("SlotId", int)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackDone:
+    """The pack came to its end; so did every lane that it reported."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackBroken:
+    """The pack came to no end. `halve`: memory was lacking, and a narrower pack may do."""
+
+    failure_class: FailureClass
+    error: str
+    halve: bool = False
+
+
+PackItem: TypeAlias = Layout | PackEvent | PackDone | PackBroken
+"""In a pack's order: its layout, its events, and its end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class News:
+    """Something that happened in a slot's pack."""
+
+    slot: SlotId
+    item: PackItem
+
+
+class FleetLost(Unavailable):
+    """The whole fleet is gone, and this process cannot reach it any more."""
+
+
+class Fleet(Protocol):
+    """Slots, each for one pack at a time. Nothing here blocks for longer than it says."""
+
+    def size(self) -> int:
+        """How many slots there are or soon will be."""
+
+    def idle(self) -> Sequence[SlotId]:
+        """The slots that are warm and free."""
+
+    def device(self, slot: SlotId) -> str:
+        """What the slot computes on: `cpu` or `cuda`."""
+
+    def start(self, slot: SlotId, configs: Sequence[TrialConfig]) -> None:
+        """Train a pack in an idle slot."""
+
+    def stop(self, slot: SlotId) -> None:
+        """End the slot's pack soon. Its end still comes as news."""
+
+    def news(self, *, seconds: float) -> list[News]:
+        """What has happened, after waiting up to `seconds` for something to. FleetLost when there is no fleet."""
+
+    def tend(self, *, now: datetime) -> None:
+        """Replace what died, and follow the nodes that come and go."""
+
+    def close(self) -> None:
+        """Let everything go."""

@@ -1,0 +1,104 @@
+"""A pack in training, as the dispatcher sees it: what came in and is not yet in the database."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from actinium.frame import Frame, LaneFinished, Layout, PackFrames, TrialSummary
+from actinium.job import Attempt, FailureClass, Lease
+from services.dispatcher.fleet import PackBroken, PackDone, PackItem, SlotId
+
+ENDED_SILENTLY = "the pack ended without a summary of this trial"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unsaved:
+    """What one transaction writes of a pack. `unfinished` are the lanes that failed, where `broken` says why."""
+
+    layout: Layout | None
+    frames: Sequence[Frame]
+    results: Sequence[tuple[Attempt, TrialSummary]]
+    unfinished: Sequence[Attempt]
+    broken: PackBroken | None
+
+    def __bool__(self) -> bool:
+        return bool(self.frames or self.results or self.unfinished)
+
+
+class PackRun:
+    """A pack's leases in the order of its lanes, and its news since the last save.
+
+    A lane that is lost (`is_lost`) writes nothing any more, whatever its network still computes.
+    """
+
+    def __init__(self, *, slot: SlotId, leases: Sequence[Lease], is_lost: Callable[[Attempt], bool]) -> None:
+        self.slot = slot
+        self.leases = tuple(leases)
+        self.stopping = False
+        self._is_lost = is_lost
+        self._layout: Layout | None = None
+        self._frames: list[PackFrames] = []
+        self._finished: list[LaneFinished] = []
+        self._saved_lanes: set[int] = set()
+        self._end: PackDone | PackBroken | None = None
+
+    def take(self, item: PackItem) -> None:
+        """One piece of news of this pack."""
+        match item:
+            case Layout():
+                self._layout = item
+            case PackFrames():
+                self._frames.append(item)
+            case LaneFinished():
+                self._finished.append(item)
+            case PackDone() | PackBroken():
+                self._end = item
+
+    def ended(self) -> bool:
+        """Whether its slot is free again."""
+        return self._end is not None
+
+    def urgent(self) -> bool:
+        """Whether something came to its end and waits to be saved."""
+        return bool(self._finished) or self.ended()
+
+    def open_attempts(self) -> list[Attempt]:
+        """The lanes whose end is not in the database and that are not lost."""
+        done = self._saved_lanes
+        return [lease for lane, lease in enumerate(self.leases) if lane not in done and not self._is_lost(lease)]
+
+    def unsaved(self) -> Unsaved:
+        """What is to be written now."""
+        finished = {news.lane for news in self._finished} | self._saved_lanes
+        living = [not self._is_lost(lease) for lease in self.leases]
+        unfinished = [lease for lane, lease in enumerate(self.leases) if living[lane] and lane not in finished]
+        broken = self._end
+        if isinstance(broken, PackDone):
+            broken = PackBroken(failure_class=FailureClass.TRIAL, error=ENDED_SILENTLY) if unfinished else None
+        return Unsaved(
+            layout=self._layout,
+            frames=[frame for news in self._frames for frame in self._rows(news, living)],
+            results=[(self.leases[news.lane], news.summary) for news in self._finished if living[news.lane]],
+            unfinished=unfinished if broken else (),
+            broken=broken,
+        )
+
+    def saved(self) -> list[Attempt]:
+        """All that `unsaved` gave is in the database: forget it; which attempts are over."""
+        over = range(len(self.leases)) if self.ended() else [news.lane for news in self._finished]
+        self._saved_lanes.update(over)
+        self._frames.clear()
+        self._finished.clear()
+        return [self.leases[lane] for lane in over]
+
+    def _rows(self, news: PackFrames, living: Sequence[bool]) -> list[Frame]:
+        return [
+            Frame(
+                trial_id=self.leases[lane].trial_id,
+                attempt=self.leases[lane].attempt,
+                step=news.step,
+                time=news.time,
+                values=values,
+            )
+            for lane, values in zip(news.lanes, news.values, strict=True)
+            if living[lane]
+        ]

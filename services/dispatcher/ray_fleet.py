@@ -1,0 +1,220 @@
+"""The fleet on Ray: warm actors, one a core or GPU, whose packs come back as streaming generators."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+
+import ray
+from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, TaskCancelledError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from actinium.job import FailureClass
+from actinium.trial import TrialConfig
+from services.dispatcher.fleet import FleetLost, News, PackBroken, PackDone, PackItem, SlotId
+from services.dispatcher.placement import Place, places
+from workers.actor import PackActor, PackFailed
+
+log = logging.getLogger(__name__)
+
+SURVEY_SECONDS = 5.0
+"""How often the cluster's nodes are looked at."""
+GRACE_SECONDS = 2.0
+"""How long a stopped pack may take to its next event before its actor is killed."""
+WARM_UP_SECONDS = 300.0
+"""How long a new actor may take to become warm."""
+BACKOFF_MOST_SECONDS = 30.0
+"""The longest pause before a slot whose actors keep dying gets another."""
+ITEMS_A_ROUND = 200
+"""News taken from one stream in a row, so that no pack starves the others."""
+
+
+@dataclass(kw_only=True)
+class Slot:
+    """An actor and what it does: warming up (`warming`), idle, or training (`stream`)."""
+
+    place: Place
+    actor: Any
+    warming: Any = None
+    warm_by: datetime | None = None
+    stream: Any = None
+    kill_at: float | None = None
+
+
+@dataclass(kw_only=True)
+class RayFleet:
+    """Slots on a cluster that `ray.init` has connected to. All calls come from one thread."""
+
+    data_root: str | None
+    most: int | None = None
+    reachable: Callable[[], bool] = lambda: True
+    """Whether the cluster's head answers at all."""
+
+    _slots: dict[SlotId, Slot] = field(default_factory=dict)
+    _places: list[Place] = field(default_factory=list)
+    _numbers: count[int] = field(default_factory=count)
+    _survey_at: datetime | None = None
+    _deaths: int = 0
+    _hire_at: datetime | None = None
+
+    # ---- what the dispatcher asks -----------------------------------------------------------------------------
+
+    def size(self) -> int:
+        """How many slots there are or soon will be."""
+        return max(len(self._slots), sum(place.slots for place in self._places))
+
+    def idle(self) -> Sequence[SlotId]:
+        """The slots that are warm and free."""
+        return [number for number, slot in self._slots.items() if slot.warming is None and slot.stream is None]
+
+    def device(self, slot: SlotId) -> str:
+        """What the slot computes on."""
+        return self._slots[slot].place.device
+
+    def start(self, slot: SlotId, configs: Sequence[TrialConfig]) -> None:
+        """Train a pack in an idle slot. A dead actor shows in the news."""
+        documents = [config.model_dump(mode="json") for config in configs]
+        chosen = self._slots[slot]
+        chosen.stream = chosen.actor.train.options(num_returns="streaming").remote(documents)
+
+    def stop(self, slot: SlotId) -> None:
+        """End the slot's pack: at its next event, or by killing the actor when that takes too long."""
+        chosen = self._slots.get(slot)
+        if chosen is not None and chosen.stream is not None and chosen.kill_at is None:
+            chosen.kill_at = time.monotonic() + GRACE_SECONDS
+            ray.cancel(chosen.stream)
+
+    def news(self, *, seconds: float) -> list[News]:
+        """What the packs have brought, after waiting up to `seconds` for something."""
+        streams = {slot.stream: number for number, slot in self._slots.items() if slot.stream is not None}
+        if not streams:
+            time.sleep(seconds)
+            return []
+        ready, _ = ray.wait(list(streams), num_returns=1, timeout=seconds, fetch_local=False)
+        if ready and len(streams) > 1:
+            ready, _ = ray.wait(list(streams), num_returns=len(streams), timeout=0, fetch_local=False)
+        return [news for stream in ready for news in self._drain(streams[stream])]
+
+    def tend(self, *, now: datetime) -> None:
+        """Follow the nodes, see who has become warm, kill who does not stop, and hire for empty places."""
+        if self._survey_at is None or now >= self._survey_at:
+            self._survey_at = now + timedelta(seconds=SURVEY_SECONDS)
+            self._survey()
+        for number, slot in list(self._slots.items()):
+            if slot.warming is not None:
+                self._see_warm(number, slot, now=now)
+            elif slot.kill_at is not None and time.monotonic() >= slot.kill_at:
+                slot.kill_at = None
+                ray.kill(slot.actor)  # its stream then ends with an ActorDiedError
+        if self._hire_at is None or now >= self._hire_at:
+            self._hire(now=now)
+
+    def close(self) -> None:
+        """Kill the actors, and leave the cluster."""
+        for slot in self._slots.values():
+            ray.kill(slot.actor)
+        self._slots.clear()
+        ray.shutdown()
+
+    # ---- slots ------------------------------------------------------------------------------------------------
+
+    def _survey(self) -> None:
+        if not self.reachable():
+            raise FleetLost("Ray's head does not answer; is it running, and is ACTINIUM_RAY_ADDRESS right?")
+        nodes = ray.nodes()  # type: ignore[no-untyped-call]
+        if not any(node.get("Alive") for node in nodes):
+            raise FleetLost("Ray has no living node left")
+        self._places = places(nodes, most=self.most)
+
+    def _hire(self, *, now: datetime) -> None:
+        """An actor for every place that lacks one. After deaths, with a pause that grows."""
+        for place in self._places:
+            have = sum(slot.place.node == place.node for slot in self._slots.values())
+            for _ in range(place.slots - have):
+                options: dict[str, Any] = {
+                    "num_cpus": 1,
+                    "num_gpus": 1 if place.device == "cuda" else 0,
+                    "max_restarts": 0,
+                    "max_task_retries": 0,
+                    "scheduling_strategy": NodeAffinitySchedulingStrategy(place.node, soft=False),
+                }
+                actor = PackActor.options(**options).remote(self.data_root)
+                self._slots[SlotId(next(self._numbers))] = Slot(
+                    place=place,
+                    actor=actor,
+                    warming=actor.ping.remote(),
+                    warm_by=now + timedelta(seconds=WARM_UP_SECONDS),
+                )
+
+    def _see_warm(self, number: SlotId, slot: Slot, *, now: datetime) -> None:
+        ready, _ = ray.wait([slot.warming], timeout=0)
+        try:
+            if not ready:
+                if slot.warm_by is not None and now >= slot.warm_by:
+                    raise TimeoutError(f"not warm after {WARM_UP_SECONDS:g} s")
+                return
+            info = ray.get(slot.warming)
+        except (RayError, TimeoutError) as error:
+            log.warning("slot %d: its actor does not start: %s", number, error)
+            self._bury(number, now=now)
+            return
+        slot.warming, self._deaths, self._hire_at = None, 0, None
+        log.info("slot %d is warm: %s, process %d, %s", number, info.node, info.pid, info.device)
+
+    def _bury(self, number: SlotId, *, now: datetime | None = None) -> None:
+        """Forget a slot whose actor is dead or of no use; its place is filled again."""
+        slot = self._slots.pop(number)
+        ray.kill(slot.actor)
+        self._survey_at = None  # its node may be gone
+        if now is not None:
+            self._deaths += 1
+            self._hire_at = now + timedelta(seconds=min(BACKOFF_MOST_SECONDS, 0.5 * 2.0**self._deaths))
+
+    # ---- streams ----------------------------------------------------------------------------------------------
+
+    def _drain(self, number: SlotId) -> list[News]:
+        """What is ready of one stream."""
+        slot, found = self._slots[number], list[News]()
+        for _ in range(ITEMS_A_ROUND):
+            item = self._next(number, slot)
+            if item is None:
+                break
+            found.append(News(slot=number, item=item))
+            if isinstance(item, PackDone | PackBroken):
+                slot.stream, slot.kill_at = None, None
+                break
+        return found
+
+    def _next(self, number: SlotId, slot: Slot) -> PackItem | None:
+        """The stream's next item or its end; None when nothing is there yet."""
+        ready, _ = ray.wait([slot.stream], timeout=0, fetch_local=False)
+        if not ready:
+            return None
+        try:
+            item = ray.get(next(slot.stream))
+        except StopIteration:
+            return PackDone()
+        except TaskCancelledError:
+            return PackDone()
+        except RayTaskError as error:
+            return PackBroken(failure_class=FailureClass.TRIAL, error=str(error))
+        except RayError as error:
+            log.warning("slot %d: its actor is lost: %s", number, error)
+            self._bury(number)
+            return PackBroken(
+                failure_class=FailureClass.INFRASTRUCTURE,
+                error=f"{type(error).__name__}: {error}",
+                halve=isinstance(error, OutOfMemoryError),
+            )
+        if isinstance(item, PackFailed):
+            return _failure(item)
+        return item  # type: ignore[no-any-return]
+
+
+def _failure(failed: PackFailed) -> PackBroken:
+    """Lack of memory is nobody's fault as long as a narrower pack may do."""
+    failure_class = FailureClass.INFRASTRUCTURE if failed.out_of_memory else FailureClass.TRIAL
+    return PackBroken(failure_class=failure_class, error=failed.error, halve=failed.out_of_memory)

@@ -1,0 +1,54 @@
+"""Writes what a pack brought: frames, summaries, job states and outbox rows, in one transaction."""
+
+import logging
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from actinium.job import FailureClass
+from db import frames, queue
+from services.dispatcher.ledger import Ledger
+from services.dispatcher.pack import PackRun
+
+log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Saves packs. What could not be saved stays with its pack and is saved by a later call."""
+
+    def __init__(self, *, engine: Engine, ledger: Ledger) -> None:
+        self._engine = engine
+        self._ledger = ledger
+
+    def save(self, pack: PackRun, *, now: datetime) -> None:
+        """Everything of `pack` that is not in the database yet. Raises when the database is away.
+
+        Saving twice what a lost answer left in doubt changes nothing: frames that are there stay, and the fence lets
+        an attempt end once.
+        """
+        unsaved = pack.unsaved()
+        if unsaved:
+            with self._engine.begin() as conn:
+                if unsaved.layout is not None:
+                    frames.write(conn, unsaved.layout, unsaved.frames)
+                accepted = queue.complete_many(conn, now=now, results=unsaved.results)
+                if unsaved.broken is not None and unsaved.unfinished:
+                    queue.fail(
+                        conn,
+                        now=now,
+                        attempts=unsaved.unfinished,
+                        failure_class=unsaved.broken.failure_class,
+                        error=unsaved.broken.error,
+                        halve=unsaved.broken.halve,
+                    )
+            if len(accepted) < len(unsaved.results):
+                log.info("%d results were not wanted any more", len(unsaved.results) - len(accepted))
+        self._ledger.remove(pack.saved())
+
+    def give_up(self, pack: PackRun, *, error: str, now: datetime) -> None:
+        """End a pack whose news the database refuses: its open trials fail with the reason."""
+        attempts = pack.open_attempts()
+        if attempts:
+            with self._engine.begin() as conn:
+                queue.fail(conn, now=now, attempts=attempts, failure_class=FailureClass.TRIAL, error=error)
+        self._ledger.remove(pack.leases)

@@ -1,0 +1,192 @@
+"""The sink: outbox -> MLflow. At least once, and telling it again changes nothing."""
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine
+
+from actinium.errors import Unavailable
+from actinium.job import FINAL_STATES, JobState, TrialId
+from db import frames, outbox
+from db.frames import Cursor, TrialFrames
+from db.outbox import News, StudyNews, TrialNews
+from services.sink import wording
+from services.sink.tracking import Gone, Refused, Tracking
+
+log = logging.getLogger(__name__)
+
+NEWS_A_ROUND = 50
+"""Pieces of news claimed at once: few enough to be told well within the time they are lent for."""
+CLAIM_SECONDS = 60.0
+FRAMES_A_TRIAL = 500
+"""Frames of one trial told at once."""
+LIVE_SECONDS = 5.0
+"""A trial in training is told of this often at most."""
+LIVE_SHARE_SECONDS = 0.5
+"""With many trials in training, each is told of less often, so that one is told of every so many seconds."""
+REFUSED_SECONDS = 300.0
+"""How long news that MLflow refuses is put aside."""
+
+
+class Sink:
+    """One round of the loop is `run_once`."""
+
+    def __init__(self, *, engine: Engine, tracking: Tracking) -> None:
+        self._engine = engine
+        self._tracking = tracking
+        self._experiments: dict[int, str] = {}
+        self._told_at: dict[TrialId, datetime] = {}
+
+    def run_once(self, *, now: datetime) -> int:
+        """Tell MLflow a batch of news; how many pieces. Raises Unavailable while MLflow is away, and all stays due."""
+        with self._engine.begin() as conn:
+            claimed = outbox.pending(conn, now=now, limit=NEWS_A_ROUND, claim_seconds=CLAIM_SECONDS)
+        if not claimed:
+            return 0
+        news = self._without_recent(claimed, now=now)
+        later = self._frames([item for item in news if isinstance(item, TrialNews)])
+        left = deque(news)
+        try:
+            while left:
+                try:
+                    self._tell(left[0], later, now=now)
+                except Refused as error:
+                    log.error("%s is refused by MLflow, and put aside: %s", _whose(left[0]), error)
+                    self._defer([left[0]], now=now, seconds=REFUSED_SECONDS)
+                left.popleft()
+        except Unavailable:
+            self._defer(list(left), now=now, seconds=0.0)
+            raise
+        return len(news)
+
+    # ---- what to tell -----------------------------------------------------------------------------------------
+
+    def _without_recent(self, claimed: Sequence[News], *, now: datetime) -> list[News]:
+        """What is to be told now; trials in training that were told of a moment ago wait a little."""
+        live = [item for item in claimed if isinstance(item, TrialNews) and item.state not in FINAL_STATES]
+        pace = timedelta(seconds=max(LIVE_SECONDS, LIVE_SHARE_SECONDS * len(self._told_at)))
+        recent = [item for item in live if (told := self._told_at.get(item.trial_id)) and now - told < pace]
+        if recent:
+            self._defer(recent, now=now, seconds=pace.total_seconds() / 2)
+        waiting = {id(item) for item in recent}
+        return [item for item in claimed if id(item) not in waiting]
+
+    def _frames(self, news: Sequence[TrialNews]) -> dict[TrialId, TrialFrames]:
+        """The frames not told yet. Of a trial that succeeded always the last one too, to compare the summary with."""
+        cursors = [
+            Cursor(
+                trial_id=item.trial_id,
+                attempt=item.attempt,
+                step=item.mirrored_step if item.summary is None else min(item.mirrored_step, item.summary.steps - 1),
+            )
+            for item in news
+        ]
+        with self._engine.begin() as conn:
+            return frames.after(conn, cursors, most=FRAMES_A_TRIAL)
+
+    # ---- telling ----------------------------------------------------------------------------------------------
+
+    def _tell(self, item: News, later: dict[TrialId, TrialFrames], *, now: datetime) -> None:
+        if isinstance(item, StudyNews):
+            self._tell_study(item, now=now)
+            return
+        try:
+            self._tell_trial(item, later.get(item.trial_id), now=now)
+        except Gone as error:
+            # The experiment or the run was removed in MLflow: make the experiment again, and the run with it.
+            log.warning("%s: %s", _whose(item), error)
+            self._tell_anew(item, now=now)
+
+    def _tell_study(self, item: StudyNews, *, now: datetime) -> None:
+        experiment_id = self._tracking.experiment(
+            name=f"{item.project}/{item.name}", study_id=item.study_id, experiment_id=item.experiment_id
+        )
+        self._experiments[item.study_id] = experiment_id
+        with self._engine.begin() as conn:
+            outbox.advance_study(conn, now=now, news=item, experiment_id=experiment_id)
+
+    def _tell_trial(self, item: TrialNews, later: TrialFrames | None, *, now: datetime) -> None:
+        closed = item.state if item.state in FINAL_STATES else None
+        run_id, begun = self._run(item, now=now)
+        points = wording.points(item, later, after=item.mirrored_step)
+        params = wording.params(item.config) if begun else None
+        self._tracking.tell(
+            run_id, points=points, params=params, tags=wording.final_tags(item) if closed is not None else None
+        )
+        if closed is not None:
+            self._tracking.close(run_id, status=wording.STATUS[closed], ended=wording.milliseconds(item.finished_at))
+        whole = later is None or len(later.steps) < FRAMES_A_TRIAL
+        self._advance(item, run_id, later, closed=closed if whole else None, whole=whole, now=now)
+
+    def _advance(
+        self,
+        item: TrialNews,
+        run_id: str,
+        later: TrialFrames | None,
+        *,
+        closed: JobState | None,
+        whole: bool,
+        now: datetime,
+    ) -> None:
+        step = item.mirrored_step if later is None else max(item.mirrored_step, int(later.steps[-1]))
+        with self._engine.begin() as conn:
+            outbox.advance_trial(conn, now=now, news=item, run_id=run_id, step=step, closed=closed, complete=whole)
+        if closed is None:
+            self._told_at[item.trial_id] = now
+        else:
+            self._told_at.pop(item.trial_id, None)
+
+    def _run(self, item: TrialNews, *, now: datetime) -> tuple[str, bool]:
+        """The run of this attempt, and whether its params may be missing. The run of an earlier attempt goes."""
+        if item.run_id is not None and not item.restarted:
+            return item.run_id, item.mirrored_step < 0
+        if item.run_id is not None:
+            self._tracking.delete(item.run_id)
+        experiment_id = self._experiment(item, now=now)
+        tags = wording.tags(item)
+        run_id = self._tracking.unfinished_run(experiment_id=experiment_id, tags=tags, now=now)
+        if run_id is None:
+            run_id = self._tracking.create_run(
+                experiment_id=experiment_id,
+                name=item.config.run_name(),
+                started=wording.milliseconds(item.leased_at),
+                tags=tags,
+            )
+        # Noted before anything else is told: a run that is closed is never looked for again.
+        with self._engine.begin() as conn:
+            outbox.advance_trial(conn, now=now, news=item, run_id=run_id, step=-1, complete=False)
+        return run_id, True
+
+    def _experiment(self, item: TrialNews, *, now: datetime) -> str:
+        known = self._experiments.get(item.study_id) or item.experiment_id
+        if known is None:
+            self._tell_study(_study_of(item), now=now)
+            known = self._experiments[item.study_id]
+        return known
+
+    def _tell_anew(self, item: TrialNews, *, now: datetime) -> None:
+        """From the beginning, into a new run; and into a new experiment where the old one is not there either."""
+        self._experiments.pop(item.study_id, None)
+        self._tracking.forget()
+        self._tell_study(_study_of(item), now=now)
+        lost = replace(item, run_id=None, mirrored_attempt=None, mirrored_step=-1)
+        self._tell_trial(lost, self._frames([lost]).get(lost.trial_id), now=now)
+
+    def _defer(self, news: Sequence[News], *, now: datetime, seconds: float) -> None:
+        if news:
+            with self._engine.begin() as conn:
+                outbox.defer(conn, now=now, news=news, seconds=seconds)
+
+
+def _study_of(item: TrialNews) -> StudyNews:
+    """The study of a trial, as news that settles nothing in the outbox."""
+    return StudyNews(
+        version=-1, study_id=item.study_id, project=item.project, name=item.study_name, experiment_id=item.experiment_id
+    )
+
+
+def _whose(item: News) -> str:
+    return f"study {item.study_id}" if isinstance(item, StudyNews) else f"trial {item.trial_id}"

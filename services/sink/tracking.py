@@ -1,0 +1,176 @@
+"""MLflow, spoken to with its own client: experiments, runs, batches."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from mlflow.entities import Experiment, Metric, Param, Run, RunTag, ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from actinium.errors import ActiniumError, Unavailable
+from services.sink.wording import STUDY_TAG, TRIAL_TAG, Point
+
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN = timedelta(seconds=60)
+"""How old the list of an experiment's running runs may be when a run is missing: as long as the outbox lends news."""
+RUNS_A_PAGE = 1000
+REFUSALS = {
+    "BAD_REQUEST",
+    "INVALID_PARAMETER_VALUE",
+    "INVALID_STATE",
+    "PERMISSION_DENIED",
+    "RESOURCE_ALREADY_EXISTS",
+    "RESOURCE_CONFLICT",
+    "RESOURCE_DOES_NOT_EXIST",
+}
+"""Error codes that asking again will not change; after any other one, MLflow is taken to be away."""
+
+
+class Refused(ActiniumError):
+    """MLflow understood the request and does not do it."""
+
+
+class Gone(Refused):
+    """The run or experiment is not there, or was deleted."""
+
+
+class Tracking:
+    """The requests that the sink makes. All raise Unavailable while MLflow is away, Refused when it says no."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client = MlflowClient(url)
+        self._open_runs: dict[str, tuple[datetime, dict[str, str]]] = {}
+
+    # ---- experiments ------------------------------------------------------------------------------------------
+
+    def experiment(self, *, name: str, study_id: int, experiment_id: str | None) -> str:
+        """The study's experiment, made, restored or renamed so that it is there under its name; its id.
+
+        An experiment of that name that is another study's stays what it is, and this one gets the study's id added.
+        """
+        try:
+            found = self._known(experiment_id) or self._named(name, study_id)
+            other = f"{name} ({study_id})"
+            if found is None and self._by_name(name) is not None:
+                name, found = other, self._named(other, study_id)
+            if found is None:
+                return str(self._client.create_experiment(name, tags={STUDY_TAG: str(study_id)}))
+            if found.lifecycle_stage == "deleted":
+                self._client.restore_experiment(found.experiment_id)
+            if found.name not in (name, other):
+                self._client.rename_experiment(found.experiment_id, name)
+            return str(found.experiment_id)
+        except MlflowException as error:
+            raise self._said(error) from error
+
+    def _known(self, experiment_id: str | None) -> Experiment | None:
+        if experiment_id is None:
+            return None
+        try:
+            return self._client.get_experiment(experiment_id)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+
+    def _by_name(self, name: str) -> Experiment | None:
+        return self._client.get_experiment_by_name(name)
+
+    def _named(self, name: str, study_id: int) -> Experiment | None:
+        """The experiment of that name, if it is this study's."""
+        found = self._by_name(name)
+        return found if found is not None and found.tags.get(STUDY_TAG) == str(study_id) else None
+
+    # ---- runs -------------------------------------------------------------------------------------------------
+
+    def unfinished_run(self, *, experiment_id: str, tags: Mapping[str, str], now: datetime) -> str | None:
+        """A run that was made for this attempt by a sink that died before it could note its id.
+
+        Such a run is RUNNING. All of an experiment's are fetched at once, and again when the list has grown old.
+        """
+        try:
+            seen = self._open_runs.get(experiment_id)
+            if seen is None or now - seen[0] >= LOOK_AGAIN:
+                seen = (now, {_identity(run.data.tags): run.info.run_id for run in self._running(experiment_id)})
+                self._open_runs[experiment_id] = seen
+        except MlflowException as error:
+            raise self._said(error) from error
+        return seen[1].get(_identity(tags))
+
+    def forget(self) -> None:
+        """Ask anew for what was remembered."""
+        self._open_runs.clear()
+
+    def _running(self, experiment_id: str) -> list[Run]:
+        runs, token = list[Run](), None
+        while True:
+            page = self._client.search_runs(
+                [experiment_id],
+                filter_string="attributes.status = 'RUNNING'",
+                run_view_type=ViewType.ACTIVE_ONLY,
+                max_results=RUNS_A_PAGE,
+                page_token=token,
+            )
+            runs += page
+            token = page.token
+            if not token:
+                return runs
+
+    def create_run(self, *, experiment_id: str, name: str, started: int, tags: Mapping[str, str]) -> str:
+        """A new run that began at `started` milliseconds; its id."""
+        try:
+            run = self._client.create_run(experiment_id, start_time=started, tags=dict(tags), run_name=name)
+        except MlflowException as error:
+            raise self._said(error) from error
+        return str(run.info.run_id)
+
+    def tell(
+        self,
+        run_id: str,
+        *,
+        points: Sequence[Point] = (),
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Add to a run, in batches of a thousand. What it has already is not doubled."""
+        try:
+            self._client.log_batch(
+                run_id,
+                metrics=[Metric(point.key, point.value, point.timestamp, point.step) for point in points],
+                params=[Param(key, value) for key, value in (params or {}).items()],
+                tags=[RunTag(key, value) for key, value in (tags or {}).items()],
+            )
+        except MlflowException as error:
+            raise self._said(error) from error
+
+    def close(self, run_id: str, *, status: str, ended: int) -> None:
+        """The run is over since `ended` milliseconds."""
+        try:
+            self._client.set_terminated(run_id, status, end_time=ended)
+        except MlflowException as error:
+            raise self._said(error) from error
+
+    def delete(self, run_id: str) -> None:
+        """Put a run away; one that is not there is as good as deleted."""
+        try:
+            self._client.delete_run(run_id)
+        except MlflowException as error:
+            said = self._said(error)
+            if not isinstance(said, Refused):
+                raise said from error
+            log.info("run %s was not there to be deleted: %s", run_id, said)
+
+    def _said(self, error: MlflowException) -> ActiniumError:
+        message = str(error)
+        if error.error_code not in REFUSALS:
+            return Unavailable(f"MLflow at {self._url} is away: {message[:300]}")
+        gone = error.error_code == "RESOURCE_DOES_NOT_EXIST" or "must be in the 'active' state" in message
+        return (Gone if gone else Refused)(message[:1000])
+
+
+def _identity(tags: Mapping[str, str]) -> str:
+    """A run's trial and attempt in one word; the digest tells apart trials of databases that began anew."""
+    return "/".join(tags.get(name, "") for name in (TRIAL_TAG, "actinium.attempt", "actinium.digest"))

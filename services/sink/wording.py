@@ -1,0 +1,120 @@
+"""How a trial is told to MLflow: its params, tags, metrics and status. Pure functions."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from actinium.job import JobState
+from actinium.trial import TrialConfig
+from db.frames import TrialFrames
+from db.outbox import TrialNews
+
+STATUS: Mapping[JobState, str] = {
+    JobState.SUCCEEDED: "FINISHED",
+    JobState.FAILED: "FAILED",
+    JobState.CANCELLED: "KILLED",
+}
+"""The status of a run that is over; a trial in any other state has a RUNNING one."""
+
+LABELS = ("activation", "normalization", "initialization")
+LONGEST_VALUE = 5000
+"""Characters of a param or tag that MLflow's stores take; a longer param keeps its beginning, a traceback its end."""
+TRIAL_TAG = "actinium.trial_id"
+STUDY_TAG = "actinium.study_id"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One value of a metric. `timestamp` in milliseconds since 1970."""
+
+    key: str
+    value: float
+    timestamp: int
+    step: int
+
+
+def milliseconds(moment: datetime | None) -> int:
+    """Since 1970; 0 for a moment that is not known."""
+    return 0 if moment is None else round(moment.timestamp() * 1000)
+
+
+def params(config: TrialConfig) -> dict[str, str]:
+    """The whole config, flattened: `training.batch_size` and so on. `activation`, `normalization` and
+    `initialization` are there as one word too, beside their parts.
+    """
+    labels = {name: getattr(config, name).label() for name in LABELS}
+    return labels | {path: _written(value)[:LONGEST_VALUE] for path, value in flattened(config.model_dump(mode="json"))}
+
+
+def flattened(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of a document under dotted paths."""
+    for key, value in document.items():
+        if isinstance(value, Mapping):
+            yield from flattened(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def tags(news: TrialNews) -> dict[str, str]:
+    """Who this run is."""
+    return {
+        STUDY_TAG: str(news.study_id),
+        TRIAL_TAG: str(news.trial_id),
+        "actinium.attempt": str(news.attempt),
+        "actinium.digest": news.digest,
+        "mlflow.source.name": "actinium",
+    }
+
+
+def final_tags(news: TrialNews) -> dict[str, str]:
+    """What is known of a run at its end: the outcome, or why it failed."""
+    if news.summary is not None:
+        return {"actinium.outcome": news.summary.outcome.value}
+    if news.state is JobState.FAILED and news.error:
+        return {"actinium.error": news.error[-LONGEST_VALUE:]}
+    return {}
+
+
+def points(news: TrialNews, frames: TrialFrames | None, *, after: int) -> list[Point]:
+    """The values of the frames past step `after`, and of the summary where the last frame does not have them.
+
+    A value that is not finite was not measured, and is left out. Timestamps come from the database alone, so that
+    telling it again tells MLflow nothing new.
+    """
+    begun = milliseconds(news.leased_at)
+    told = [] if frames is None else [point for point in _of_frames(frames, begun=begun) if point.step > after]
+    return told + _of_summary(news, frames)
+
+
+def _of_frames(frames: TrialFrames, *, begun: int) -> Iterator[Point]:
+    for step, time, values in zip(frames.steps.tolist(), frames.times.tolist(), frames.values, strict=True):
+        stamp = begun + round(time * 1000)
+        for place in np.flatnonzero(np.isfinite(values)).tolist():
+            yield Point(key=frames.layout.series[place], value=float(values[place]), timestamp=stamp, step=step)
+
+
+def _of_summary(news: TrialNews, frames: TrialFrames | None) -> list[Point]:
+    """What the last frame says already is not said twice; a diverged trial's last finite values come last."""
+    if news.summary is None:
+        return []
+    shown: dict[str, float] = {}
+    if frames is not None and int(frames.steps[-1]) == news.summary.steps:
+        shown = dict(zip(frames.layout.series, frames.values[-1].tolist(), strict=True))
+    stamp = max(
+        milliseconds(news.finished_at),
+        milliseconds(news.leased_at) + (0 if frames is None else round(float(frames.times[-1]) * 1000)),
+    )
+    return [
+        Point(key=name, value=value, timestamp=stamp, step=news.summary.steps)
+        for name, value in news.summary.metrics.items()
+        if math.isfinite(value) and shown.get(name) != value
+    ]
+
+
+def _written(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
