@@ -93,8 +93,10 @@ def small_batch(report: Mapping[str, Any]) -> Headline:
         return Headline(question=question, figure="–", sentence="This study does not vary the batch size.")
     reference = report["small_batch"]["reference_batch"]
     rows = [row for row in records(batch_rows(report)) if row["degradation_estimate"] is not None]
+    if not rows:
+        return Headline(question=question, figure="–", sentence=NOTHING_YET)
     named = [row for row in rows if _name(row["normalization"]) == "batch"] or rows
-    smallest = min((row["batch_size"] for row in named), default=reference)
+    smallest = min(row["batch_size"] for row in named)
     if smallest == reference:
         return Headline(
             question=question, figure="–", sentence="Only the reference batch size has finished trials yet."

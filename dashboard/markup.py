@@ -14,6 +14,7 @@ STYLE = """
 h1 { font-size: 2.1rem !important; }
 h3 { font-size: 1.2rem !important; }
 [data-testid="stHtml"] a { color: inherit; }
+.ac-quiet { opacity: .65; font-size: .875rem; }
 .ac-scroll { overflow: auto; }
 table.ac { border-collapse: collapse; width: 100%; font-size: 0.875rem; font-variant-numeric: tabular-nums; }
 table.ac th { text-align: left; font-weight: 600; opacity: .72; padding: 4px 14px 4px 0; position: sticky; top: 0;
@@ -87,10 +88,16 @@ def chips(counts: Mapping[str, int], *, key: str) -> None:
     parts = []
     for status, count in counts.items():
         if count:
-            square = f'<i style="background:{palette.STATUS_COLOURS[status]}">{palette.STATUS_SIGNS[status]}</i>'
+            sign = palette.STATUS_SIGNS[status] or "&nbsp;"
+            square = f'<i style="background:{palette.STATUS_COLOURS[status]}">{sign}</i>'
             parts.append(f'<span class="ac-chip">{square}{status} <b>{count:,}</b></span>')
     with st.container(key=key):
         st.html("".join(parts) or "<span>no trials</span>")
+
+
+def paragraph(text: str, *, quiet: bool = False) -> None:
+    """Text that somebody else wrote, as they wrote it: no Markdown in it is followed."""
+    st.html(f'<div class="{"ac-quiet" if quiet else ""}">{escape(text)}</div>')
 
 
 def figure(question: str, value: str, *, key: str) -> None:

@@ -20,7 +20,7 @@ STATUS_COLOURS: dict[str, str] = {
     "diverged": "#D55E00",
     "failed": "#7A2E8E",
     "leased": "#56B4E9",
-    "queued": "#D0D3D9",
+    "queued": "rgba(140,140,140,0.3)",
     "cancelled": "#8A8A8A",
 }
 """A trial's square in the completeness matrix: its outcome where it succeeded, its job's state elsewhere."""

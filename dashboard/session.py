@@ -12,12 +12,14 @@ from actinium.errors import (
     ActiniumError,
     Conflict,
     Forbidden,
+    InvalidInput,
     NotFound,
     StackError,
     TooMany,
     Unauthenticated,
     Unavailable,
 )
+from dashboard import markup
 
 Document: TypeAlias = dict[str, Any]
 
@@ -83,7 +85,7 @@ def told() -> Iterator[None]:
         )
         with st.container(key="problem"):
             st.error(f"**{sentence}** {mend}", icon=":material/error:")
-            st.caption(f"The service said: {error}")
+            markup.paragraph(f"The service said: {error}", quiet=True)
 
 
 def studies(filters: dict[str, str | None], cursor: str | None, *, limit: int = 50) -> Document:
@@ -103,9 +105,15 @@ def report(study_id: int, revision: int) -> Document:
 
 
 @st.cache_data(max_entries=128, show_spinner="Reading the curves …")
-def curves(study_id: int, revision: int, series: str) -> list[Document]:
-    """A series by cell and step, at a revision."""
-    found: list[Document] = client().curves(study_id, series)["curves"]
+def curves(study_id: int, revision: int, series: str, tick: int) -> list[Document]:
+    """A series by cell and step, at a revision; none where no frame of the study has the series.
+
+    Frames arrive between revisions: `tick` counts a running study's redraws, and is 0 for an ended one.
+    """
+    try:
+        found: list[Document] = client().curves(study_id, series)["curves"]
+    except InvalidInput:
+        return []
     return found
 
 

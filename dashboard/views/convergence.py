@@ -2,11 +2,10 @@
 
 import streamlit as st
 
-from dashboard import session
 from dashboard.charts import curves
 from dashboard.grid import cell_key
 from dashboard.headlines import convergence, target_value
-from dashboard.tables import curve_rows, survival_rows
+from dashboard.tables import survival_rows
 from dashboard.views.page import StudyPage, cell_table, chart, headline, said
 from dashboard.words import number, percent, whole
 
@@ -26,10 +25,10 @@ def draw(page: StudyPage) -> None:
     log_x = steps.toggle("Logarithmic steps", value=True, key="log-x")
     rate = series == "validation_accuracy"
     log_y = values.toggle("Logarithmic values", value=not rate, disabled=rate, key=f"log-y-{rate}") and not rate
-    rows = page.look.select(curve_rows(session.curves(*page.identity, series), page.grid))
+    rows = page.curves(series)
     figure = curves.over_steps(rows, page.look, title=SERIES[series], log_x=log_x, log_y=log_y, as_percent=rate)
     chart(figure, key="learning-curves", alt="Learning curves by cell, mean and 95% band over seeds")
-    st.caption(f"{page.shown()} Lines are means over finished trials, bands 95% confidence intervals.")
+    st.caption(f"{page.shown()} Lines are means over running and finished trials, bands 95% confidence intervals.")
 
     target = number(target_value(page.report))
     st.subheader(f"Trials not yet at validation loss {target}", anchor=False)

@@ -2,11 +2,10 @@
 
 import streamlit as st
 
-from dashboard import session
 from dashboard.charts import curves
 from dashboard.grid import cell_key
 from dashboard.headlines import dead_units
-from dashboard.tables import curve_rows, layer_rows, measured_bars
+from dashboard.tables import layer_rows, measured_bars
 from dashboard.views.page import ZERO_BOUND, StudyPage, cell_table, chart, headline, said
 from dashboard.words import percent
 
@@ -35,11 +34,11 @@ def draw(page: StudyPage) -> None:
     st.caption(f"{page.shown()} Bars are 95% confidence intervals over seeds. {ZERO_BOUND}")
 
     st.subheader("Over steps", anchor=False)
-    steps = page.look.select(curve_rows(session.curves(*page.identity, rate), page.grid))
+    steps = page.curves(rate)
     log_x = st.toggle("Logarithmic steps", value=True, key="dead-log-x")
     figure = curves.over_steps(steps, page.look, title="units (%)", log_x=log_x, as_percent=True)
     chart(figure, key="dead-over-steps", alt="Rate over training steps, mean and 95% band over seeds")
-    st.caption(f"{page.shown()} Lines are means over finished trials, bands 95% confidence intervals.")
+    st.caption(f"{page.shown()} Lines are means over running and finished trials, bands 95% confidence intervals.")
 
     st.subheader("How units came to be dead", anchor=False)
     values = {

@@ -1,19 +1,23 @@
 """What every tab of a study's page is given, and the few elements that they share."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard import markup, session
 from dashboard.grid import Grid, Look, cell_key
 from dashboard.headlines import Headline
-from dashboard.tables import estimate_of
+from dashboard.tables import curve_rows, estimate_of
 from dashboard.words import factor_title, interval, number
 
 ZERO_BOUND = "No bar where no seed had any: the 95% bound is then 3 divided by the number of seeds."
+REDRAW = 10.0
+"""Seconds after which the curves of a running study are read again, though no trial has finished."""
 CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 
@@ -30,6 +34,11 @@ class StudyPage:
     def identity(self) -> tuple[int, int]:
         """Study id and revision: what cached reads are keyed by."""
         return int(self.study["id"]), int(self.report["revision"])
+
+    def curves(self, series: str) -> pd.DataFrame:
+        """Rows of a series by step of the shown cells."""
+        tick = int(time.time() // REDRAW) if self.study["state"] in session.ACTIVE else 0
+        return self.look.select(curve_rows(session.curves(*self.identity, series, tick), self.grid))
 
     def shown(self) -> str:
         """`Shown: 9 of 27 cells (batch size 64)`."""

@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard import markup, session
 from dashboard.grid import Grid
 from dashboard.views import config, controls, convergence, dead_units, effects, overview, small_batch, trials
-from dashboard.views.page import StudyPage
+from dashboard.views.page import REDRAW, StudyPage
 from dashboard.words import plural
 
 LEAST_PAUSE = 2.0
@@ -77,11 +77,12 @@ def _remember_tab() -> None:
 def _header(study: session.Document, *, every: float | None) -> None:
     """Name, state and progress. While the study is active it looks for news, and redraws the page when there are."""
     first = [study]
+    due = time.monotonic() + REDRAW
 
     def drawn() -> None:
         news = first.pop() if first else session.study(str(study["id"]))
         _summary(news)
-        if _changed(news, study):
+        if _changed(news, study) or (news["counts"]["states"]["leased"] and time.monotonic() > due):
             st.rerun()
 
     session.fragment(drawn, every=every)
@@ -103,14 +104,14 @@ def _summary(study: session.Document) -> None:
             if mlflow:
                 st.link_button("Open in MLflow", mlflow, icon=":material/open_in_new:")
         about = [
-            f"**{study['state']}**",
+            study["state"],
             f"study {study['id']} of project {study['project']}",
             f"by {study['owner']}",
             study["created_at"][:16].replace("T", " ") + " UTC",
         ]
-        st.markdown(" · ".join(about))
+        markup.paragraph(" · ".join(about))
         if study.get("description"):
-            st.caption(study["description"])
+            markup.paragraph(study["description"], quiet=True)
         if study["state"] in session.ACTIVE:
             st.progress(min(max(study["progress"], 0.0), 1.0), text=f"{done:,} of {plural(total, 'trial')} done")
         ended = {name: states[name] for name in ("failed", "leased", "queued", "cancelled")}
