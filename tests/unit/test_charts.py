@@ -234,7 +234,7 @@ def test_labels_are_moved_apart_in_order(wanted: list[float]) -> None:
     placed = spread(wanted, 270)
     assert len(placed) == len(wanted)
     assert all(after - before >= LABEL_GAP - 1e-6 for before, after in itertools.pairwise(placed))
-    assert all(position <= 270 for position in placed)
+    assert all(0 <= position <= 270 for position in placed)
 
 
 @pytest.mark.parametrize(
