@@ -1,0 +1,338 @@
+"""Every probe against a slow and obvious oracle: one lane at a time, plain torch.nn.functional, loops over units.
+
+The oracle shares no code with the product: it builds its own network of a lane's parameters, gets derivatives from
+autograd and singular values from `svdvals`.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from actinium.frame import layer_series
+from actinium.levels import groups_for
+from actinium.trial import TrialConfig
+from workers.batches import PackData, pack_data
+from workers.models import build_model
+from workers.models.cnn import LaneCnn
+from workers.models.mlp import LaneMlp
+from workers.models.slices import lane_order
+from workers.probes import PackProbes, pack, probe_series
+
+ACTIVATIONS: list[Any] = [
+    "linear",
+    "sigmoid",
+    "tanh",
+    "relu",
+    {"name": "leaky_relu", "negative_slope": 0.2},
+    {"name": "leaky_relu", "negative_slope": 0.01},
+    "prelu",
+    {"name": "prelu", "per": "layer"},
+    "elu",
+    {"name": "elu", "alpha": 1.7},
+]
+MLP_NORMALIZATIONS: list[Any] = ["none", "batch", {"name": "batch", "position": "post"}, "layer", "group"]
+CNN_NORMALIZATIONS: list[Any] = [*MLP_NORMALIZATIONS, "instance"]
+PROBES = {
+    "dead_units": {"epsilon": 0.02, "dormant_tau": 0.3, "examples": 50},
+    "gradient_flow": {"examples": 20},
+    "activation_statistics": {"rank_points": 2},
+}
+EXAMPLES, FLOW = 50, 20
+
+
+# ---- a lane as a plain network ------------------------------------------------------------------------------------
+
+
+def phi(config: TrialConfig, slope: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """The lane's activation from torch.nn.functional."""
+    level = config.activation
+    match level.name:
+        case "linear":
+            return lambda z: z * 1.0
+        case "leaky_relu":
+            return lambda z: functional.leaky_relu(z, level.number("negative_slope"))
+        case "elu":
+            return lambda z: functional.elu(z, level.number("alpha"))
+        case "prelu":
+            assert slope is not None
+            return lambda z: functional.prelu(z, slope[:1] if level.parameters["per"] == "layer" else slope)
+        case name:
+            return {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": functional.relu}[name]
+
+
+def normalized(config: TrialConfig, x: Tensor, layer: dict[str, Tensor], *, training: bool) -> Tensor:
+    """torch's own normalization of one lane's [B, C, ...]."""
+    level = config.normalization
+    eps = level.number("eps")
+    if level.name == "batch":
+        running = (None, None) if training else (layer["running_mean"], layer["running_var"])
+        return functional.batch_norm(x, *running, layer["gamma"], layer["beta"], training=training, eps=eps)
+    if level.name == "instance":
+        return functional.instance_norm(x, weight=layer["gamma"], bias=layer["beta"], eps=eps)
+    groups = groups_for(level, x.shape[1]) if level.name == "group" else 1
+    return functional.group_norm(x, groups, layer["gamma"], layer["beta"], eps)
+
+
+class PlainLane:
+    """One lane of a pack as a network of its own; keeps z and h of every hidden layer."""
+
+    def __init__(self, model: LaneMlp | LaneCnn, lane: int) -> None:
+        self.config = model.configs[lane]
+        self.tensors: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in {**model.params, **model.statistics}.items():
+            layer, part = name.split(".")
+            self.tensors.setdefault(layer, {})[part] = tensor[lane].detach().clone()
+        self.z: list[Tensor] = []
+        self.h: list[Tensor] = []
+
+    def activation(self, layer: str) -> Callable[[Tensor], Tensor]:
+        return phi(self.config, self.tensors[layer].get("slope"))
+
+    def __call__(self, x: Tensor, *, training: bool) -> Tensor:
+        self.z, self.h = [], []
+        normalization = self.config.normalization
+        position = normalization.parameters.get("position", "pre") if normalization.name != "none" else None
+        convolutional = self.config.model.kind == "cnn"
+        x = x if convolutional else x.flatten(1)
+        for layer, tensors in self.tensors.items():
+            if layer == "classifier":
+                continue
+            if convolutional:
+                u = functional.conv2d(x, tensors["weight"], tensors["bias"], padding="same")
+            else:
+                u = x @ tensors["weight"] + tensors["bias"]
+            z = normalized(self.config, u, tensors, training=training) if position == "pre" else u
+            z.requires_grad_() if z.is_leaf else z.retain_grad()
+            h = self.activation(layer)(z)
+            self.z.append(z)
+            self.h.append(h)
+            y = normalized(self.config, h, tensors, training=training) if position == "post" else h
+            if convolutional:
+                x = functional.max_pool2d(y, 2) if layer == "layer_01" else y
+            else:
+                x = x + y if self.config.model.residual and layer != "layer_01" else y
+        classifier = self.tensors["classifier"]
+        return (x.mean((2, 3)) if convolutional else x) @ classifier["weight"] + classifier["bias"]
+
+
+# ---- what each series should be ------------------------------------------------------------------------------------
+
+
+def units_of(values: Tensor) -> list[list[float]]:
+    """[B, C, ...] as a list of numbers for each unit."""
+    return [values[:, unit].flatten().tolist() for unit in range(values.shape[1])]
+
+
+def share(flags: Iterator[bool] | list[bool]) -> float:
+    listed = list(flags)
+    return sum(listed) / len(listed)
+
+
+def expected_of_layer(lane: PlainLane, number: int) -> dict[str, Any]:
+    """Per-unit flags and layer values of hidden layer `number` (from 0), after a pass over the probe set."""
+    probe = lane.config.probes.dead_units
+    assert probe is not None
+    function = lane.activation(f"layer_{number + 1:02d}")
+    z = lane.z[number].detach().requires_grad_()
+    (derivative,) = torch.autograd.grad(function(z).sum(), z)
+    zs, hs, slopes = units_of(z.detach()), units_of(lane.h[number].detach()), units_of(derivative)
+    wide = torch.linspace(-30, 30, 60_001, dtype=torch.float64)
+    channels = z.shape[1]
+    grid = wide[:, None].repeat(1, channels).requires_grad_()
+    steepest = torch.autograd.grad(function(grid).sum(), grid)[0].abs().amax(0).tolist()
+    sizes = [sum(abs(h) for h in unit) / len(unit) for unit in hs]
+    mean_size = sum(sizes) / len(sizes)
+    rectifies = lane.config.activation.name in ("relu", "leaky_relu", "prelu", "elu")
+    flat = lane.h[number].detach().movedim(1, -1).flatten(0, -2)
+    spectrum = torch.linalg.svdvals(flat)
+    p = [s / float(spectrum.sum()) for s in spectrum.tolist() if s > 0]
+    return {
+        "dead_unit_rate": [max(abs(d) for d in unit) < probe.epsilon for unit in slopes],
+        "off_rate": [max(unit) <= 0 if rectifies else math.nan for unit in hs],
+        "saturated_rate": [
+            share(abs(d) < probe.epsilon * peak for d in unit) for unit, peak in zip(slopes, steepest, strict=True)
+        ],
+        "dormant_rate_0.3": [size <= probe.dormant_tau * mean_size for size in sizes],
+        "activation_rate": [share(value > 0 for value in unit) for unit in zs],
+        "activation_mean": float(flat.mean()),
+        "activation_std": float(flat.std(correction=0)),
+        "effective_rank": math.exp(-sum(q * math.log(q) for q in p)),
+    }
+
+
+def expected(lane: PlainLane, x: Tensor, labels: Tensor) -> dict[str, float]:
+    """Every series of a lane."""
+    lane(x, training=False)
+    layers = [expected_of_layer(lane, number) for number in range(len(lane.z))]
+    values: dict[str, float] = {}
+    for name in ("dead_unit_rate", "off_rate", "saturated_rate", "dormant_rate_0.3", "activation_rate"):
+        values[name] = float(np.mean([flag for layer in layers for flag in layer[name]]))
+        for number, layer in enumerate(layers, start=1):
+            values[layer_series(name, number)] = float(np.mean(layer[name]))
+    for name in ("activation_mean", "activation_std", "effective_rank"):
+        for number, layer in enumerate(layers, start=1):
+            values[layer_series(name, number)] = layer[name]
+    values["effective_rank"] = float(np.mean([layer["effective_rank"] for layer in layers]))
+
+    logits = lane(x[:FLOW], training=True)
+    functional.cross_entropy(logits, labels[:FLOW]).backward()
+    rms = [math.sqrt(float(z.grad.square().mean())) for z in lane.z if z.grad is not None]
+    values |= {layer_series("gradient_rms", number): value for number, value in enumerate(rms, start=1)}
+    if all(value > 0 for value in rms):
+        values["gradient_slope"] = -float(np.polyfit(range(len(rms)), np.log(rms), 1)[0])
+    else:
+        values["gradient_slope"] = math.nan
+    return values
+
+
+# ---- packs ---------------------------------------------------------------------------------------------------------
+
+
+def mixed_pack(
+    model: dict[str, Any], normalizations: list[Any], dtype: torch.dtype
+) -> tuple[LaneMlp | LaneCnn, PackData]:
+    """A lane for every activation x normalization, with parameters and statistics that nothing is special about.
+
+    Large random biases make some units of every kind dead; slopes, gammas, betas and running statistics differ.
+    """
+    configs = [
+        TrialConfig.model_validate(
+            {
+                "task": {"train_examples": 60},
+                "training": {"batch_size": 20, "epochs": 2},
+                "model": model,
+                "activation": activation,
+                "normalization": normalization,
+                "initialization": "xavier",
+                "probes": PROBES,
+                "seed": number % 3,
+            }
+        )
+        for number, (activation, normalization) in enumerate((a, n) for n in normalizations for a in ACTIVATIONS)
+    ]
+    ordered = [configs[lane] for lane in lane_order(configs)]
+    networks = build_model(ordered, dtype=dtype)
+    random = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for name, tensor in [*networks.params.items(), *networks.statistics.items()]:
+            noise = torch.randn(tensor.shape, generator=random, dtype=torch.float64).to(dtype)
+            match name.split(".")[1]:
+                case "weight":
+                    tensor.mul_(1.5)
+                case "running_var":
+                    tensor.copy_(1.5 + noise.clamp(-1, 1))
+                case "bias" | "beta":
+                    tensor.add_(3 * noise)
+                case _:
+                    tensor.add_(0.3 * noise)
+        for lane, config in enumerate(ordered):
+            # A normalization that cancels the bias leaves the layer without one (SCIENCE B).
+            if (
+                config.normalization.name in ("batch", "instance")
+                and config.normalization.parameters.get("position", "pre") == "pre"
+            ):
+                for name, tensor in networks.params.items():
+                    if name.endswith(".bias") and name != "classifier.bias":
+                        tensor[lane] = 0
+    data = pack_data(ordered, lane_axis=networks.lane_axis, device="cpu", data_root=None)
+    return networks, replace(data, inputs=data.inputs.to(dtype), shift=data.shift.to(dtype), scale=data.scale.to(dtype))
+
+
+def rounding_only(wanted: dict[str, float]) -> bool:
+    """Whether some layer's gradient is what rounding leaves of zero, as behind a mean over what has a fixed mean."""
+    rms = [value for name, value in wanted.items() if name.startswith("gradient_rms/")]
+    return 0 < min(rms) < 1e-12 * max(rms)
+
+
+def compare(networks: LaneMlp | LaneCnn, data: PackData, *, relative: float) -> dict[str, np.ndarray]:
+    """Assert that every series of every lane is the oracle's; the measured values by name."""
+    series = probe_series(networks.configs[0])
+    measured = PackProbes(configs=networks.configs, model=networks, data=data).measure(0)
+    assert measured.shape == (len(networks.configs), len(series))
+    seen = dict(zip(series, measured.T, strict=True))
+    for lane, config in enumerate(networks.configs):
+        index = data.train[lane, :EXAMPLES]
+        x = data.inputs[index] * data.scale[lane] + data.shift[lane]
+        wanted = expected(PlainLane(networks, lane), x.double(), data.labels[index])
+        for name, values in seen.items():
+            if name == "gradient_slope" and rounding_only(wanted):
+                continue
+            message = f"{name} of {config.run_name()}"
+            np.testing.assert_allclose(values[lane], wanted[name], rtol=relative, atol=1e-6, err_msg=message)
+    return seen
+
+
+def as_double(networks: LaneMlp | LaneCnn) -> None:
+    """The lanes' parameters as the oracle takes them."""
+    networks.params = {name: tensor.detach().double() for name, tensor in networks.params.items()}
+    networks.statistics = {name: tensor.double() for name, tensor in networks.statistics.items()}
+
+
+@pytest.mark.parametrize("at_once", [1, 12 * 17 * 3, 2**19], ids=["one by one", "in parts", "all at once"])
+@pytest.mark.parametrize(
+    ("model", "normalizations"),
+    [
+        ({"kind": "mlp", "depth": 3, "width": 12}, MLP_NORMALIZATIONS),
+        ({"kind": "mlp", "depth": 3, "width": 12, "residual": True}, ["none", "batch"]),
+        ({"kind": "cnn", "width": 4}, CNN_NORMALIZATIONS),
+    ],
+    ids=["mlp", "residual", "cnn"],
+)
+def test_every_series_is_the_oracles(
+    model: dict[str, Any], normalizations: list[Any], at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if at_once == 1 and (model["kind"] == "cnn" or "residual" in model):
+        normalizations = normalizations[:1]  # the slow way, once is enough
+    monkeypatch.setitem(pack.ELEMENTS_AT_ONCE, "cpu", at_once)
+    seen = compare(*mixed_pack(model, normalizations, torch.float64), relative=1e-6)
+    for name in ("dead_unit_rate", "off_rate", "saturated_rate", "dormant_rate_0.3", "activation_rate"):
+        assert np.nanmax(seen[name]) > np.nanmin(seen[name]) >= 0, f"{name} was put to the test"
+    assert 0 < np.nanmax(seen["dead_unit_rate"]) < 1
+
+
+def test_float32_keeps_the_effective_rank_and_the_moments() -> None:
+    networks, data = mixed_pack({"kind": "mlp", "depth": 3, "width": 12}, ["none", "layer"], torch.float32)
+    measured = PackProbes(configs=networks.configs, model=networks, data=data).measure(0)
+    as_double(networks)
+    data = replace(data, inputs=data.inputs.double(), shift=data.shift.double(), scale=data.scale.double())
+    exact = PackProbes(configs=networks.configs, model=networks, data=data).measure(0)
+    np.testing.assert_allclose(measured, exact, rtol=2e-4, atol=1e-5)
+
+
+def test_float32_sees_small_changes_about_a_large_mean() -> None:
+    """A deep stack of sigmoids: outputs near 1/2 that hardly vary, and a spectrum of six decades."""
+    config = TrialConfig.model_validate(
+        {
+            "model": {"kind": "mlp", "depth": 8, "width": 64},
+            "activation": "sigmoid",
+            "initialization": "xavier",
+            "probes": {"gradient_flow": None},
+        }
+    )
+    networks = build_model([config])
+    data = pack_data([config], lane_axis=0, device="cpu", data_root=None)
+    seen = dict(
+        zip(
+            probe_series(config),
+            PackProbes(configs=[config], model=networks, data=data).measure(0)[0],
+            strict=True,
+        )
+    )
+    networks = build_model([config], dtype=torch.float64)
+    x = (data.inputs.double()[data.train[0]] - (-data.shift / data.scale).double()[0]) * data.scale.double()[0]
+    lane = PlainLane(networks, 0)
+    lane(x, training=False)
+    for number in range(8):
+        h = lane.h[number].detach()
+        spectrum = torch.linalg.svdvals(h)
+        p = spectrum / spectrum.sum()
+        rank = math.exp(-float((p * p.log()).sum()))
+        np.testing.assert_allclose(seen[layer_series("effective_rank", number + 1)], rank, rtol=5e-3)
+        np.testing.assert_allclose(seen[layer_series("activation_std", number + 1)], h.std(correction=0), rtol=1e-4)

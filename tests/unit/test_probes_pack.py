@@ -1,0 +1,216 @@
+"""A pack's probes as a whole: names, purity, lanes that leave, lanes that are NaN, the steps of the effective rank."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from actinium.trial import TrialConfig
+from workers.batches import PackData, pack_data
+from workers.layers import LaneModel
+from workers.models import build_model
+from workers.models.slices import lane_order
+from workers.probes import PackProbes, probe_series
+from workers.probes.series import probe_examples, rank_steps
+
+OFF = {"dead_units": None, "gradient_flow": None, "activation_statistics": None}
+
+
+def config_of(**document: Any) -> TrialConfig:
+    """A small trial on digits."""
+    small = {
+        "task": {"train_examples": 128},
+        "training": {"batch_size": 16, "epochs": 5},
+        "model": {"kind": "mlp", "depth": 2, "width": 8},
+    }
+    return TrialConfig.model_validate({**small, **document})
+
+
+def pack_of(configs: list[TrialConfig]) -> tuple[list[TrialConfig], LaneModel, PackData]:
+    """The lanes in the model's order, their networks and their data."""
+    ordered = [configs[lane] for lane in lane_order(configs)]
+    model = build_model(ordered)
+    return ordered, model, pack_data(ordered, lane_axis=model.lane_axis, device="cpu", data_root=None)
+
+
+MIXED = [
+    config_of(activation=activation, normalization=normalization, seed=seed)
+    for activation in ("relu", "tanh", "prelu")
+    for normalization in ("none", "batch", "layer")
+    for seed in (0, 1)
+]
+
+
+def test_the_names_are_those_that_reports_and_dashboards_know() -> None:
+    assert probe_series(config_of()) == (
+        "dead_unit_rate",
+        "off_rate",
+        "saturated_rate",
+        "dormant_rate_0.025",
+        "activation_rate",
+        "effective_rank",
+        "gradient_slope",
+        "dead_unit_rate/layer_01",
+        "dead_unit_rate/layer_02",
+        "off_rate/layer_01",
+        "off_rate/layer_02",
+        "saturated_rate/layer_01",
+        "saturated_rate/layer_02",
+        "activation_rate/layer_01",
+        "activation_rate/layer_02",
+        "activation_mean/layer_01",
+        "activation_mean/layer_02",
+        "activation_std/layer_01",
+        "activation_std/layer_02",
+        "effective_rank/layer_01",
+        "effective_rank/layer_02",
+        "gradient_rms/layer_01",
+        "gradient_rms/layer_02",
+    )
+
+
+@pytest.mark.parametrize("probe", [None, *OFF])
+def test_a_probe_that_is_off_leaves_no_series_and_the_others_as_they_are(probe: str | None) -> None:
+    alone = OFF if probe is None else {**OFF, probe: {}}
+    ordered, model, data = pack_of([config_of(seed=seed, probes=alone) for seed in (0, 1)])
+    probes = PackProbes(configs=ordered, model=model, data=data)
+    values = probes.measure(0)
+    every = PackProbes(configs=[config_of()], model=model, data=data)
+    assert values.shape == (2, len(probe_series(ordered[0]))) and values.dtype == np.float32
+    full = dict(zip(probe_series(config_of()), every.measure(0).T, strict=True))
+    for name, column in zip(probe_series(ordered[0]), values.T, strict=True):
+        np.testing.assert_array_equal(column, full[name])
+    assert all(bool(fates) == (probe == "dead_units") for fates in probes.trajectories())
+
+
+@pytest.mark.parametrize("model", [{"kind": "mlp", "depth": 3, "width": 8}, {"kind": "cnn", "width": 4}])
+def test_measuring_changes_nothing_and_draws_nothing(model: dict[str, Any]) -> None:
+    ordered, networks, data = pack_of(
+        [config.model_copy(update={"model": config_of(model=model).model}) for config in MIXED]
+    )
+    before = {name: tensor.detach().clone() for name, tensor in {**networks.params, **networks.statistics}.items()}
+    versions = {name: tensor._version for name, tensor in {**networks.params, **networks.statistics}.items()}
+    tensors = {name: getattr(data, name) for name in ("inputs", "labels", "train", "scale", "shift")}
+    data_before = {name: tensor.clone() for name, tensor in tensors.items()}
+    random = torch.get_rng_state()
+    first = PackProbes(configs=ordered, model=networks, data=data).measure(0)
+    again = PackProbes(configs=ordered, model=networks, data=data).measure(0)
+    np.testing.assert_array_equal(first, again)
+    assert torch.equal(torch.get_rng_state(), random)
+    assert torch.is_grad_enabled()
+    for name, tensor in {**networks.params, **networks.statistics}.items():
+        assert torch.equal(tensor, before[name]) and tensor._version == versions[name], name
+        assert tensor.grad is None
+    for name, tensor in tensors.items():
+        assert torch.equal(tensor, data_before[name]), name
+    assert all(tensor.requires_grad for tensor in networks.params.values())
+
+
+def test_the_probe_set_is_the_first_training_examples_whatever_the_arm() -> None:
+    assert probe_examples(config_of()) == 128
+    assert probe_examples(config_of(probes={"dead_units": {"examples": 40}})) == 40
+    assert probe_examples(TrialConfig()) == 1079
+    assert probe_examples(TrialConfig.model_validate({"task": {"dataset": "mnist"}})) == 2048
+    configs = [config_of(seed=0, activation=name, probes={"dead_units": {"examples": 40}}) for name in ("relu", "tanh")]
+    ordered, model, data = pack_of(configs)
+    seen = PackProbes(configs=ordered, model=model, data=data).measure(0)
+    data.train[:, 40:] = data.train[:, 40:].flip(1)
+    np.testing.assert_array_equal(PackProbes(configs=ordered, model=model, data=data).measure(0), seen)
+    assert torch.equal(data.train[0], data.train[1])
+
+
+def test_a_lane_is_measured_the_same_alone_and_in_company() -> None:
+    ordered, model, data = pack_of(MIXED)
+    together = PackProbes(configs=ordered, model=model, data=data).measure(0)
+    for lane, config in enumerate(ordered):
+        alone = PackProbes(configs=[config], model=model.narrow(lane, 1), data=data.narrow(lane, 1)).measure(0)
+        np.testing.assert_allclose(alone[0], together[lane], rtol=1e-4, atol=1e-6, err_msg=config.run_name())
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_lane_that_is_not_finite_has_no_values_and_disturbs_nobody(bad: float) -> None:
+    ordered, model, data = pack_of(MIXED)
+    clean = PackProbes(configs=ordered, model=model, data=data).measure(0)
+    sick = 3
+    with torch.no_grad():
+        model.params["layer_01.weight"][sick] = bad
+    probes = PackProbes(configs=ordered, model=model, data=data)
+    values = probes.measure(0)
+    assert np.isnan(values[sick]).all()
+    others = [lane for lane in range(len(ordered)) if lane != sick]
+    np.testing.assert_array_equal(values[others], clean[others])
+    assert probes.trajectories()[sick]["born_dead_rate"] == 0.0
+
+
+def test_lanes_that_stay_keep_their_own_past_when_others_leave() -> None:
+    kept = [1, 4, 5, 17]
+    past = []
+    for leave in (True, False):
+        ordered, model, data = pack_of(MIXED)
+        probes = PackProbes(configs=ordered, model=model, data=data)
+        probes.measure(0)
+        with torch.no_grad():
+            for lane in range(len(ordered)):
+                for name in ("bias", "beta"):
+                    model.params[f"layer_02.{name}"][lane, : 1 + lane % 8] = -1e3
+        probes.measure(10)
+        if leave:
+            model.keep(kept)
+            data.keep(kept)
+            probes.drop(kept)
+        values = probes.measure(40)
+        fates = probes.trajectories()
+        past.append((values, fates) if leave else (values[kept], [fates[lane] for lane in kept]))
+    np.testing.assert_allclose(past[0][0], past[1][0], rtol=1e-4, atol=1e-6)
+    assert past[0][1] == past[1][1]
+    died = [fates["died_rate/layer_02"] for fates in past[0][1]]
+    assert len(set(died)) > 1 and max(died) > 0
+
+
+def test_units_that_are_killed_are_found_to_have_died_and_those_woken_revived() -> None:
+    ordered, model, data = pack_of([config_of(seed=seed) for seed in (0, 1)])
+    probes = PackProbes(configs=ordered, model=model, data=data)
+    with torch.no_grad():
+        model.params["layer_01.bias"][0, :2] = -1e3
+    probes.measure(0)
+    with torch.no_grad():
+        model.params["layer_01.bias"][0, 0] = 1e3
+        model.params["layer_02.bias"][0, :] = -1e3
+        model.params["layer_01.bias"][1, 5] = -1e3
+    probes.measure(20)
+    with torch.no_grad():
+        model.params["layer_01.bias"][1, 5] = 1e3
+    probes.measure(40)
+    first, second = probes.trajectories()
+    assert first["born_dead_rate/layer_01"] == 2 / 8
+    assert first["revived_rate/layer_01"] == 1 / 8
+    assert first["died_rate/layer_02"] == 1.0
+    assert first["died_rate"] == 0.5
+    assert second["transient_rate/layer_01"] == 1 / 8
+    assert second["transient_rate"] == 1 / 16
+
+
+def test_the_effective_rank_is_measured_at_some_points_first_and_last_included() -> None:
+    config = TrialConfig()
+    steps, chosen = config.probe_steps(), rank_steps(config)
+    assert {steps[0], steps[-1]} <= chosen <= set(steps) and len(chosen) == 8
+    everywhere = config_of(probes={"activation_statistics": {"rank_points": 10_000}})
+    assert rank_steps(everywhere) == frozenset(everywhere.probe_steps())
+    assert rank_steps(config_of(probes=OFF)) == frozenset()
+    ordered, model, data = pack_of([config_of(probes={"activation_statistics": {"rank_points": 2}})])
+    probes = PackProbes(configs=ordered, model=model, data=data)
+    place = probe_series(ordered[0]).index("effective_rank")
+    measured = {step: probes.measure(step)[0, place] for step in ordered[0].probe_steps()}
+    assert [step for step, value in measured.items() if not np.isnan(value)] == [0, ordered[0].steps()]
+
+
+def test_off_is_for_rectifiers_only() -> None:
+    ordered, model, data = pack_of(
+        [config_of(activation=name) for name in ("relu", "tanh", "elu", "sigmoid", "linear")]
+    )
+    place = probe_series(ordered[0]).index("off_rate")
+    values = PackProbes(configs=ordered, model=model, data=data).measure(0)[:, place]
+    known = {config.activation.name for config, value in zip(ordered, values, strict=True) if not np.isnan(value)}
+    assert known == {"relu", "elu"}

@@ -1,0 +1,82 @@
+"""Quantities at their edges: ties, zeros, exact zeros of the gradient, one layer, ranks that are known."""
+
+import math
+
+import pytest
+import torch
+
+from workers.probes.activation_moments import ActivationMoments
+from workers.probes.chunk import LayerChunk
+from workers.probes.dormant import Dormant
+from workers.probes.effective_rank import EffectiveRank
+from workers.probes.gradient_flow import gradient_slope
+
+
+def chunk_of(h: torch.Tensor, lane_axis: int = 0) -> LayerChunk:
+    """A part whose layer is linear: z = h."""
+    return LayerChunk(
+        preactivation=h,
+        activation=h,
+        derivative=torch.ones_like,
+        scratch=torch.empty_like(h),
+        lane_axis=lane_axis,
+    )
+
+
+def rank_of(h: torch.Tensor, lane_axis: int = 0) -> list[float]:
+    quantity = EffectiveRank()
+    quantity.add(chunk_of(h, lane_axis))
+    return quantity.rank().tolist()
+
+
+def test_the_effective_rank_of_known_spectra() -> None:
+    random = torch.Generator().manual_seed(0)
+    q, _ = torch.linalg.qr(torch.randn(40, 8, generator=random, dtype=torch.float64))
+    spread = torch.tensor([3.0, 1.0, 0, 0, 0, 0, 0, 0], dtype=torch.float64)
+    one = torch.outer(q[:, 0], torch.arange(1.0, 9.0, dtype=torch.float64))
+    ranks = rank_of(torch.stack([q, q * spread, one, torch.zeros_like(q)]))
+    wanted = [8.0, math.exp(0.75 * math.log(4 / 3) + 0.25 * math.log(4)), 1.0, 0.0]
+    assert ranks == pytest.approx(wanted, rel=1e-5)
+
+
+def test_the_effective_rank_of_one_lane_survives_the_others_nans() -> None:
+    h = torch.stack([torch.eye(5), torch.full((5, 5), math.nan), torch.full((5, 5), math.inf), torch.eye(5)])
+    ranks = rank_of(h)
+    assert ranks[0] == ranks[3] == pytest.approx(5.0)
+    assert math.isnan(ranks[1]) and math.isnan(ranks[2])
+
+
+def test_the_effective_rank_takes_positions_for_rows() -> None:
+    h = torch.zeros(1, 1, 2, 2, 2)
+    h[0, 0, 0, 0, 1] = 1.0
+    h[0, 0, 1, 1, 0] = 1.0
+    assert rank_of(h, lane_axis=1) == pytest.approx([2.0])
+
+
+def test_a_layer_that_is_all_zero_is_wholly_dormant_and_the_threshold_is_included() -> None:
+    h = torch.tensor([[[0.0, 0.0, 0.0, 0.0]], [[0.25, -0.25, 1.5, 2.0]]])
+    quantity = Dormant(0.25)
+    quantity.add(chunk_of(h))
+    assert quantity.by_unit().tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]], "0.25 / mean 1 is at the threshold"
+
+
+def test_moments_do_not_lose_a_small_spread_about_a_large_mean() -> None:
+    random = torch.Generator().manual_seed(1)
+    h = 1000 + 1e-3 * torch.randn(1, 512, 4, generator=random)
+    quantity = ActivationMoments()
+    for part in h.split(100, dim=1):
+        quantity.add(chunk_of(part))
+    assert quantity.std().item() == pytest.approx(h.double().std(correction=0).item(), rel=1e-6)
+    assert quantity.mean().item() == pytest.approx(h.double().mean().item(), rel=1e-12)
+
+
+def test_the_gradient_slope_is_positive_where_gradients_explode_towards_the_input() -> None:
+    layers = torch.arange(1, 6, dtype=torch.float64)
+    rms = torch.stack([2.0 ** (5 - layers), 0.5 ** (5 - layers), torch.full((5,), 3.0, dtype=torch.float64)])
+    assert gradient_slope(rms).tolist() == pytest.approx([math.log(2), -math.log(2), 0.0])
+
+
+def test_the_gradient_slope_has_no_floor_for_zeros_and_needs_two_layers() -> None:
+    broken = torch.tensor([[0.0, 1.0, 1.0], [1.0, math.nan, 1.0], [1.0, math.inf, 1.0], [0.0, 0.0, 0.0]])
+    assert gradient_slope(broken.double()).isnan().all()
+    assert gradient_slope(torch.ones(2, 1, dtype=torch.float64)).isnan().all()
