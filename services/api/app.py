@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import Depends, FastAPI
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
@@ -37,12 +37,10 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> FastAPI:
     app.state.engine = database
     app.state.registry = registry
     app.state.reports = ReportCache()
-    v1 = APIRouter(prefix="/v1", dependencies=[Depends(authorized)], responses=PROBLEMS)
+    check_table(route for resource in RESOURCES for route in resource.router.routes)
     for resource in RESOURCES:
-        v1.include_router(resource.router)
-    app.include_router(v1)
+        app.include_router(resource.router, dependencies=[Depends(authorized)], responses=PROBLEMS)
     health.install(app, engine=database, registry=registry)
     problem.install(app)
-    check_table(app)
     app.add_middleware(Edge, registry=registry)
     return app

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from actinium.levels import ACTIVATIONS, DATASETS, INITIALIZATIONS, NORMALIZATIONS, LevelDefinition
 
-router = APIRouter(tags=["catalogue"])
+router = APIRouter(prefix="/v1", tags=["catalogue"])
 
 
 @router.get("/catalogue")

@@ -17,7 +17,7 @@ from services.api.access import Database
 from services.api.documents import counts_document
 from services.api.references import StudyReference, settings_of, study_id
 
-router = APIRouter(tags=["studies"])
+router = APIRouter(prefix="/v1", tags=["studies"])
 ENDED = (StudyState.FINISHED, StudyState.CANCELLED)
 KEEP_ALIVE_LOOKS = 15
 """After so many looks without news a comment is sent, so that nobody takes the connection for dead."""
@@ -37,7 +37,7 @@ async def _stream(engine: Engine, target: StudyId, pause: float) -> AsyncIterato
     quiet = 0
     while True:
         try:
-            news = await run_in_threadpool(_look, engine, target)
+            news: dict[str, Any] | None = await run_in_threadpool(_look, engine, target)
         except OperationalError:  # the database restarts: the stream outlives it
             news = last
         if news is not None and news != last:

@@ -13,14 +13,14 @@ from fastapi.responses import StreamingResponse
 
 from actinium.levels import compact_label
 from actinium.study import DesignCell
-from db import reports, studies
+from db import reports, studies, trials
 from services.api.access import Database
 from services.api.references import StudyReference, study_id
 
 if TYPE_CHECKING:
     import pandas as pd
 
-router = APIRouter(tags=["studies"])
+router = APIRouter(prefix="/v1", tags=["studies"])
 ROWS = 2000
 """Rows a piece."""
 OWN_COLUMNS = ("trial_id", "cell", "seed", "state", "outcome", "steps")
@@ -49,7 +49,7 @@ def export(
     with engine.begin() as connection:
         target = study_id(connection, study)
         row = studies.get(connection, target)
-        table = with_factors(reports.trials_table(connection, target), studies.cells(connection, target))
+        table = with_factors(reports.trials_table(connection, target), trials.cells(connection, target))
     pieces = {Format.CSV: csv_pieces, Format.PARQUET: parquet_pieces, Format.JSONL: jsonl_pieces}[file_format](table)
     name = f"{row.name.replace(' ', '_')}-{row.id}.{file_format.value}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}

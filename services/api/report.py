@@ -16,13 +16,13 @@ from actinium.levels import did_you_mean
 from actinium.paths import Cell
 from actinium.statistics.report import build_report
 from db import curves as db_curves
-from db import frames, reports, studies
+from db import reports, studies, trials
 from db.curves import Moments
 from services.api.access import Database
 from services.api.documents import Curve, Curves
 from services.api.references import StudyReference, study_id
 
-router = APIRouter(tags=["studies"])
+router = APIRouter(prefix="/v1", tags=["studies"])
 TARGET_SERIES = "validation_loss"
 LEVEL = 0.95
 
@@ -63,15 +63,15 @@ def report(request: Request, engine: Database, study: StudyReference) -> Respons
 
     def build() -> bytes:
         with engine.begin() as connection:
-            design = studies.cells(connection, row.id)
-            trials = reports.trials_table(connection, row.id)
-            losses = frames.series(connection, row.id, TARGET_SERIES)
+            design = trials.cells(connection, row.id)
+            table = reports.trials_table(connection, row.id)
+            losses = reports.curves(connection, row.id, TARGET_SERIES)
         document = build_report(
             study_id=row.id,
             revision=row.revision,
             spec=row.spec,
             cells=[(cell.index, cell.cell, cell.config) for cell in design],
-            trials=trials,
+            trials=table,
             curves=losses,
         )
         return json.dumps(document, allow_nan=False).encode()
@@ -91,7 +91,7 @@ def curves(
         found = db_curves.moments(connection, target, series)
         if not found:
             _check_series(connection, target, series)
-        design = studies.cells(connection, target) if found else []
+        design = trials.cells(connection, target) if found else []
     return Curves(series=series, curves=[curve(cell.cell, found[cell.index]) for cell in design if cell.index in found])
 
 

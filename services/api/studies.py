@@ -10,7 +10,7 @@ from actinium.explain import explain
 from actinium.frame import Outcome
 from actinium.job import JobState, StudyState
 from actinium.study import Design, StudySpec, expand, parse_study
-from db import studies
+from db import studies, trials
 from services.api.access import Caller, Database, Now
 from services.api.body import json_body
 from services.api.documents import (
@@ -31,7 +31,7 @@ from services.api.documents import (
 from services.api.openapi import body_of
 from services.api.references import Cursor, Limit, StudyReference, Words, settings_of, study_id
 
-router = APIRouter(tags=["studies"])
+router = APIRouter(prefix="/v1", tags=["studies"])
 Json = Annotated[Any, Depends(json_body)]
 
 
@@ -110,11 +110,7 @@ def change(request: Request, engine: Database, at: Now, study: StudyReference, d
     changes = _changes(document)
     with engine.begin() as connection:
         target = study_id(connection, study)
-        row = studies.get(connection, target)
-        spec_changes = {key: value for key, value in changes.items() if key != "notes"}
-        parse_study({**row.spec.model_dump(mode="json"), **spec_changes})
-        studies.patch(connection, target, now=at, **changes)
-        row = studies.get(connection, target)
+        row = studies.patch(connection, target, now=at, **changes)
     return study_document(row, settings_of(request))
 
 
@@ -150,7 +146,7 @@ def retry(request: Request, engine: Database, at: Now, study: StudyReference) ->
 
 
 @router.get("/studies/{study}/trials")
-def trials(
+def list_trials(
     request: Request,
     engine: Database,
     study: StudyReference,
@@ -162,6 +158,6 @@ def trials(
     """A study's trials with their summaries."""
     with engine.begin() as connection:
         target = study_id(connection, study)
-        page = studies.trials_page(connection, target, cursor=cursor, limit=limit, state=state, outcome=outcome)
+        page = trials.trials_page(connection, target, cursor=cursor, limit=limit, state=state, outcome=outcome)
     settings = settings_of(request)
     return TrialPage(items=[trial_document(row, settings) for row in page.items], next_cursor=page.next_cursor)

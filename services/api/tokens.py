@@ -12,7 +12,7 @@ from services.api.documents import TokenCreated, TokenDocument, TokenRequest
 from services.api.openapi import body_of
 from services.api.studies import Json
 
-router = APIRouter(tags=["tokens"])
+router = APIRouter(prefix="/v1", tags=["tokens"])
 
 
 @router.post("/tokens", status_code=201, openapi_extra=body_of(TokenRequest))

@@ -6,19 +6,19 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from db import frames, studies
+from db import frames, trials
 from services.api.access import Database
 from services.api.documents import TrialDocument, trial_document
 from services.api.references import TrialReference, settings_of, trial_id
 
-router = APIRouter(tags=["trials"])
+router = APIRouter(prefix="/v1", tags=["trials"])
 
 
 @router.get("/trials/{trial}")
 def show(request: Request, engine: Database, trial: TrialReference) -> TrialDocument:
     """A trial with summary, error and links."""
     with engine.begin() as connection:
-        row = studies.trial(connection, trial_id(trial))
+        row = trials.trial(connection, trial_id(trial))
     return trial_document(row, settings_of(request))
 
 
@@ -26,7 +26,7 @@ def show(request: Request, engine: Database, trial: TrialReference) -> TrialDocu
 def trial_frames(engine: Database, trial: TrialReference) -> Response:
     """What the trial's current attempt measured, a row a step; NaN and infinities as strings."""
     with engine.begin() as connection:
-        row = studies.trial(connection, trial_id(trial))
+        row = trials.trial(connection, trial_id(trial))
         found = frames.read(connection, row.id)
     document = {
         "trial_id": row.id,

@@ -1,0 +1,190 @@
+"""What came of a study, through the API: trials, frames, curves, report, export, events."""
+
+import io
+import json
+import math
+from typing import Any
+
+import httpx
+import pandas as pd
+import pytest
+from scipy import stats
+from sqlalchemy import Engine, text
+
+STUDY: dict[str, Any] = {
+    "name": "s",
+    "seeds": 3,
+    "training": {"epochs": 2},
+    "factors": {"activation": ["relu", "tanh"], "training.batch_size": [8, 32]},
+}
+
+
+@pytest.fixture
+def trained(submitter: httpx.Client, train: Any) -> httpx.Client:
+    """A finished study named s."""
+    assert submitter.post("/v1/studies", json=STUDY).status_code == 201
+    train()
+    return submitter
+
+
+def test_trials_are_paged_and_filtered(trained: httpx.Client) -> None:
+    """Every trial once, with cell, seed, summary and links."""
+    found: list[dict[str, Any]] = []
+    params: dict[str, Any] = {"limit": 5}
+    while True:
+        page = trained.get("/v1/studies/s/trials", params=params).json()
+        found += page["items"]
+        if page["next_cursor"] is None:
+            break
+        params["cursor"] = page["next_cursor"]
+    assert len({item["id"] for item in found}) == 12
+    first = found[0]
+    assert first["cell"] == {"activation": "relu", "training.batch_size": 8}
+    assert (first["seed"], first["state"], first["attempt"], first["outcome"]) == (0, "succeeded", 1, "converged")
+    assert first["summary"]["metrics"]["dead_unit_rate/layer_01"] == 0.2
+    assert first["error"] is None
+    assert trained.get(first["links"]["self"]).json() == first
+    assert len(trained.get("/v1/studies/s/trials", params={"outcome": "converged"}).json()["items"]) == 12
+    assert trained.get("/v1/studies/s/trials", params={"state": "failed"}).json()["items"] == []
+
+
+def test_frames_spell_what_is_not_finite(trained: httpx.Client) -> None:
+    """A row a step; NaN and infinities are strings that float() reads."""
+    trial = trained.get("/v1/studies/s/trials").json()["items"][0]
+    document = trained.get(trial["links"]["frames"]).json()
+    assert document["trial_id"] == trial["id"]
+    assert document["attempt"] == 1
+    assert document["series"] == ["train_loss", "validation_loss", "dead_unit_rate"]
+    assert document["steps"] == [0, 134, 268]
+    assert document["values"][0] == ["NaN", 1.0, 0.0]
+    assert document["values"][2][0] == "Infinity"
+
+
+def test_a_trial_without_frames_has_none(submitter: httpx.Client) -> None:
+    """Empty, not an error."""
+    submitter.post("/v1/studies", json=STUDY)
+    trial = submitter.get("/v1/studies/s/trials").json()["items"][0]
+    document = submitter.get(trial["links"]["frames"]).json()
+    assert document == {"trial_id": trial["id"], "attempt": 0, "series": [], "steps": [], "times": [], "values": []}
+
+
+def test_curves_are_means_with_student_intervals(trained: httpx.Client) -> None:
+    """Against scipy's own interval; infinite and NaN values are left out of mean and n."""
+    document = trained.get("/v1/studies/s/curves", params={"series": "validation_loss"}).json()
+    assert document["series"] == "validation_loss"
+    assert [curve["cell"] for curve in document["curves"]] == [
+        {"activation": a, "training.batch_size": b} for a in ("relu", "tanh") for b in (8, 32)
+    ]
+    curve = document["curves"][0]
+    assert curve["steps"] == [0, 134, 268]
+    assert curve["n"] == [3, 3, 3]
+    values = [0.1, 0.11, 0.12]
+    low, high = stats.t.interval(0.95, 2, loc=0.11, scale=stats.sem(values))
+    assert curve["mean"][2] == pytest.approx(0.11, abs=1e-6)
+    assert (curve["low"][2], curve["high"][2]) == (pytest.approx(low, abs=1e-6), pytest.approx(high, abs=1e-6))
+    finite = trained.get("/v1/studies/s/curves", params={"series": "train_loss"}).json()["curves"][0]
+    assert (finite["steps"], finite["n"]) == ([134], [3])
+
+
+def test_curves_follow_the_current_attempt_while_it_runs(submitter: httpx.Client, train: Any, engine: Engine) -> None:
+    """Running trials count; those that failed and wait again do not."""
+    submitter.post("/v1/studies", json={**STUDY, "factors": {}, "seeds": 1})
+    train(complete=False)
+    running = submitter.get("/v1/studies/s/curves", params={"series": "dead_unit_rate"}).json()["curves"]
+    assert running[0]["n"] == [1, 1, 1]
+    assert running[0]["low"] == [None, None, None]
+    with engine.begin() as connection:
+        connection.execute(text("update jobs set state = 'queued', lease_expires_at = null, holder = null"))
+    assert submitter.get("/v1/studies/s/curves", params={"series": "dead_unit_rate"}).json()["curves"] == []
+    train()
+    again = submitter.get("/v1/studies/s/curves", params={"series": "dead_unit_rate"}).json()["curves"]
+    assert again[0]["n"] == [1, 1, 1]
+
+
+def test_the_report_follows_the_revision(submitter: httpx.Client, train: Any) -> None:
+    """Complete in form before the first result; the same bytes for the same revision; new after news."""
+    submitter.post("/v1/studies", json=STUDY)
+    empty = submitter.get("/v1/studies/s/report")
+    assert empty.status_code == 200
+    keys = {"study_id", "revision", "target", "cells", "contrasts", "factors", "small_batch", "convergence"}
+    assert keys <= set(empty.json())
+    assert empty.json()["cells"][0]["metrics"]["dead_unit_rate"]["n"] == 0
+    assert submitter.get("/v1/studies/s/report").content == empty.content
+    train()
+    full = submitter.get("/v1/studies/s/report").json()
+    assert full["revision"] == submitter.get("/v1/studies/s").json()["revision"] > empty.json()["revision"]
+    assert [cell["succeeded"] for cell in full["cells"]] == [3, 3, 3, 3]
+    assert full["cells"][0]["metrics"]["test_error"]["estimate"] == pytest.approx(0.051)
+    assert full["small_batch"]["reference_batch"] == 32
+
+
+def test_export_gives_the_same_table_in_every_format(trained: httpx.Client) -> None:
+    """A row a trial with factor columns, seed, state, outcome and all metrics."""
+    answers = {kind: trained.get(f"/v1/studies/s/export?format={kind}") for kind in ("csv", "parquet", "jsonl")}
+    assert answers["csv"].headers["Content-Disposition"].endswith('.csv"')
+    csv = pd.read_csv(io.BytesIO(answers["csv"].content))
+    parquet = pd.read_parquet(io.BytesIO(answers["parquet"].content))
+    jsonl = pd.DataFrame([json.loads(line) for line in answers["jsonl"].text.splitlines()])
+    columns = ["trial_id", "cell", "activation", "training.batch_size", "seed", "state", "outcome", "steps"]
+    assert list(csv.columns) == list(parquet.columns) == list(jsonl.columns)
+    assert list(csv.columns[:8]) == columns
+    assert {"dead_unit_rate", "dead_unit_rate/layer_01", "test_error", "validation_loss"} <= set(csv.columns)
+    assert len(csv) == 12
+    pd.testing.assert_frame_equal(csv, parquet, check_dtype=False)
+    pd.testing.assert_frame_equal(csv, jsonl, check_dtype=False)
+    assert set(csv["training.batch_size"]) == {8, 32}
+
+
+def test_export_of_a_study_without_results(submitter: httpx.Client) -> None:
+    """Empty cells, nulls, and no NaN in JSON."""
+    submitter.post("/v1/studies", json=STUDY)
+    rows = [json.loads(line) for line in submitter.get("/v1/studies/s/export?format=jsonl").text.splitlines()]
+    assert len(rows) == 12
+    assert rows[0]["outcome"] is None
+    assert not any(isinstance(value, float) and math.isnan(value) for row in rows for value in row.values())
+    assert len(pd.read_parquet(io.BytesIO(submitter.get("/v1/studies/s/export?format=parquet").content))) == 12
+
+
+def read_events(http: httpx.Client, on_first: Any) -> list[tuple[str, dict[str, Any]]]:
+    """All events of study s; `on_first` is called after the first."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    with http.stream("GET", "/v1/studies/s/events", timeout=30) as answer:
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        name = ""
+        for line in answer.iter_lines():
+            if line.startswith("event: "):
+                name = line.removeprefix("event: ")
+            elif line.startswith("data: "):
+                found.append((name, json.loads(line.removeprefix("data: "))))
+                if len(found) == 1:
+                    on_first()
+    return found
+
+
+def test_events_tell_progress_and_end(submitter: httpx.Client, train: Any, engine: Engine) -> None:
+    """News as it happens, the end, and no connection held meanwhile."""
+    submitter.post("/v1/studies", json=STUDY)
+    events = read_events(submitter, on_first=lambda: train(packs=1) and train())
+    names = [name for name, _ in events]
+    assert names[0] == "progress"
+    assert names[-1] == "finished"
+    assert names.count("finished") == 1
+    progress = [data["progress"] for _, data in events]
+    assert progress[0] == 0.0
+    assert progress[-1] == 1.0
+    assert progress == sorted(progress)
+    assert events[-1][1]["counts"]["outcomes"] == {"converged": 12, "stalled": 0, "diverged": 0}
+    assert events[-1][1]["state"] == "finished"
+
+
+def test_an_idle_stream_holds_no_connection(submitter: httpx.Client, engine: Engine) -> None:
+    """More open streams than the pool has connections, and the API still answers."""
+    submitter.post("/v1/studies", json=STUDY)
+    streams = [submitter.stream("GET", "/v1/studies/s/events") for _ in range(15)]
+    try:
+        for stream in streams:
+            assert next(stream.__enter__().iter_lines()) == "event: progress"
+        assert submitter.get("/v1/studies/s").status_code == 200
+    finally:
+        for stream in streams:
+            stream.__exit__(None, None, None)
