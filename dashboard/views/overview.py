@@ -10,6 +10,8 @@ from dashboard.views.page import ZERO_BOUND, StudyPage, chart, headline
 from dashboard.words import number, percent, whole
 
 MATRIX_HEIGHT = 620
+MOST_ROWS = 100
+"""More cells than this are drawn on demand only: the browser takes seconds for hundreds of rows."""
 THIRD = 320
 """Pixels of a third of the page."""
 
@@ -43,7 +45,11 @@ def matrix(page: StudyPage) -> None:
     st.subheader("Trials by cell and seed", anchor=False)
     counts = page.study["counts"]["states"]
     trials = session.trials(*page.identity, tuple(counts.values()))
-    figure = completeness.completeness(status_rows(trials, page.grid), page.grid)
+    status = status_rows(trials, page.grid)
+    if len(page.grid.cells) > MOST_ROWS and not st.toggle(f"All {len(page.grid.cells)} cells", key="every-cell"):
+        status = status[status["cell"].isin(page.look.cells()["cell"])]
+        st.caption(page.shown())
+    figure = completeness.completeness(status, page.grid)
     tall = figure.layout.height > MATRIX_HEIGHT
     with st.container(height=MATRIX_HEIGHT if tall else "content", border=False, key="completeness"):
         alt = "State or outcome of every trial, cells down, seeds across"
