@@ -69,26 +69,27 @@ def student_quantile(degrees: IntArray, level: float = LEVEL) -> FloatArray:
 
 
 def bounded_interval(
-    values: FloatArray,
-    *,
-    low: float | FloatArray = -np.inf,
-    high: float | FloatArray = np.inf,
-    event: bool | BoolArray = False,
+    values: FloatArray, *, low: float | FloatArray = -np.inf, high: float | FloatArray = np.inf
 ) -> Estimates:
-    """`mean_interval`, cut to what the quantity can be; `low`, `high` and `event` broadcast against the result.
-
-    Where `event` (the rate at which something happens to units) and all of n > 1 seeds measured exactly zero, the t
-    interval would claim certainty: the upper end is then the zero-event bound min(1, 3/n).
-    """
+    """`mean_interval`, cut to what the quantity can be; `low` and `high` broadcast against the result."""
     interval = mean_interval(values)
-    never = event & (interval.n > 1) & ~(np.nan_to_num(values) != 0.0).any(axis=-1)
-    bound = np.minimum(1.0, ZERO_EVENTS / np.maximum(interval.n, 1))
     return Estimates(
         estimate=interval.estimate,
         low=np.clip(interval.low, low, high),
-        high=np.where(never, bound, np.clip(interval.high, low, high)),
+        high=np.clip(interval.high, low, high),
         n=interval.n,
     )
+
+
+def zero_event_bound(values: FloatArray) -> FloatArray:
+    """min(1, 3/n) where each of the last axis' n > 1 values is exactly zero, NaN elsewhere.
+
+    With 95% confidence fewer than this share of seeds would show the event at all. It bounds the seeds, not the rate:
+    the t interval of n zeros has no width, and says nothing of how rare what was never seen may be.
+    """
+    n = (~np.isnan(values)).sum(axis=-1)
+    never = (n > 1) & ~(np.nan_to_num(values) != 0.0).any(axis=-1)
+    return np.where(never, np.minimum(1.0, ZERO_EVENTS / np.maximum(n, 1)), np.nan)
 
 
 def wilson_interval(events: IntArray, n: IntArray, *, level: float = LEVEL) -> Estimates:

@@ -14,7 +14,7 @@ import pandas as pd
 from actinium.paths import Cell
 from actinium.statistics.comparisons import STEPS_TO_TARGET, contrasts, factors
 from actinium.statistics.convergence import Convergence, convergence
-from actinium.statistics.intervals import bounded_interval, wilson_interval
+from actinium.statistics.intervals import FloatArray, bounded_interval, wilson_interval, zero_event_bound
 from actinium.statistics.references import grid, pairs, reference_cell
 from actinium.statistics.replicates import Replicates, collect
 from actinium.statistics.small_batch import METRIC, small_batch
@@ -43,9 +43,9 @@ NETWORK_METRICS = (
 )
 """These every cell lists, measured or not; others, and those of single layers, where there is a value."""
 
-FRACTION = re.compile(r"(^|_)(rate|accuracy|error)(_|$)|^aulc$")
+FRACTION = re.compile(r"(^|_)(rate|accuracy|error)(_|$)")
 EVENT = re.compile(r"^(dead_unit|born_dead|died|transient|revived|off|dormant|saturated)_rate")
-"""Rates of something happening to units, of which none in all seeds is still no proof of never."""
+"""Rates of something happening to units, of which none in any seed is still no proof of never."""
 
 
 def build_report(
@@ -119,25 +119,32 @@ def _metrics(design: Sequence[DesignCell], replicates: Replicates, reached: Conv
     """Per cell, the interval of each metric's mean over seeds; of `steps_to_target` the mean is the RMST."""
     epochs = np.array([float(cell.config.training.epochs) for cell in design])
     restricted = reached.restricted()
-    measured = {
+    count = len(design)
+    times = {
         STEPS_TO_TARGET: (restricted, reached.budget),
         "epochs_to_target": (restricted * (epochs / reached.budget)[:, None], epochs),
-        "aulc": (reached.aulc, np.ones(len(design))),
+        "aulc": (reached.aulc, np.ones(count)),
     }
     names = list(dict.fromkeys([*NETWORK_METRICS, *replicates.metrics]))
-    plain = [name not in measured for name in names]
-    values = np.stack([replicates.metric(n) if n not in measured else measured[n][0] for n in names])
-    fraction = np.array([bool(FRACTION.search(name.split("/")[0])) for name in names])
-    low = np.where(fraction | ~np.array(plain), 0.0, -np.inf)
-    high = np.where(fraction, 1.0, np.inf)[:, None].repeat(len(design), axis=1)
-    for position, name in enumerate(names):
-        if name in measured:
-            high[position] = measured[name][1]
-    event = np.array([bool(EVENT.match(name)) for name in names])
-    records = bounded_interval(values, low=low[:, None], high=high, event=event[:, None]).records()
-    count = len(design)
+    values = np.stack([times[name][0] if name in times else replicates.metric(name) for name in names])
+    low, high = np.full((len(names), count), -np.inf), np.full((len(names), count), np.inf)
+    for row, name in enumerate(names):
+        if name in times:
+            low[row], high[row] = 0.0, times[name][1]
+        elif FRACTION.search(name.split("/")[0]):
+            low[row], high[row] = 0.0, 1.0
+    records = bounded_interval(values, low=low, high=high).records()
+    _note_zero_events(names, values, records)
     always = len(NETWORK_METRICS)
     return [
         {name: record for m, name in enumerate(names) if (record := records[m * count + c])["n"] or m < always}
         for c in range(count)
     ]
+
+
+def _note_zero_events(names: Sequence[str], values: FloatArray, records: list[dict[str, Any]]) -> None:
+    """Adds `zero_event_bound` to the records [M, C] of rates of events that no seed has shown."""
+    events = np.flatnonzero([bool(EVENT.match(name)) for name in names])
+    bounds = zero_event_bound(values[events])
+    for row, cell in zip(*np.nonzero(~np.isnan(bounds)), strict=True):
+        records[events[row] * values.shape[1] + cell]["zero_event_bound"] = float(bounds[row, cell])
