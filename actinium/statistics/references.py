@@ -14,38 +14,37 @@ from actinium.study import DesignCell, StudySpec, reference_pattern
 Pair = tuple[int, int]
 
 
-def pairs(spec: StudySpec, cells: Sequence[DesignCell]) -> list[Pair]:
-    """(cell, its reference cell) by position: the reference levels, and every other factor equal.
+@dataclass(frozen=True, kw_only=True)
+class References:
+    """Cells by position. `pairs`: each cell with its reference cell, which has the reference levels and every other
+    factor equal; a cell whose reference cell is not run has no pair. `cell`: the one that stands for the reference, of
+    those with the reference levels the first with the largest batch.
 
-    Where all cells have the reference levels (a study of depths, say) each is compared with the study's reference
-    cell. A cell whose reference cell is not run has no pair.
+    Where all cells have the reference levels (a study of depths, say) each is compared with that one.
     """
-    if not cells:
-        return []
+
+    pairs: list[Pair]
+    cell: int
+
+
+def references(spec: StudySpec, cells: Sequence[DesignCell]) -> References:
+    """Who is compared with whom, by the study's reference levels."""
     pattern = reference_pattern(spec, tuple(cells))
     agreeing = _matching(cells, pattern)
+    chosen = max(agreeing or range(len(cells)), key=lambda i: (cells[i].config.training.batch_size, -i))
     varied = [
         path
         for path in dict.fromkeys(path for cell in cells for path in cell.cell)
         if not any(path == given or path.startswith(given + ".") for given in pattern)
     ]
     others = [tuple(value_at(cell.config, path) for path in varied) for cell in cells]
-    reference: dict[tuple[Any, ...], int] = {}
+    first: dict[tuple[Any, ...], int] = {}
     for position in agreeing:
-        reference.setdefault(others[position], position)
-    found = [(i, reference[key]) for i, key in enumerate(others) if reference.get(key, i) != i]
-    if not found and len(agreeing) == len(cells):
-        chosen = reference_cell(spec, cells)
-        found = [(i, chosen) for i in range(len(cells)) if i != chosen]
-    return found
-
-
-def reference_cell(spec: StudySpec, cells: Sequence[DesignCell]) -> int:
-    """The position of the one cell that stands for the reference: of those with the reference levels, the first with
-    the largest batch.
-    """
-    agreeing = _matching(cells, reference_pattern(spec, tuple(cells))) or range(len(cells))
-    return max(agreeing, key=lambda i: (cells[i].config.training.batch_size, -i))
+        first.setdefault(others[position], position)
+    pairs = [(i, first[key]) for i, key in enumerate(others) if first.get(key, i) != i]
+    if not pairs and len(agreeing) == len(cells):
+        pairs = [(i, chosen) for i in range(len(cells)) if i != chosen]
+    return References(pairs=pairs, cell=chosen)
 
 
 @dataclass(frozen=True, kw_only=True)

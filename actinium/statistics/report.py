@@ -15,7 +15,7 @@ from actinium.paths import Cell
 from actinium.statistics.comparisons import STEPS_TO_TARGET, contrasts, factors
 from actinium.statistics.convergence import Convergence, convergence
 from actinium.statistics.intervals import FloatArray, bounded_interval, wilson_interval, zero_event_bound
-from actinium.statistics.references import grid, pairs, reference_cell
+from actinium.statistics.references import grid, references
 from actinium.statistics.replicates import Replicates, collect
 from actinium.statistics.small_batch import METRIC, small_batch
 from actinium.study import DesignCell, StudySpec
@@ -69,13 +69,13 @@ def build_report(
     generator = np.random.default_rng(resampling_seed)
     seeds = list(dict.fromkeys([*spec.seed_list(), *(trials["seed"].tolist() if len(trials) else [])]))
     replicates = collect(trials, cells=[cell.index for cell in design], seeds=seeds)
-    reference = reference_cell(spec, design)
+    compared = references(spec, design)
     reached = convergence(
         replicates,
         curves,
         budget=np.array([float(cell.config.steps()) for cell in design]),
         target=spec.target.value,
-        reference=reference,
+        reference=compared.cell,
     )
     span = grid(spec, design)
     return {
@@ -85,11 +85,11 @@ def build_report(
             "metric": spec.target.metric,
             "value": reached.target,
             "source": "reference" if spec.target.value is None else "study",
-            "cell": design[reference].cell if spec.target.value is None else None,
+            "cell": design[compared.cell].cell if spec.target.value is None else None,
             "n": reached.target_trials,
         },
         "cells": _cells(design, replicates, reached, len(seeds)),
-        "contrasts": contrasts(design, pairs(spec, design), replicates, reached, generator=generator),
+        "contrasts": contrasts(design, compared.pairs, replicates, reached, generator=generator),
         "factors": factors(span, replicates, reached, generator=generator),
         "small_batch": small_batch(span, design, replicates.metric(METRIC), generator=generator),
         "convergence": {"target": reached.target, "curves": reached.curves([cell.cell for cell in design])},
