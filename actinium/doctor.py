@@ -41,13 +41,14 @@ def examine(home: Path | None = None) -> Iterator[Finding]:
     """Every check in turn."""
     folder = home or default_home()
     running = _answers(folder)
-    for check in (_python, _packages, _torch):
-        yield check()
+    yield _python()
+    yield _packages()
     yield _folder(folder)
     yield _disk(folder)
     yield from _ports(running=running)
     yield _client_file(folder)
     yield _api(folder)
+    yield _torch()
 
 
 def _finding(check: str, good: bool, detail: str, *, otherwise: Literal["warn", "fail"] = "fail") -> Finding:

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from actinium.errors import FieldError, InvalidInput
+from actinium.levels import LEVEL_KINDS
 
 KEYED_BY_PATH = ("factors", "reference", "tags")
 """Fields whose keys are whole paths or words: `factors.training.batch_size` is the key `training.batch_size`."""
@@ -36,7 +37,7 @@ def _set(node: Mapping[str, Any], keys: list[str], value: Any, path: str) -> dic
     if not rest:
         return {**node, first: value}
     child = node.get(first, {})
-    if isinstance(child, str):  # a level's bare name
+    if isinstance(child, str) and path.split(".")[0] in LEVEL_KINDS:  # a bare name
         child = {"name": child}
     if not isinstance(child, Mapping):
         raise InvalidInput(
