@@ -1,11 +1,13 @@
 """What every long-running service is made of: rounds that are repeated until a signal says stop."""
 
 import logging
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from types import FrameType
 
 from sqlalchemy import Engine
@@ -51,6 +53,13 @@ def stop_on_signals() -> threading.Event:
 def backoff(failures: int, *, first: float = 0.25) -> float:
     """Seconds to wait after this many failures in a row."""
     return float(min(BACKOFF_MOST_SECONDS, first * 2.0 ** min(failures, 30)))
+
+
+def announce_ready() -> None:
+    """Tell the supervisor, where there is one, that this service has begun its work."""
+    path = os.environ.get("ACTINIUM_READY_FILE")
+    if path:
+        Path(path).write_text(f"{os.getpid()}\n", encoding="utf-8")
 
 
 def repeat(body: Round, *, seconds: float, stop: threading.Event, name: str) -> None:

@@ -15,7 +15,7 @@ from services.dispatcher.dispatcher import Dispatcher
 from services.dispatcher.fleet import Fleet, FleetLost
 from services.dispatcher.heart import Heart, beat_seconds
 from services.dispatcher.ledger import Ledger
-from services.loop import backoff, open_database, repeat, set_up_logging, stop_on_signals, utc_now
+from services.loop import announce_ready, backoff, open_database, repeat, set_up_logging, stop_on_signals, utc_now
 from services.settings import Settings
 from workers.packing import pack_width
 
@@ -63,7 +63,7 @@ def serve(settings: Settings, *, stop: threading.Event) -> int:
     )
     beats.start()
     try:
-        return dispatch(dispatcher, stop=stop)
+        return dispatch(dispatcher, fleet, stop=stop)
     finally:
         stop.set()
         beats.join(timeout=10.0)
@@ -72,13 +72,16 @@ def serve(settings: Settings, *, stop: threading.Event) -> int:
         engine.dispose()
 
 
-def dispatch(dispatcher: Dispatcher, *, stop: threading.Event) -> int:
-    """Rounds until `stop`; 1 when the fleet was lost."""
-    failures = 0
+def dispatch(dispatcher: Dispatcher, fleet: Fleet, *, stop: threading.Event) -> int:
+    """Rounds until `stop`; 1 when the fleet was lost. Ready with the first actor that is warm."""
+    failures, ready = 0, False
     while not stop.is_set():
         try:
             dispatcher.run_once(now=utc_now(), wait=WAIT_SECONDS)
             failures = 0
+            if not ready and fleet.idle():
+                ready = True
+                announce_ready()
         except FleetLost as error:
             log.error("%s", error)
             return 1

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
@@ -55,7 +55,7 @@ class RayFleet:
 
     _slots: dict[SlotId, Slot] = field(default_factory=dict)
     _places: list[Place] = field(default_factory=list)
-    _numbers: count[int] = field(default_factory=count)
+    _numbers: Iterator[int] = field(default_factory=count)
     _survey_at: datetime | None = None
     _deaths: int = 0
     _hire_at: datetime | None = None

@@ -7,7 +7,7 @@ import threading
 
 from actinium.errors import ActiniumError, StackError, Unavailable
 from db.engine import DATABASE_AWAY
-from services.loop import backoff, open_database, set_up_logging, stop_on_signals, utc_now
+from services.loop import announce_ready, backoff, open_database, set_up_logging, stop_on_signals, utc_now
 from services.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ def serve(settings: Settings, *, stop: threading.Event) -> None:
     from services.sink.tracking import Tracking
 
     sink = Sink(engine=engine, tracking=Tracking(settings.mlflow_url))
+    announce_ready()
     failures = 0
     while not stop.is_set():
         pause = 0.0

@@ -1,0 +1,214 @@
+"""The parts of a stack: one visible table, in the order of starting. Adding a part is adding an entry."""
+
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from actinium.errors import StackError
+from services.stack import checks
+from services.stack.checks import Check
+from services.stack.plan import Plan, python
+from services.stack.ports import LOOPBACK
+from services.stack.processes import Command
+
+OBJECT_STORE_BYTES = 200_000_000
+"""Ray's shared memory. What passes through it here is small; Ray accepts no less than 80 MB."""
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+RAY_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # loopback stays loopback, see services/dispatcher/connection.py
+    "RAY_worker_niceness": "5",
+    "SPT_NOENV": "1",  # process titles must not overwrite the environment, which holds the mark
+}
+MIRROR_NICE = 10
+"""The mirror gives way to training."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One process of the stack. It is started once `after` are ready, and is ready once `ready` says so."""
+
+    name: str
+    after: tuple[str, ...] = ()
+    command: Callable[[Plan], Command]
+    ready: Callable[[Plan], Check]
+    address: Callable[[Plan], str | None] = lambda plan: None
+    wanted: Callable[[Plan], bool] = lambda plan: True
+
+
+DATABASE = "postgres"
+"""The embedded database is a part as well; it has its own way to start (`supervisor`)."""
+
+
+def ready_file(plan: Plan, name: str) -> Path:
+    """Where a part without an address says that it is ready."""
+    return plan.home / "run" / f"{name}.ready"
+
+
+def environment(plan: Plan, name: str) -> dict[str, str]:
+    """What every service of ours is told. Tokens go only to those who need them."""
+    settings = plan.settings
+    assert plan.database_url is not None, "services are started after the database"
+    return {
+        **ONE_THREAD,
+        "ACTINIUM_HOME": str(plan.home),
+        "ACTINIUM_DATA": str(plan.data),
+        "ACTINIUM_DATABASE_URL": plan.database_url,
+        "ACTINIUM_RAY_ADDRESS": plan.ray_address,
+        "ACTINIUM_MLFLOW_URL": plan.mlflow_url,
+        "ACTINIUM_API_PORT": str(settings.api_port),
+        "ACTINIUM_DASHBOARD_PORT": str(settings.dashboard_port),
+        "ACTINIUM_MLFLOW_PORT": str(settings.mlflow_port),
+        "ACTINIUM_RAY_PORT": str(settings.ray_port),
+        "ACTINIUM_READY_FILE": str(ready_file(plan, name)),
+        "ACTINIUM_ADMIN_TOKEN": "",
+        "ACTINIUM_VIEWER_TOKEN": "",
+        "ACTINIUM_TOKEN": "",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def ray_command(plan: Plan) -> Command:
+    """A head on loopback, without the dashboard, usage reports, autoscaler and log monitor."""
+    options: Mapping[str, object] = {
+        "port": plan.settings.ray_port,
+        "node-ip-address": LOOPBACK,
+        "ray-client-server-port": plan.ray_client_port,
+        "min-worker-port": 0,
+        "max-worker-port": 0,
+        "dashboard-agent-listen-port": 0,
+        "temp-dir": plan.ray_folder,
+        "object-store-memory": OBJECT_STORE_BYTES,
+        "include-dashboard": "false",
+        "include-log-monitor": "false",
+        "log-style": "record",
+        "log-color": "false",
+    }
+    arguments = [f"--{name}={value}" for name, value in options.items()]
+    return Command(
+        arguments=python(
+            "-m",
+            "ray.scripts.scripts",
+            "start",
+            "--head",
+            "--block",
+            "--disable-usage-stats",
+            "--no-monitor",
+            *arguments,
+        ),
+        environment={**RAY_SETTINGS, "ACTINIUM_DATA": str(plan.data), "ACTINIUM_HOME": str(plan.home)},
+    )
+
+
+def mlflow_command(plan: Plan) -> Command:
+    """One worker on its own database. The address with its password is in the environment, not in the arguments."""
+    return Command(
+        arguments=python(
+            *("-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(plan.settings.mlflow_port)),
+            *("--workers", "1", "--artifacts-destination", str(plan.home / "mlflow")),
+        ),
+        environment={
+            **ONE_THREAD,
+            "MLFLOW_BACKEND_STORE_URI": plan.mlflow_store or "",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "DO_NOT_TRACK": "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_DISABLE_AGENT_HINT": "true",
+        },
+        nice=MIRROR_NICE,
+    )
+
+
+def api_command(plan: Plan) -> Command:
+    """The API, which also makes the tokens known."""
+    tokens = {"ACTINIUM_ADMIN_TOKEN": plan.admin_token, "ACTINIUM_VIEWER_TOKEN": plan.viewer_token}
+    return Command(arguments=python("-m", "services.api"), environment=environment(plan, "api") | tokens)
+
+
+def dispatcher_command(plan: Plan) -> Command:
+    """The dispatcher."""
+    settings = {**RAY_SETTINGS} if plan.own_ray else {}
+    return Command(
+        arguments=python("-m", "services.dispatcher"), environment=environment(plan, "dispatcher") | settings
+    )
+
+
+def sink_command(plan: Plan) -> Command:
+    """The sink."""
+    return Command(arguments=python("-m", "services.sink"), environment=environment(plan, "sink"), nice=MIRROR_NICE)
+
+
+def dashboard_command(plan: Plan) -> Command:
+    """Streamlit on loopback, a client of the API with the viewer's token and no database."""
+    found = importlib.util.find_spec("dashboard")
+    if found is None or not found.submodule_search_locations:
+        raise StackError("the package `dashboard` is not installed; install the whole project")
+    options: Mapping[str, object] = {
+        "server.headless": "true",
+        "server.address": LOOPBACK,
+        "server.port": plan.settings.dashboard_port,
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": "false",
+        "client.toolbarMode": "minimal",
+    }
+    app = Path(found.submodule_search_locations[0]) / "app.py"
+    return Command(
+        arguments=python("-m", "streamlit", "run", str(app), *(f"--{name}={value}" for name, value in options.items())),
+        environment={
+            **ONE_THREAD,
+            "ACTINIUM_HOME": str(plan.home),
+            "ACTINIUM_URL": plan.url,
+            "ACTINIUM_TOKEN": plan.viewer_token,
+        },
+    )
+
+
+def _ray_check(plan: Plan) -> Check:
+    host, _, port = plan.ray_address.rpartition(":")
+    return checks.tcp(host, int(port))
+
+
+PARTS: Sequence[Part] = (
+    Part(
+        name="ray",
+        command=ray_command,
+        ready=_ray_check,
+        address=lambda plan: plan.ray_address,
+        wanted=lambda plan: plan.own_ray,
+    ),
+    Part(
+        name="api",
+        after=(DATABASE,),
+        command=api_command,
+        ready=lambda plan: checks.http(f"{plan.url}/readyz"),
+        address=lambda plan: plan.url,
+    ),
+    Part(
+        name="dispatcher",
+        after=(DATABASE,),
+        command=dispatcher_command,
+        ready=lambda plan: checks.file(ready_file(plan, "dispatcher")),
+    ),
+    Part(
+        name="mlflow",
+        after=(DATABASE,),
+        command=mlflow_command,
+        ready=lambda plan: checks.http(f"{plan.mlflow_url}/health"),
+        address=lambda plan: plan.mlflow_url,
+        wanted=lambda plan: plan.own_mlflow,
+    ),
+    Part(
+        name="sink",
+        after=(DATABASE,),
+        command=sink_command,
+        ready=lambda plan: checks.file(ready_file(plan, "sink")),
+    ),
+    Part(
+        name="dashboard",
+        after=("api",),
+        command=dashboard_command,
+        ready=lambda plan: checks.http(f"http://{LOOPBACK}:{plan.settings.dashboard_port}/_stcore/health"),
+        address=lambda plan: plan.dashboard_url,
+    ),
+)

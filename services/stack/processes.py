@@ -1,0 +1,129 @@
+"""Processes of a stack: started with a mark in their environment, found by it, and ended with all their offspring.
+
+A mark finds what pids and parents no longer tell: processes whose parent died, and such as made sessions of their
+own. It holds the stack's instance, which is random, so that no stranger has it.
+"""
+
+import logging
+import os
+import signal
+import subprocess
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from services.stack.state import ProcessMark
+
+log = logging.getLogger(__name__)
+
+MARK = "ACTINIUM_PART"
+"""The variable that holds `INSTANCE/PART`."""
+LOG_BYTES = 20_000_000
+"""A log larger than this is put aside when its part is started."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """How a part's process is started. `nice` is added to the supervisor's own niceness."""
+
+    arguments: Sequence[str]
+    environment: Mapping[str, str]
+    nice: int = 0
+
+
+def start(command: Command, *, mark: str, log_file: Path, cwd: Path) -> "subprocess.Popen[bytes]":
+    """Start a process in a session of its own, its output appended to `log_file`."""
+    if log_file.exists() and log_file.stat().st_size > LOG_BYTES:
+        log_file.replace(log_file.with_suffix(".log.1"))
+    environment = {**os.environ, **command.environment, MARK: mark}
+    with log_file.open("ab") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own commands
+            command.arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            env=environment,
+            start_new_session=True,
+        )
+    if command.nice:
+        renice(process.pid, command.nice)
+    return process
+
+
+def renice(pid: int, by: int) -> None:
+    """Let a process (and all that it starts from now on) give way to others."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, pid, min(19, os.getpriority(os.PRIO_PROCESS, pid) + by))
+    except OSError as error:
+        log.debug("process %d keeps its priority: %s", pid, error)
+
+
+def mark_of(pid: int) -> ProcessMark | None:
+    """The process of this number now; None when there is none."""
+    try:
+        return ProcessMark(pid=pid, started=psutil.Process(pid).create_time())
+    except psutil.Error:
+        return None
+
+
+def mark_of_self() -> ProcessMark:
+    """This process."""
+    return ProcessMark(pid=os.getpid(), started=psutil.Process().create_time())
+
+
+def find(mark: ProcessMark | None) -> psutil.Process | None:
+    """The living process that was marked; None when it is gone, also when its number is now a stranger's."""
+    if mark is None:
+        return None
+    try:
+        process = psutil.Process(mark.pid)
+        same = abs(process.create_time() - mark.started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return None
+    return process if same else None
+
+
+def marked(prefix: str) -> list[psutil.Process]:
+    """All living processes whose mark begins with `prefix`: an instance, or one part of it."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK, "").startswith(prefix) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue  # gone, or somebody else's
+    return found
+
+
+def with_offspring(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Processes with all their descendants, each once, this process never."""
+    found: dict[int, psutil.Process] = {}
+    for process in processes:
+        try:
+            for member in (process, *process.children(recursive=True)):
+                found.setdefault(member.pid, member)
+        except psutil.Error:
+            continue
+    found.pop(os.getpid(), None)
+    return list(found.values())
+
+
+def end(processes: Collection[psutil.Process], *, seconds: float, first: int = signal.SIGTERM) -> None:
+    """Ask processes to end with the signal `first`, and kill those that have not after `seconds`."""
+    for process in processes:
+        _send(process, first)
+    _, alive = psutil.wait_procs(processes, timeout=seconds)
+    for process in alive:
+        log.info("process %d does not end, and is killed", process.pid)
+        _send(process, signal.SIGKILL)
+    psutil.wait_procs(alive, timeout=5.0)
+
+
+def _send(process: psutil.Process, number: int) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.Error as error:
+        log.debug("process %d is gone: %s", process.pid, error)

@@ -1,0 +1,130 @@
+"""How a part runs: as a process of ours, or as the embedded database."""
+
+import subprocess
+from pathlib import Path
+from typing import Protocol
+
+from db.embedded import EmbeddedServer, embedded
+from services.stack import processes
+from services.stack.parts import DATABASE, Part, ready_file
+from services.stack.plan import Plan
+from services.stack.state import ProcessMark
+
+
+class Runner(Protocol):
+    """One part's life. `start` may be called again after its end."""
+
+    name: str
+    after: tuple[str, ...]
+
+    def start(self, plan: Plan) -> Plan:
+        """Start it; the plan with what is known since. May raise StackError."""
+
+    def alive(self) -> bool:
+        """Whether its process lives."""
+
+    def ready(self, plan: Plan) -> bool:
+        """Whether it answers."""
+
+    def stop(self, plan: Plan) -> None:
+        """End it with all that it started. Calling it on a dead one clears up what it left."""
+
+    def mark(self) -> ProcessMark | None:
+        """Its process."""
+
+    def address(self, plan: Plan) -> str | None:
+        """Where it answers."""
+
+    def log(self, plan: Plan) -> Path:
+        """Where its output is."""
+
+
+class ProcessRunner:
+    """A part of the table, as a child process in a session of its own."""
+
+    STOP_SECONDS = 15.0
+    """How long it may take to end in order."""
+
+    def __init__(self, part: Part) -> None:
+        self.name, self.after = part.name, part.after
+        self._part = part
+        self._process: subprocess.Popen[bytes] | None = None
+        self._mark: ProcessMark | None = None
+
+    def start(self, plan: Plan) -> Plan:
+        """Start the command with a clean slate: nothing of an earlier start lives, no ready file stands."""
+        ready_file(plan, self.name).unlink(missing_ok=True)
+        self._process = processes.start(
+            self._part.command(plan),
+            mark=f"{plan.instance}/{self.name}",
+            log_file=self.log(plan),
+            cwd=plan.home / "run",
+        )
+        self._mark = processes.mark_of(self._process.pid)
+        return plan
+
+    def alive(self) -> bool:
+        """Whether the child runs. Reaps it when it does not."""
+        return self._process is not None and self._process.poll() is None
+
+    def ready(self, plan: Plan) -> bool:
+        """The part's own check."""
+        return self._part.ready(plan)()
+
+    def stop(self, plan: Plan) -> None:
+        """The child, and every process that has its mark."""
+        family = processes.with_offspring(processes.marked(f"{plan.instance}/{self.name}"))
+        processes.end(family, seconds=self.STOP_SECONDS)
+        if self._process is not None:
+            self._process.wait()
+
+    def mark(self) -> ProcessMark | None:
+        """The child."""
+        return self._mark
+
+    def address(self, plan: Plan) -> str | None:
+        """As the table says."""
+        return self._part.address(plan)
+
+    def log(self, plan: Plan) -> Path:
+        """`logs/NAME.log`."""
+        return plan.home / "logs" / f"{self.name}.log"
+
+
+class DatabaseRunner:
+    """The embedded PostgreSQL. It outlives a supervisor that is killed, and is found again by the next one."""
+
+    def __init__(self) -> None:
+        self.name = DATABASE
+        self.after: tuple[str, ...] = ()
+        self._server: EmbeddedServer | None = None
+
+    def start(self, plan: Plan) -> Plan:
+        """Start or find the server; returns when it answers."""
+        self._server = embedded(plan.home)
+        return plan.with_database(database_url=self._server.url, mlflow_store=self._server.mlflow_url)
+
+    def alive(self) -> bool:
+        """Whether the server runs."""
+        return self._server is not None and self._server.running()
+
+    def ready(self, plan: Plan) -> bool:
+        """It answered before `start` came back."""
+        return self.alive()
+
+    def stop(self, plan: Plan) -> None:
+        """Stop in order."""
+        if self._server is not None:
+            self._server.stop()
+
+    def mark(self) -> ProcessMark | None:
+        """The server's first process."""
+        return None if self._server is None else processes.mark_of(self._server.pid)
+
+    def address(self, plan: Plan) -> str | None:
+        """The socket's folder."""
+        return None if self._server is None else str(self._server.sockets)
+
+    def log(self, plan: Plan) -> Path:
+        """The server's own log."""
+        return plan.home / "postgres" / "server.log"

@@ -1,0 +1,189 @@
+"""Starts the parts in order, watches them, starts again what crashed, and stops all in order."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from actinium.errors import StackError
+from services.stack import processes
+from services.stack.parts import DATABASE, PARTS
+from services.stack.plan import Plan
+from services.stack.runners import DatabaseRunner, ProcessRunner, Runner
+from services.stack.state import PartState, PartStatus, ProcessMark, StackState
+
+log = logging.getLogger(__name__)
+
+BACKOFF_FIRST_SECONDS = 0.5
+BACKOFF_MOST_SECONDS = 30.0
+STEADY_SECONDS = 60.0
+"""A part that was ready for so long has its earlier crashes forgiven."""
+START_TRIES = 3
+"""Crashes of one part before the stack was ever ready: then it is given up."""
+CHECK_SECONDS = 5.0
+"""How often a part that is ready is asked whether it still answers."""
+STOP_ORDER = (("dashboard", "sink", "dispatcher"), ("api", "mlflow"), ("ray",), (DATABASE,))
+"""Who is stopped first: each needs those after it to end in order."""
+
+Report = Callable[[str], object]
+
+
+@dataclass(kw_only=True)
+class Unit:
+    """A part and where it stands."""
+
+    runner: Runner
+    since: datetime
+    state: PartState = PartState.WAITING
+    restarts: int = 0
+    crashes: int = 0
+    start_at: datetime | None = None
+    check_at: datetime | None = None
+
+
+@dataclass(kw_only=True)
+class Supervisor:
+    """One round is `run_once`. `report` hears in a line what the people at the terminal want to know."""
+
+    plan: Plan
+    begun: datetime
+    report: Report = log.info
+    units: list[Unit] = field(default_factory=list)
+    was_ready: bool = False
+    _written: StackState | None = None
+    _self: ProcessMark = field(default_factory=processes.mark_of_self)
+
+    def __post_init__(self) -> None:
+        runners: list[Runner] = [ProcessRunner(part) for part in PARTS if part.wanted(self.plan)]
+        if self.plan.own_database:
+            # After Ray, whose start needs nothing, so that both come up at the same time.
+            runners.insert(1 if self.plan.own_ray else 0, DatabaseRunner())
+        self.units = [Unit(runner=runner, since=self.begun) for runner in runners]
+
+    def run_once(self, *, now: datetime) -> None:
+        """See who crashed, start who may be started, ask who should answer. StackError when it will not start."""
+        for unit in self.units:
+            if unit.state in (PartState.STARTING, PartState.READY, PartState.UNRESPONSIVE):
+                self._watch(unit, now=now)
+            if unit.state is PartState.WAITING and self._may_start(unit, now=now):
+                self._start(unit, now=now)
+        if not self.was_ready and self.is_ready():
+            self.was_ready = True
+        self.write_down()
+
+    def is_ready(self) -> bool:
+        """Whether every part answers."""
+        return all(unit.state is PartState.READY for unit in self.units)
+
+    def missing(self) -> list[str]:
+        """The parts that do not answer."""
+        return [unit.runner.name for unit in self.units if unit.state is not PartState.READY]
+
+    def stop(self, *, now: datetime) -> None:
+        """End everything in order, and whatever still has this stack's mark."""
+        for names in STOP_ORDER:
+            for unit in self.units:
+                if unit.runner.name in names and unit.state is not PartState.STOPPED:
+                    self._stop(unit, now=now)
+        processes.end(processes.marked(f"{self.plan.instance}/"), seconds=2.0)
+        self.write_down()
+
+    # ---- units ------------------------------------------------------------------------------------------------
+
+    def _may_start(self, unit: Unit, *, now: datetime) -> bool:
+        mine = {other.runner.name: other.state for other in self.units}
+        waits = any(mine.get(name, PartState.READY) is not PartState.READY for name in unit.runner.after)
+        return not waits and (unit.start_at is None or now >= unit.start_at)
+
+    def _start(self, unit: Unit, *, now: datetime) -> None:
+        try:
+            self.plan = unit.runner.start(self.plan)
+        except (StackError, OSError) as error:
+            log.error("%s cannot be started: %s", unit.runner.name, error)
+            self._crashed(unit, str(error), now=now)
+            return
+        self._move(unit, PartState.STARTING, now=now)
+
+    def _watch(self, unit: Unit, *, now: datetime) -> None:
+        if not unit.runner.alive():
+            self._crashed(unit, _last_line(unit.runner.log(self.plan)), now=now)
+            return
+        if unit.check_at is not None and now < unit.check_at:
+            return
+        answers = unit.runner.ready(self.plan)
+        if unit.state is not PartState.STARTING:
+            unit.check_at = now + timedelta(seconds=CHECK_SECONDS)
+            self._move(unit, PartState.READY if answers else PartState.UNRESPONSIVE, now=now)
+        elif answers:
+            self._move(unit, PartState.READY, now=now)
+            self.report(f"{unit.runner.name} is ready after {(now - self.begun).total_seconds():.1f} s")
+
+    def _crashed(self, unit: Unit, said: str, *, now: datetime) -> None:
+        """Clear up, and try again after a pause that grows."""
+        name = unit.runner.name
+        if unit.state is PartState.READY and now - unit.since > timedelta(seconds=STEADY_SECONDS):
+            unit.crashes = 0
+        unit.crashes += 1
+        unit.restarts += 1
+        if not self.was_ready and unit.crashes >= START_TRIES:
+            raise StackError(f"{name} does not start: {said or 'it said nothing'}; see {unit.runner.log(self.plan)}")
+        pause = min(BACKOFF_MOST_SECONDS, BACKOFF_FIRST_SECONDS * 2.0 ** (unit.crashes - 1))
+        log.warning("%s has ended (%s); it is started again in %.1f s", name, said, pause)
+        unit.runner.stop(self.plan)
+        unit.start_at, unit.check_at = now + timedelta(seconds=pause), None
+        self._move(unit, PartState.WAITING, now=now)
+
+    def _stop(self, unit: Unit, *, now: datetime) -> None:
+        try:
+            unit.runner.stop(self.plan)
+        except StackError as error:
+            log.error("%s", error)
+        self._move(unit, PartState.STOPPED, now=now)
+
+    def _move(self, unit: Unit, state: PartState, *, now: datetime) -> None:
+        if unit.state is not state:
+            log.info("%s: %s -> %s", unit.runner.name, unit.state.value, state.value)
+            unit.state, unit.since = state, now
+
+    # ---- what is written down ---------------------------------------------------------------------------------
+
+    def write_down(self) -> None:
+        """Leave word of the stack as it is, if it has changed."""
+        state = self.state()
+        if state != self._written:
+            state.write(self.plan.home)
+            self._written = state
+
+    def state(self) -> StackState:
+        """The stack as `status` and `down` find it."""
+        return StackState(
+            instance=self.plan.instance,
+            supervisor=self._self,
+            home=str(self.plan.home),
+            url=self.plan.url,
+            dashboard_url=self.plan.dashboard_url,
+            mlflow_url=self.plan.mlflow_url,
+            parts=tuple(self._status(unit) for unit in self.units),
+        )
+
+    def _status(self, unit: Unit) -> PartStatus:
+        lives = unit.state not in (PartState.WAITING, PartState.STOPPED)
+        return PartStatus(
+            name=unit.runner.name,
+            state=unit.state,
+            process=unit.runner.mark() if lives else None,
+            address=unit.runner.address(self.plan),
+            log=str(unit.runner.log(self.plan)),
+            restarts=unit.restarts,
+            since=unit.since,
+        )
+
+
+def _last_line(path: Path) -> str:
+    """The end of a log, in a line."""
+    try:
+        lines: Sequence[str] = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1][-300:] if lines else ""
