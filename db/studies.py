@@ -91,9 +91,7 @@ def find(conn: Connection, reference: str) -> StudyId:
 
 def get(conn: Connection, study_id: StudyId) -> StudyRow:
     """A study as it stands. NotFound."""
-    row = conn.execute(_selected().where(studies.c.id == study_id)).one_or_none()
-    if row is None:
-        raise NotFound(f"there is no study {study_id}; `actinium ls` shows those there are")
+    row = _row(conn, study_id, _selected())
     return _study(row, counts(conn, [study_id])[study_id])
 
 
@@ -143,9 +141,7 @@ def patch(
     priority: int | None = None,
 ) -> StudyRow:
     """Change what does not change a number. InvalidInput names what is not accepted; Conflict: the name is taken."""
-    row = conn.execute(_selected().where(studies.c.id == study_id).with_for_update(of=studies)).one_or_none()
-    if row is None:
-        raise NotFound(f"there is no study {study_id}; `actinium ls` shows those there are")
+    row = _row(conn, study_id, _selected().with_for_update(of=studies))
     given = {"name": name, "description": description, "tags": tags, "priority": priority}
     spec = parse_study(row.spec | {key: value for key, value in given.items() if value is not None})
     check(notes, "notes")
@@ -229,6 +225,14 @@ def _selected() -> Select[Any]:
     return select(studies, STATE.label("state"), mirrored_studies.c.experiment_id).outerjoin_from(
         studies, mirrored_studies
     )
+
+
+def _row(conn: Connection, study_id: StudyId, selected: Select[Any]) -> Row[Any]:
+    possible = 0 < study_id <= LARGEST_ID
+    row = conn.execute(selected.where(studies.c.id == study_id)).one_or_none() if possible else None
+    if row is None:
+        raise NotFound(f"there is no study {study_id}; `actinium ls` shows those there are")
+    return row
 
 
 def _study(row: Row[Any], counted: Counts) -> StudyRow:

@@ -2,16 +2,19 @@
 
 import itertools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
 from sqlalchemy import Connection, Engine
 
+from actinium.frame import Outcome, TrialSummary
+from actinium.study import Design, expand, parse_study
 from db.engine import EmbeddedServer, embedded, make_engine, migrate
 
 NUMBERS = itertools.count()
@@ -66,3 +69,35 @@ def connection(engine: Engine) -> Iterator[Connection]:
 def now() -> datetime:
     """A moment to begin with; tests add to it instead of waiting."""
     return datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def design() -> Callable[..., Design]:
+    """Makes a small grid of cells and seeds; fields of the study document may be given."""
+
+    def make(**fields: Any) -> Design:
+        document = {"name": "small", "factors": {"activation": ["relu", "elu"]}, "seeds": 2, **fields}
+        return expand(parse_study(document))
+
+    return make
+
+
+@pytest.fixture
+def summary() -> Callable[..., TrialSummary]:
+    """Makes a summary as a worker would send it; fields may be given."""
+
+    def make(**fields: Any) -> TrialSummary:
+        usual = {
+            "outcome": Outcome.CONVERGED,
+            "steps": 480,
+            "seconds": 1.5,
+            "probe_seconds": 0.1,
+            "metrics": {"validation_loss": 0.25, "dead_unit_rate/layer_01": 0.125},
+            "probe_examples": 360,
+            "parameters": 43_658,
+            "pack_width": 4,
+            "device": "cpu",
+        }
+        return TrialSummary.model_validate({**usual, **fields})
+
+    return make

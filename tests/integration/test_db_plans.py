@@ -1,0 +1,117 @@
+"""The hot statements go by indexes, and their cost does not grow with the queue."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, text
+
+from actinium.study import Design
+from db import queue, studies
+from db.statements import source
+
+
+@pytest.fixture
+def crowded(connection: Connection, design: Callable[..., Design], now: datetime) -> Connection:
+    """20,000 queued jobs, a few leased, and statistics that say so."""
+    for name in ("a", "b"):
+        made = design(name=name, factors={"activation": ["relu", "elu"], "training.batch_size": [8, 32]}, seeds=2_500)
+        studies.create(connection, made, owner=name, now=now)
+    for _ in range(4):
+        queue.lease(connection, now=now, holder="d", lease_seconds=30, width=16)
+    connection.execute(text("ANALYZE"))
+    return connection
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+def explained(connection: Connection, name: str, **parameters: Any) -> list[dict[str, Any]]:
+    """The nodes of the plan as it ran."""
+    statement = text(f"EXPLAIN (ANALYZE, FORMAT JSON) {source(name)}")
+    with connection.begin_nested() as savepoint:
+        (plan,) = connection.execute(statement, parameters).scalar_one()
+        savepoint.rollback()
+    return list(nodes(plan["Plan"]))
+
+
+def rows_read(plan: list[dict[str, Any]], table: str) -> float:
+    """Rows of a table that the plan looked at, those filtered out included."""
+    scans = [node for node in plan if node.get("Relation Name") == table and "Scan" in node["Node Type"]]
+    return sum((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in scans)
+
+
+def indexes(plan: list[dict[str, Any]]) -> set[str]:
+    return {node["Index Name"] for node in plan if "Index Name" in node}
+
+
+def scanned(plan: list[dict[str, Any]]) -> set[str]:
+    return {node["Relation Name"] for node in plan if node["Node Type"] == "Seq Scan"}
+
+
+def test_the_lead_is_found_without_reading_the_queue(crowded: Connection, now: datetime) -> None:
+    plan = explained(crowded, "lease_lead", now=now)
+    assert "ix_jobs_front" in indexes(plan)
+    assert "jobs" not in scanned(plan)
+    assert rows_read(plan, "jobs") <= 64 + 2, "the leased ones and a lead a study"
+
+
+def test_a_pack_is_taken_without_reading_the_queue(crowded: Connection, now: datetime) -> None:
+    lead = crowded.execute(text(source("lease_lead")), {"now": now}).one()
+    plan = explained(
+        crowded,
+        "lease_take",
+        study_id=lead.study_id,
+        pack_key=lead.pack_key,
+        width_limit=lead.width_limit,
+        width=16,
+        now=now,
+        holder="d",
+        expires_at=now,
+    )
+    assert "jobs" not in scanned(plan)
+    assert "ix_jobs_pack" in indexes(plan)
+    assert rows_read(plan, "jobs") <= 3 * 16
+
+
+def test_rescue_reads_only_what_is_leased(crowded: Connection, now: datetime) -> None:
+    plan = explained(crowded, "expired", now=now + timedelta(hours=1), most=1000)
+    assert "ix_jobs_leased" in indexes(plan)
+    assert "jobs" not in scanned(plan)
+    assert rows_read(plan, "jobs") == 64
+
+
+@pytest.mark.parametrize("name", ["heartbeat", "complete", "end_attempt"])
+def test_writes_of_an_attempt_go_by_its_trial(crowded: Connection, now: datetime, name: str) -> None:
+    pack = queue.lease(crowded, now=now, holder="d", lease_seconds=30, width=16)
+    parameters = {
+        "trial_ids": [one.trial_id for one in pack],
+        "attempts": [one.attempt for one in pack],
+        "now": now,
+        "expires_at": now,
+        "outcomes": ["converged"] * len(pack),
+        "summaries": ["{}"] * len(pack),
+        "trial_blame": 0,
+        "trial_limit": 2,
+        "infrastructure_blame": 1,
+        "infrastructure_limit": 5,
+        "company": 2,
+        "backoff_first": 2.0,
+        "backoff_most": 120.0,
+        "width": 8,
+        "failure_class": None,
+        "error": None,
+    }
+    plan = explained(crowded, name, **parameters)
+    assert "jobs" not in scanned(plan)
+    assert rows_read(plan, "jobs") <= 80 + 3 * len(pack), "at most what is leased, and the pack itself"
+
+
+def test_a_finished_study_is_noticed_without_counting(crowded: Connection, now: datetime) -> None:
+    plan = explained(crowded, "settle", now=now, study_ids=[1])
+    assert "jobs" not in scanned(plan)
+    assert rows_read(plan, "jobs") <= 2
