@@ -34,6 +34,7 @@ class Headline:
 
 
 NOTHING_YET = "No trial has finished yet."
+NO_TARGET_YET = "The target is the reference cell's median loss at half its budget; no trial of it has finished yet."
 
 
 def headlines(report: Mapping[str, Any], grid: Grid) -> tuple[Headline, Headline, Headline]:
@@ -71,7 +72,8 @@ def convergence(report: Mapping[str, Any], grid: Grid) -> Headline:
     question = "Convergence"
     every = records(metric_rows(report, "steps_to_target"))
     if not every:
-        return Headline(question=question, figure="–", sentence=NOTHING_YET)
+        done = any(entry["succeeded"] for entry in report["cells"])
+        return Headline(question=question, figure="–", sentence=NO_TARGET_YET if done else NOTHING_YET)
     alike = comparable(grid, [row["cell"] for row in every])
     rows = [row for row in every if row["cell"] in alike]
     fastest, slowest = min(rows, key=_estimate), max(rows, key=_estimate)
@@ -82,7 +84,11 @@ def convergence(report: Mapping[str, Any], grid: Grid) -> Headline:
         f"{number(target_value(report))} in {value} steps ({said})"
     )
     if len(rows) > 1:
-        sentence += f"; {_told(grid, grid.cells[slowest['cell']])} takes {whole(slowest['estimate'])}"
+        slow = grid.cells[slowest["cell"]]
+        taken = whole(slowest["estimate"])
+        sentence += f"; {_told(grid, slow)} " + (
+            f"takes {taken}" if _arrives(report, slow) else f"never does in {taken}"
+        )
     return Headline(question=question, figure=f"{value} steps", sentence=f"{sentence}. {_never(report)}".strip())
 
 
@@ -134,6 +140,11 @@ def comparable(grid: Grid, numbers: list[int]) -> list[int]:
 def target_value(report: Mapping[str, Any]) -> float | None:
     """The target loss; None until the reference cell has finished trials."""
     return finite(report["target"]["value"])
+
+
+def _arrives(report: Mapping[str, Any], cell: Cell) -> bool:
+    """Whether any trial of the cell reached the target."""
+    return any(curve["cell"] == cell and curve["reached"]["estimate"] for curve in report["convergence"]["curves"])
 
 
 def _never(report: Mapping[str, Any]) -> str:

@@ -54,6 +54,8 @@ def over_steps(
     shown = rows.assign(step=rows["step"].clip(lower=0.5)) if log_x else rows
     if log_y:
         shown = shown[shown["mid"] > 0]
+    if as_percent:
+        shown = shown.assign(low=shown["low"].clip(lower=0.0), high=shown["high"].clip(upper=1.0))
     x = Axis(column="step", title="optimizer step", log=log_x)
     y = Axis(column="mid", title=title, log=log_y, percent=as_percent)
     floor = float(shown["mid"].min()) * 0.2 if log_y and len(shown) else None

@@ -30,8 +30,9 @@ def draw(page: StudyPage) -> None:
     chart(figure, key="learning-curves", alt="Learning curves by cell, mean and 95% band over seeds")
     st.caption(f"{page.shown()} Lines are means over running and finished trials, bands 95% confidence intervals.")
 
-    target = number(target_value(page.report))
-    st.subheader(f"Trials not yet at validation loss {target}", anchor=False)
+    target = target_value(page.report)
+    goal = "the target" if target is None else f"validation loss {number(target)}"
+    st.subheader(f"Trials not yet at {goal}", anchor=False)
     figure = curves.survival(page.look.select(survival_rows(page.report, page.grid)), page.look, log_x=log_x)
     chart(figure, key="survival", alt="Kaplan-Meier curves of the time to the target")
     st.caption("A diverged trial never reaches the target and stays in the count.")

@@ -30,7 +30,8 @@ def draw(page: StudyPage) -> None:
         chart(figure, key="overview-dead-units", alt="Share of dead units by cell, with 95% intervals")
     with steps:
         rows = page.look.select(metric_rows(page.report, "steps_to_target"))
-        title = f"mean steps to validation loss {number(target_value(page.report))}"
+        target = target_value(page.report)
+        title = "mean steps to the target" if target is None else f"mean steps to validation loss {number(target)}"
         figure = dots.dots(rows, page.look, title=title, show=whole)
         chart(figure, key="overview-convergence", alt="Restricted mean steps to the target by cell, with 95% intervals")
     with batch:

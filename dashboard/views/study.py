@@ -59,19 +59,14 @@ def _body(study: session.Document) -> None:
     grid = Grid.of((entry["cell"] for entry in report["cells"]), factors=study["spec"].get("factors"))
     page = StudyPage(study=study, report=report, grid=grid, look=controls.look(study, grid))
     titles = [tab.title for tab in TABS]
-    asked = st.query_params.get("tab", "")
+    asked = st.session_state.setdefault("first-tab", st.query_params.get("tab", ""))
     default = next((tab.title for tab in TABS if tab.slug == asked), titles[0])
-    drawn = st.tabs(titles, default=default, key="open-tab", on_change=_remember_tab)
-    for place, tab in zip(drawn, TABS, strict=True):
+    for place, tab in zip(st.tabs(titles, default=default, key="open-tab", on_change="rerun"), TABS, strict=True):
         if place.open:
+            if tab.title != default or asked:
+                st.query_params["tab"] = tab.slug
             with place, session.told():
                 tab.draw(page)
-
-
-def _remember_tab() -> None:
-    """Puts the open tab into the address, so that it can be shared."""
-    title = st.session_state["open-tab"]
-    st.query_params["tab"] = next(tab.slug for tab in TABS if tab.title == title)
 
 
 def _header(study: session.Document, *, every: float | None) -> None:

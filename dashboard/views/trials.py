@@ -82,7 +82,7 @@ def _trial(page: StudyPage, trial: Mapping[Hashable, Any]) -> None:
             for place, name in enumerate(losses)
         ]
     )
-    figure.update_xaxes(type="log", title="optimizer step")
-    figure.update_yaxes(type="log", title="loss (nats)")
-    figure.update_layout(height=320, margin={"l": 8, "r": 8, "t": 8, "b": 48})
+    figure.update_xaxes(type="log", title="optimizer step", dtick=1, showgrid=False)
+    figure.update_yaxes(type="log", title="loss (nats)", dtick="D2")
+    figure.update_layout(height=320, margin={"l": 60, "r": 8, "t": 8, "b": 48})
     chart(grounded(figure), key="trial-curve", alt="Training and validation loss of the chosen trial")

@@ -142,6 +142,16 @@ def test_a_curve_without_intervals_has_no_band(grid: Grid) -> None:
     assert len(figure.data) == 1
 
 
+def test_the_band_of_a_rate_stays_between_zero_and_one(grid: Grid) -> None:
+    look = Look(grid=grid, colour="normalization")
+    document = [
+        {"cell": CELLS[0], "steps": [1, 2], "mean": [0.1, 0.9], "low": [-0.2, 0.5], "high": [0.4, 1.3], "n": [2, 2]}
+    ]
+    figure = curves.over_steps(look.select(curve_rows(document, grid)), look, title="rate", as_percent=True)
+    (area,) = [trace for trace in figure.data if trace.fill]
+    assert (min(area.y), max(area.y)) == (0.0, 1.0)
+
+
 def test_survival_falls_in_steps(grid: Grid) -> None:
     look = Look(grid=grid, colour="normalization")
     rows = look.select(pd.DataFrame({"cell": [0, 0], "step": [0, 5], "mid": [1.0, 0.4]}))

@@ -90,6 +90,17 @@ def test_convergence_is_compared_at_one_batch_size() -> None:
     assert answer.sentence.endswith("Every trial reaches it.")
 
 
+def test_a_cell_that_never_arrives_is_not_said_to_take_its_budget() -> None:
+    report, grid = study()
+    cell = {"activation": "tanh", "normalization": "none", "training.batch_size": 64}
+    entry = next(entry for entry in report["cells"] if entry["cell"] == cell)
+    entry["metrics"]["steps_to_target"] = {"estimate": 16.0, "low": 16.0, "high": 16.0, "n": 4}
+    assert "tanh without normalization, batch size 64 takes 16" in convergence(report, grid).sentence
+    curve = next(curve for curve in report["convergence"]["curves"] if curve["cell"] == cell)
+    curve["reached"]["estimate"] = 0.0
+    assert "tanh without normalization, batch size 64 never does in 16" in convergence(report, grid).sentence
+
+
 def test_trials_that_never_arrive_are_counted() -> None:
     report, grid = study()
     report["convergence"]["curves"][0]["reached"]["estimate"] = 0.25
