@@ -1,10 +1,17 @@
 -- One series of every trial of a study that succeeded, from the attempts that did, set-wise: the layout of each frame
--- says where the value stands.
+-- says where the value stands. Materialized, so that what is sorted is one number a frame, not the whole frame.
 COPY (
-    SELECT frames.trial_id, frames.step, frames.values[place.position] AS value
-    FROM (SELECT id, array_position(series, CAST(%(name)s AS text)) AS position FROM layouts) AS place
-    JOIN frames ON frames.layout_id = place.id
-    JOIN summaries ON summaries.trial_id = frames.trial_id AND summaries.attempt = frames.attempt
-    WHERE summaries.study_id = %(study_id)s AND place.position IS NOT NULL
-    ORDER BY frames.trial_id, frames.step
+    WITH place AS MATERIALIZED (
+        SELECT id, array_position(series, CAST(%(name)s AS text)) AS position
+        FROM layouts
+        WHERE CAST(%(name)s AS text) = ANY (series)
+    ),
+    measured AS MATERIALIZED (
+        SELECT frames.trial_id, frames.step, frames.values[place.position] AS value
+        FROM summaries
+        JOIN frames ON frames.trial_id = summaries.trial_id AND frames.attempt = summaries.attempt
+        JOIN place ON place.id = frames.layout_id
+        WHERE summaries.study_id = %(study_id)s
+    )
+    SELECT trial_id, step, value FROM measured ORDER BY trial_id, step
 ) TO STDOUT (FORMAT binary)
