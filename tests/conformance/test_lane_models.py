@@ -159,6 +159,8 @@ def test_a_mixed_pack_trains_as_its_lanes_do_in_plain_torch(kind: str, optimizer
             learning_rate=(0.02 if optimizer == "sgd" else 0.003) * (1 + number),
             momentum=(0.0, 0.9, 0.5)[number % 3],
             weight_decay=(0.0, 0.05)[number % 2],
+            learning_rate_rule=("fixed", "linear")[number // 2 % 2],
+            reference_batch_size=16,
             beta1=(0.9, 0.8)[number % 2],
         )
         configs[number] = config.model_copy(update={"training": training})

@@ -11,8 +11,11 @@ from actinium.errors import InvalidInput
 from actinium.frame import LaneFinished, Outcome, PackFrames, TrialSummary
 from actinium.levels import Activation, Initialization, Normalization
 from actinium.trial import Cnn, Mlp, Model, Probes, Schedule, Task, Training, TrialConfig
+from workers.batches import epoch_order, pack_data
+from workers.evaluation import cross_entropy, evaluate
 from workers.models import build_model
 from workers.models.slices import lane_order
+from workers.optimizers import OPTIMIZERS
 from workers.train import pack_layout, train_pack
 
 SMALL = Task(train_examples=160)
@@ -118,6 +121,18 @@ def test_a_nan_stays_in_its_lane(model: Model, normalization: str) -> None:
             assert torch.equal(clean[lane], poisoned[lane])
 
 
+def loss_on_test_after(config: TrialConfig, steps: int) -> float:
+    """Of one trial alone, after so many steps of its first epoch."""
+    model, data = build_model([config]), pack_data([config], lane_axis=0, device="cpu", data_root=None)
+    stepper, size = OPTIMIZERS["sgd"](model.params, [config.training]), config.training.batch_size
+    for batch in epoch_order(data, [config], 0).split(size, 1)[:steps]:
+        inputs, labels = data.take(batch)
+        loss = cross_entropy(model.forward(model.params, inputs, training=True, update_statistics=True), labels)
+        gradients = torch.autograd.grad(loss.sum(), list(model.params.values()))
+        stepper.step(model.params, dict(zip(model.params, gradients, strict=True)))
+    return float(evaluate(model, data, data.test).loss)
+
+
 def test_a_diverged_lane_leaves_and_the_others_do_not_notice() -> None:
     calm = mixed(5, Mlp(depth=3, width=16), ["none"])
     wild = calm[2].model_copy(
@@ -140,6 +155,8 @@ def test_a_diverged_lane_leaves_and_the_others_do_not_notice() -> None:
         assert summaries[2].metrics[name] == last[layout.series.index(name)]
     assert {"test_error", "born_dead_rate", "best_validation_loss"} <= summaries[2].metrics.keys()
     assert all(math.isfinite(value) for value in summaries[2].metrics.values())
+    tested = loss_on_test_after(wild, steps[len(frames[2]) - 2])
+    assert summaries[2].metrics["test_loss"] == pytest.approx(tested, rel=1e-4)
     undisturbed, _ = trained(calm)
     for lane in (0, 1, 3, 4):
         np.testing.assert_allclose(frames[lane][:, :2], undisturbed[lane][:, :2], rtol=2e-4)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from actinium.levels import INITIALIZATIONS, Initialization
 from workers.initializations import INITIALIZERS, fans_of, initial_weight, uniform_of
+from workers.models.start import base_draws
 
 
 def draws(*shape: int, seed: int = 0) -> Tensor:
@@ -66,9 +67,17 @@ def test_orthogonal_weights_have_one_singular_value(shape: tuple[int, ...]) -> N
 
 def test_orthogonal_signs_follow_the_draws() -> None:
     """With R's diagonal made positive, Q has no preferred sign: its first column is the draws' first, normalized."""
-    base = draws(6, 4)
-    weight = initial_weight(base, Initialization.of("orthogonal"))
-    torch.testing.assert_close(weight[:, 0], base[:, 0] / base[:, 0].norm())
+    for seed in range(8):
+        base = draws(6, 4, seed=seed)
+        weight = initial_weight(base, Initialization.of("orthogonal"))
+        torch.testing.assert_close(weight[:, 0], base[:, 0] / base[:, 0].norm())
+
+
+def test_layers_and_seeds_draw_their_own_numbers() -> None:
+    first = base_draws(0, 1, (8, 8))
+    assert torch.equal(first, base_draws(0, 1, (8, 8)))
+    assert not torch.equal(first, base_draws(0, 2, (8, 8)))
+    assert not torch.equal(first, base_draws(1, 1, (8, 8)))
 
 
 def test_zero_is_zero() -> None:
