@@ -179,8 +179,8 @@ def test_mirrors_at_work_together_miss_nothing(engine: Engine, design: Make, now
                 late = frames.after(connection, cursors, most=4)
             for item in trials:
                 with engine.begin() as connection:
-                    steps = late[item.trial_id].steps if item.trial_id in late else []
-                    last = int(max(steps, default=item.mirrored_step))
+                    steps = late[item.trial_id].steps.tolist() if item.trial_id in late else []
+                    last = max(steps, default=item.mirrored_step)
                     outbox.advance_trial(connection, now=now, news=item, run_id="r", step=last, complete=len(steps) < 4)
 
     with ThreadPoolExecutor(4) as pool:

@@ -14,9 +14,9 @@ from db.statements import source
 
 @pytest.fixture
 def crowded(connection: Connection, design: Callable[..., Design], now: datetime) -> Connection:
-    """20,000 queued jobs, a few leased, and statistics that say so."""
+    """8,000 queued jobs, a few leased, and statistics that say so."""
     for name in ("a", "b"):
-        made = design(name=name, factors={"activation": ["relu", "elu"], "training.batch_size": [8, 32]}, seeds=2_500)
+        made = design(name=name, factors={"activation": ["relu", "elu"], "training.batch_size": [8, 32]}, seeds=1_000)
         studies.create(connection, made, owner=name, now=now)
     for _ in range(4):
         queue.lease(connection, now=now, holder="d", lease_seconds=30, width=16)
@@ -42,7 +42,8 @@ def explained(connection: Connection, name: str, **parameters: Any) -> list[dict
 def rows_read(plan: list[dict[str, Any]], table: str) -> float:
     """Rows of a table that the plan looked at, those filtered out included."""
     scans = [node for node in plan if node.get("Relation Name") == table and "Scan" in node["Node Type"]]
-    return sum((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in scans)
+    each = [(node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in scans]
+    return float(sum(each))
 
 
 def indexes(plan: list[dict[str, Any]]) -> set[str]:

@@ -181,7 +181,7 @@ def test_a_patch_that_is_not_accepted_changes_nothing(connection: Connection, de
         studies.patch(connection, study_id, now=now, name="taken")
     for wrong in ({"name": "12"}, {"priority": 101}, {"notes": "a\0"}, {"description": "a\0"}):
         with pytest.raises(InvalidInput):
-            studies.patch(connection, study_id, now=now, **wrong)  # type: ignore[arg-type]
+            studies.patch(connection, study_id, now=now, **wrong)
     row = studies.get(connection, study_id)
     assert (row.name, row.revision, row.notes) == ("small", 0, "")
 

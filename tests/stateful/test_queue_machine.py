@@ -1,0 +1,404 @@
+"""The queue against a dictionary: any order of calls, clock steps both ways, and replays of attempts long gone.
+
+The model knows no SQL and no locks: it says in plain Python what each call must do. After every step the tables must
+equal it, and with them the promises hold: at most one live lease a job, attempts never fall, one summary a trial.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import Connection, Engine, select, text
+
+from actinium.errors import Conflict
+from actinium.frame import Outcome, TrialSummary
+from actinium.job import FINAL_STATES, TRANSITIONS, Attempt, FailureClass, JobState, StudyState
+from actinium.study import Design, expand, parse_study
+from db import models, outbox, queue, studies
+from db.models import NO_WIDTH_LIMIT
+from db.outbox import TrialNews
+
+QUEUED, LEASED, SUCCEEDED, FAILED, CANCELLED = JobState
+LEASE_SECONDS = 30
+START = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@dataclass
+class Job:
+    """The model's row."""
+
+    trial_id: int
+    study: int
+    pack_key: str
+    available_at: datetime
+    state: JobState = QUEUED
+    attempt: int = 0
+    width_limit: int = NO_WIDTH_LIMIT
+    trial_failures: int = 0
+    infrastructure_failures: int = 0
+    expires_at: datetime | None = None
+
+
+@dataclass
+class Study:
+    """The model's study."""
+
+    owner: str
+    priority: int
+    started: bool = False
+    cancelled: bool = False
+
+
+@dataclass
+class Model:
+    """All that the queue should know."""
+
+    studies: dict[int, Study] = field(default_factory=dict)
+    jobs: dict[int, Job] = field(default_factory=dict)
+    summaries: dict[int, int] = field(default_factory=dict)
+    news: set[int] = field(default_factory=set)
+
+    def of(self, study: int) -> list[Job]:
+        return [job for job in self.jobs.values() if job.study == study]
+
+    def leased_by(self, owner: str) -> int:
+        return sum(job.state is LEASED and self.studies[job.study].owner == owner for job in self.jobs.values())
+
+    def due(self, study: int, now: datetime) -> list[Job]:
+        """Jobs of a study that may be leased now, in the order they are."""
+        return [job for job in self.of(study) if job.state is QUEUED and job.available_at <= now]
+
+    def next_pack(self, now: datetime, width: int) -> list[Job]:
+        """Whose turn it is, and with what."""
+        waiting = [number for number in self.studies if self.due(number, now)]
+        if not waiting:
+            return []
+
+        def turn(number: int) -> tuple[int, int, int]:
+            study = self.studies[number]
+            return -study.priority, self.leased_by(study.owner), number
+
+        jobs = self.due(min(waiting, key=turn), now)
+        lead = jobs[0]
+        alike = [job for job in jobs if (job.pack_key, job.width_limit) == (lead.pack_key, lead.width_limit)]
+        return alike[: min(width, lead.width_limit)]
+
+    def held(self, attempts: list[Attempt]) -> list[Job]:
+        """The jobs that these attempts still hold."""
+        jobs = [self.jobs[one.trial_id] for one in attempts if self.jobs[one.trial_id].attempt == one.attempt]
+        return [job for job in jobs if job.state is LEASED]
+
+    def state(self, number: int) -> StudyState:
+        if self.studies[number].cancelled:
+            return StudyState.CANCELLED
+        if all(job.state in FINAL_STATES for job in self.of(number)):
+            return StudyState.FINISHED
+        return StudyState.RUNNING if self.studies[number].started else StudyState.QUEUED
+
+
+class QueueMachine(RuleBasedStateMachine):
+    """Calls of dispatchers, people and the mirror, one at a time."""
+
+    def __init__(self, engine: Engine, designs: list[Design]) -> None:
+        super().__init__()
+        self.engine = engine
+        self.designs = designs
+        self.now = START
+        self.model = Model()
+        self.given: list[list[Attempt]] = []
+        self.seen: dict[int, tuple[JobState, int]] = {}
+
+    @initialize()
+    def empty(self) -> None:
+        names = ", ".join(table.name for table in models.metadata.sorted_tables)
+        with self.engine.begin() as connection:
+            connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY"))
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        with self.engine.begin() as connection:
+            yield connection
+
+    # People
+
+    @precondition(lambda self: len(self.model.studies) < 4)
+    @rule(owner=st.sampled_from(["ada", "bob"]), priority=st.integers(0, 1), data=st.data())
+    def create(self, owner: str, priority: int, data: st.DataObject) -> None:
+        design = data.draw(st.sampled_from(self.designs), label="design")
+        spec = design.spec.model_copy(update={"name": f"study {len(self.model.studies)}", "priority": priority})
+        with self.transaction() as connection:
+            number = studies.create(connection, replace(design, spec=spec), owner=owner, now=self.now)
+            trials = studies.trials_page(connection, number, limit=1000).items
+        self.model.studies[number] = Study(owner=owner, priority=priority)
+        for row, (_, config) in zip(trials, design.trials(), strict=True):
+            self.model.jobs[row.id] = Job(row.id, number, config.pack_key(), available_at=self.now)
+
+    @precondition(lambda self: self.model.studies)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(sorted(self.model.studies)), label="study")
+        with self.transaction() as connection:
+            try:
+                studies.cancel(connection, number, self.now)  # type: ignore[arg-type]
+            except Conflict:
+                assert self.model.state(number) is StudyState.FINISHED
+                return
+        assert self.model.state(number) is not StudyState.FINISHED
+        self.model.studies[number].cancelled = True
+        for job in self.model.of(number):
+            if job.state not in FINAL_STATES:
+                job.state, job.expires_at = CANCELLED, None
+                self.model.news |= {job.trial_id} if job.attempt else set()
+
+    @precondition(lambda self: self.model.studies)
+    @rule(data=st.data())
+    def retry(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(sorted(self.model.studies)), label="study")
+        with self.transaction() as connection:
+            retried = studies.retry(connection, number, self.now)  # type: ignore[arg-type]
+        again = [job for job in self.model.of(number) if job.state in (FAILED, CANCELLED)]
+        assert retried == len(again)
+        if again:
+            self.model.studies[number].cancelled = False
+        for job in again:
+            fresh = Job(job.trial_id, job.study, job.pack_key, available_at=self.now, attempt=job.attempt)
+            self.model.jobs[job.trial_id] = fresh
+
+    @precondition(lambda self: self.model.studies)
+    @rule(priority=st.integers(-1, 2), data=st.data())
+    def reprioritize(self, priority: int, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(sorted(self.model.studies)), label="study")
+        with self.transaction() as connection:
+            studies.patch(connection, number, now=self.now, priority=priority)  # type: ignore[arg-type]
+        self.model.studies[number].priority = priority
+
+    # Time
+
+    @rule(seconds=st.sampled_from([0.5, 2, 5, LEASE_SECONDS, LEASE_SECONDS + 1, 300, -1, -40]))
+    def step_the_clock(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    # Dispatchers
+
+    @rule(width=st.integers(1, 9), commit=st.sampled_from([True, True, True, False]))
+    def lease(self, width: int, commit: bool) -> None:
+        expected = self.model.next_pack(self.now, width)
+        with self.engine.connect() as connection:
+            pack = queue.lease(connection, now=self.now, holder="d", lease_seconds=LEASE_SECONDS, width=width)
+            if commit:
+                connection.commit()
+        assert [(one.trial_id, one.attempt) for one in pack] == [(job.trial_id, job.attempt + 1) for job in expected]
+        if not commit:
+            return
+        for job in expected:
+            job.state, job.attempt = LEASED, job.attempt + 1
+            job.expires_at = self.now + timedelta(seconds=LEASE_SECONDS)
+            self.model.studies[job.study].started = True
+        if pack:
+            self.given.append([Attempt(trial_id=one.trial_id, attempt=one.attempt) for one in pack])
+
+    def attempts(self, data: st.DataObject) -> list[Attempt]:
+        """Some lanes of any pack ever leased: living, finished, or long given to somebody else; in any order."""
+        recent_first = list(reversed(self.given))
+        pack = data.draw(st.sampled_from(recent_first), label="pack")
+        return data.draw(st.lists(st.sampled_from(pack), min_size=1, unique=True), label="lanes")
+
+    @precondition(lambda self: self.given)
+    @rule(data=st.data())
+    def heartbeat(self, data: st.DataObject) -> None:
+        attempts = self.attempts(data)
+        with self.transaction() as connection:
+            held = queue.heartbeat(connection, now=self.now, attempts=attempts, lease_seconds=LEASE_SECONDS)
+        jobs = self.model.held(attempts)
+        assert held == {job.trial_id for job in jobs}
+        for job in jobs:
+            assert job.expires_at is not None
+            job.expires_at = max(job.expires_at, self.now + timedelta(seconds=LEASE_SECONDS))
+
+    @precondition(lambda self: self.given)
+    @rule(data=st.data(), outcome=st.sampled_from(list(Outcome)), commit=st.sampled_from([True, True, True, False]))
+    def complete(self, data: st.DataObject, outcome: Outcome, commit: bool) -> None:
+        attempts = self.attempts(data)
+        with self.engine.connect() as connection:
+            results = [(one, summary(outcome)) for one in attempts]
+            accepted = queue.complete_many(connection, now=self.now, results=results)
+            if commit:
+                connection.commit()
+        jobs = self.model.held(attempts)
+        assert accepted == {job.trial_id for job in jobs}
+        for job in jobs if commit else ():
+            job.state, job.expires_at = SUCCEEDED, None
+            self.model.summaries[job.trial_id] = job.attempt
+            self.model.news.add(job.trial_id)
+
+    @precondition(lambda self: self.given)
+    @rule(data=st.data(), failure_class=st.sampled_from(list(FailureClass)), halve=st.booleans())
+    def fail(self, data: st.DataObject, failure_class: FailureClass, halve: bool) -> None:
+        attempts = self.attempts(data)
+        with self.transaction() as connection:
+            ended = queue.fail(
+                connection,
+                now=self.now,
+                attempts=attempts,
+                failure_class=failure_class,
+                error="e",
+                halve=halve,
+            )
+        jobs = self.model.held(attempts)
+        for job in jobs:
+            if len(attempts) > 1 and (halve or failure_class is FailureClass.TRIAL):
+                self.requeue(job)
+                job.width_limit = min(job.width_limit, (len(attempts) + 1) // 2)
+            elif failure_class is FailureClass.TRIAL:
+                self.requeue(job)
+                job.width_limit = 1
+                job.trial_failures += 1
+                if job.trial_failures == 2:
+                    self.give_up(job)
+            else:
+                self.lose(job)
+        assert ended.failed == {job.trial_id for job in jobs if job.state is FAILED}
+        assert ended.requeued == {job.trial_id for job in jobs if job.state is QUEUED}
+
+    @precondition(lambda self: self.given)
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        attempts = self.attempts(data)
+        with self.transaction() as connection:
+            released = queue.release(connection, now=self.now, attempts=attempts)
+        jobs = self.model.held(attempts)
+        assert released == {job.trial_id for job in jobs}
+        for job in jobs:
+            self.requeue(job)
+
+    @rule()
+    def rescue(self) -> None:
+        with self.transaction() as connection:
+            rescued = queue.rescue(connection, now=self.now)
+        expired = [job for job in self.model.jobs.values() if job.expires_at is not None and job.expires_at < self.now]
+        assert rescued == len(expired)
+        for job in expired:
+            self.lose(job)
+
+    def requeue(self, job: Job) -> None:
+        job.state, job.expires_at, job.available_at = QUEUED, None, self.now
+
+    def give_up(self, job: Job) -> None:
+        job.state = FAILED
+        self.model.news.add(job.trial_id)
+
+    def lose(self, job: Job) -> None:
+        """A fault of the infrastructure."""
+        self.requeue(job)
+        job.infrastructure_failures += 1
+        job.available_at = self.now + timedelta(seconds=2.0**job.infrastructure_failures)
+        if job.infrastructure_failures >= 2:
+            job.width_limit = 1
+        if job.infrastructure_failures == 5:
+            self.give_up(job)
+
+    # The mirror
+
+    @rule(limit=st.integers(1, 20))
+    def mirror(self, limit: int) -> None:
+        """It sees only what is news, and sees it as it is."""
+        later = self.now + timedelta(days=1)
+        with self.transaction() as connection:
+            news = [item for item in outbox.pending(connection, now=later, limit=limit) if isinstance(item, TrialNews)]
+            for item in news:
+                job = self.model.jobs[item.trial_id]
+                assert item.trial_id in self.model.news
+                assert (item.state, item.attempt) == (job.state, job.attempt)
+                outbox.advance_trial(connection, now=self.now, news=item, run_id="r", step=-1)
+                self.model.news.discard(item.trial_id)
+
+    # Promises
+
+    @invariant()
+    def the_tables_equal_the_model(self) -> None:
+        with self.transaction() as connection:
+            found = connection.execute(select(models.jobs)).all()
+            summaries = connection.execute(select(*models.summaries.c["trial_id", "attempt"])).all()
+            news = connection.execute(select(models.outbox.c.subject_id).where(models.outbox.c.kind == "trial"))
+            assert set(news.scalars()) == self.model.news
+            for number in self.model.studies:
+                row = studies.get(connection, number)  # type: ignore[arg-type]
+                assert row.state is self.model.state(number)
+                jobs = self.model.of(number)
+                assert row.counts.states == {state: sum(job.state is state for job in jobs) for state in JobState}
+                assert sum(row.counts.outcomes.values()) == row.counts.states[SUCCEEDED]
+        assert {
+            row.trial_id: Job(
+                trial_id=row.trial_id,
+                study=row.study_id,
+                pack_key=row.pack_key,
+                available_at=row.available_at,
+                state=JobState(row.state),
+                attempt=row.attempt,
+                width_limit=row.width_limit,
+                trial_failures=row.trial_failures,
+                infrastructure_failures=row.infrastructure_failures,
+                expires_at=row.lease_expires_at,
+            )
+            for row in found
+        } == self.model.jobs
+        assert dict(tuple(row) for row in summaries) == self.model.summaries
+
+    @invariant()
+    def only_the_drawn_transitions_happen(self) -> None:
+        """Against docs/state_machine.md: a state changes along an arrow or two, and the attempt never falls."""
+        with self.transaction() as connection:
+            found = connection.execute(select(*models.jobs.c["trial_id", "state", "attempt"])).all()
+        for trial_id, word, attempt in found:
+            state = JobState(word)
+            before, last = self.seen.get(trial_id, (QUEUED, 0))
+            assert attempt in (last, last + 1)
+            assert (attempt > last) == (state is LEASED and before is QUEUED)
+            assert state is before or state in TRANSITIONS[before]
+            self.seen[trial_id] = (state, attempt)
+
+
+def summary(outcome: Outcome) -> TrialSummary:
+    return TrialSummary(
+        outcome=outcome,
+        steps=1,
+        seconds=0.0,
+        probe_seconds=0.0,
+        metrics={"validation_loss": 1.0},
+        probe_examples=1,
+        parameters=1,
+        pack_width=1,
+        device="cpu",
+    )
+
+
+def test_the_queue_does_what_the_model_says(engine: Engine) -> None:
+    documents: list[dict[str, Any]] = [
+        {"factors": {"activation": ["relu", "elu"]}, "seeds": 2},
+        {"factors": {"training.batch_size": [8, 32]}, "seeds": 3},
+        {"seeds": 1},
+    ]
+    designs = [expand(parse_study({"name": "x", **document})) for document in documents]
+    run_state_machine_as_test(
+        partial(QueueMachine, engine, designs),  # type: ignore[arg-type] # any factory will do
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=40,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
