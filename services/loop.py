@@ -38,16 +38,16 @@ def set_up_logging() -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
-def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set."""
-    stop = threading.Event()
+def stop_on_signals(stop: threading.Event | None = None) -> threading.Event:
+    """An event that SIGTERM and SIGINT set. To be called again after a library that takes the signals for itself."""
+    asked = stop or threading.Event()
 
     def ask(number: int, frame: FrameType | None) -> None:
-        stop.set()
+        asked.set()
 
     signal.signal(signal.SIGTERM, ask)
     signal.signal(signal.SIGINT, ask)
-    return stop
+    return asked
 
 
 def backoff(failures: int, *, first: float = 0.25) -> float:

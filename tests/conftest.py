@@ -1,6 +1,7 @@
 """PostgreSQL for tests: one embedded server a session, a template migrated once, a clone of it for each test."""
 
 import itertools
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -17,7 +18,14 @@ from actinium.frame import Outcome, TrialSummary
 from actinium.study import Design, expand, parse_study
 from db.engine import EmbeddedServer, embedded, make_engine, migrate
 
+pytest_plugins = ("stack_fixture",)
+
 NUMBERS = itertools.count()
+
+
+def pytest_configure() -> None:
+    """One thread for arithmetic, as workers have it; it must be said before torch is imported."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

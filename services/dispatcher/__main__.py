@@ -104,7 +104,9 @@ def hire(settings: Settings, *, stop: threading.Event) -> Fleet:
     failures = 0
     while not stop.is_set():
         if connection.answers(address):
-            return connection.connect(address, data_root=str(settings.data_root()))
+            fleet = connection.connect(address, data_root=str(settings.data_root()))
+            stop_on_signals(stop)  # ray.init has put a handler of its own in their place
+            return fleet
         failures += 1
         log.info("waiting for Ray at %s", address)
         stop.wait(min(2.0, backoff(failures)))

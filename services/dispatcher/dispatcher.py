@@ -28,6 +28,9 @@ BACKOFF_MOST_SECONDS = 10.0
 COUNTED_LANES = 256
 """Queued jobs are counted up to this many a slot, to spread a small study over all slots."""
 
+WORTHWHILE_LANES = 8
+"""Packs are not made narrower than this for the sake of slots that are busy."""
+
 Width = Callable[[TrialConfig, str], int]
 """How many lanes a pack on a device should have at most."""
 
@@ -88,8 +91,12 @@ class Dispatcher:
         idle = [slot for slot in self._fleet.idle() if slot not in self._running]
         if not idle or (self._look_at is not None and now < self._look_at):
             return
+        slots = max(len(idle), self._fleet.size())
+        with self._engine.begin() as conn:
+            due = queue.backlog(conn, now=now, most=slots * COUNTED_LANES)
+        share = fair_share(due, slots=slots, idle=len(idle))
         for slot in idle:
-            leases = self._lease_pack(self._fleet.device(slot), now=now)
+            leases = self._lease_pack(self._fleet.device(slot), share=share, now=now) if share else []
             if not leases:
                 self._look_at = now + timedelta(seconds=LOOK_SECONDS)
                 return
@@ -98,14 +105,9 @@ class Dispatcher:
             self._fleet.start(slot, [lease.config for lease in leases])
             log.info("slot %d trains %d lanes of %s", slot, len(leases), leases[0].pack_key)
 
-    def _lease_pack(self, device: str, *, now: datetime) -> list[Lease]:
-        """A pack no wider than measured to be good, and no wider than this slot's share of what is due."""
-        slots = max(1, self._fleet.size())
+    def _lease_pack(self, device: str, *, share: int, now: datetime) -> list[Lease]:
+        """A pack no wider than measured to be good, and no wider than a slot's share of what is due."""
         with self._engine.begin() as conn:
-            due = queue.backlog(conn, now=now, most=slots * COUNTED_LANES)
-            if not due:
-                return []
-            share = math.ceil(due / slots)
             return queue.lease(
                 conn,
                 now=now,
@@ -163,6 +165,13 @@ class Dispatcher:
             self._recorder.give_up(pack, error=traceback.format_exc(), now=now)
             return False
         return True
+
+
+def fair_share(due: int, *, slots: int, idle: int) -> int:
+    """How many of the jobs that are due a slot takes: an equal part for every slot, idle or not, so that all come to
+    their end together; but no crumbs: a pack of few lanes takes nearly as long as one of WORTHWHILE_LANES.
+    """
+    return max(math.ceil(due / slots), min(WORTHWHILE_LANES, math.ceil(due / idle)))
 
 
 def _first_line(error: BaseException) -> str:

@@ -18,9 +18,9 @@ from services.sink.tracking import Gone, Refused, Tracking
 
 log = logging.getLogger(__name__)
 
-NEWS_A_ROUND = 50
+NEWS_A_ROUND = 20
 """Pieces of news claimed at once: few enough to be told well within the time they are lent for."""
-CLAIM_SECONDS = 60.0
+CLAIM_SECONDS = 30.0
 FRAMES_A_TRIAL = 500
 """Frames of one trial told at once."""
 LIVE_SECONDS = 5.0

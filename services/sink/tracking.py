@@ -13,7 +13,7 @@ from services.sink.wording import STUDY_TAG, TRIAL_TAG, Point
 
 log = logging.getLogger(__name__)
 
-LOOK_AGAIN = timedelta(seconds=60)
+LOOK_AGAIN = timedelta(seconds=30)
 """How old the list of an experiment's running runs may be when a run is missing: as long as the outbox lends news."""
 RUNS_A_PAGE = 1000
 REFUSALS = {
@@ -166,6 +166,7 @@ class Tracking:
     def _said(self, error: MlflowException) -> ActiniumError:
         message = str(error)
         if error.error_code not in REFUSALS:
+            self.forget()  # what was asked may have been done, and only the answer be lost
             return Unavailable(f"MLflow at {self._url} is away: {message[:300]}")
         gone = error.error_code == "RESOURCE_DOES_NOT_EXIST" or "must be in the 'active' state" in message
         return (Gone if gone else Refused)(message[:1000])

@@ -16,7 +16,7 @@ from services.settings import Settings
 from services.stack.ports import LOOPBACK, any_free, choose
 from services.stack.state import write_private
 
-RAY_SOCKET_ROOM = 105 - len("/session_2026-01-01_00-00-00_000000_1000000/sockets/plasma_store.1")
+RAY_SOCKET_ROOM = 105 - len("/s/session_2026-01-01_00-00-00_000000_1000000/sockets/plasma_store.1")
 """Bytes left for Ray's folder: the path of a unix socket has an end."""
 
 
@@ -105,12 +105,15 @@ def _tokens(home: Path, settings: Settings) -> dict[str, str]:
 
 
 def _ray_folder(home: Path) -> Path:
-    """Ray's temporary folder: in the home, or in the system's where the home's path is too long for a socket."""
+    """Ray's temporary folder: in the home, or in the system's where the home's path is too long for a socket.
+
+    Ray opens it to everybody, so that it lies in a folder that is closed.
+    """
     near = home / "ray"
     if len(os.fsencode(near)) <= RAY_SOCKET_ROOM:
-        return near
+        return near / "s"
     name = hashlib.sha256(os.fsencode(home)).hexdigest()[:8]
-    return Path(tempfile.gettempdir()) / f"actinium-ray-{getpass.getuser()}-{name}"
+    return Path(tempfile.gettempdir()) / f"actinium-ray-{getpass.getuser()}-{name}" / "s"
 
 
 def _beside(database_url: str | None) -> str | None:

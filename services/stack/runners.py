@@ -1,5 +1,6 @@
 """How a part runs: as a process of ours, or as the embedded database."""
 
+import logging
 import subprocess
 from pathlib import Path
 from typing import Protocol
@@ -9,6 +10,8 @@ from services.stack import processes
 from services.stack.parts import DATABASE, Part, ready_file
 from services.stack.plan import Plan
 from services.stack.state import ProcessMark
+
+log = logging.getLogger(__name__)
 
 
 class Runner(Protocol):
@@ -44,6 +47,8 @@ class ProcessRunner:
 
     STOP_SECONDS = 15.0
     """How long it may take to end in order."""
+    LEFT_SECONDS = 2.0
+    """How long those that it leaves may take."""
 
     def __init__(self, part: Part) -> None:
         self.name, self.after = part.name, part.after
@@ -72,9 +77,15 @@ class ProcessRunner:
         return self._part.ready(plan)()
 
     def stop(self, plan: Plan) -> None:
-        """The child, and every process that has its mark."""
+        """The child in its own order; then whatever it has left."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(timeout=self.STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                log.warning("%s does not end in %g s", self.name, self.STOP_SECONDS)
         family = processes.with_offspring(processes.marked(f"{plan.instance}/{self.name}"))
-        processes.end(family, seconds=self.STOP_SECONDS)
+        processes.end(family, seconds=self.LEFT_SECONDS)
         if self._process is not None:
             self._process.wait()
 

@@ -121,14 +121,14 @@ def clear_ray(plan: Plan) -> None:
     """Remove what earlier Ray sessions left, and put Ray's logs beside the others."""
     if not plan.own_ray:
         return
-    folder = plan.ray_folder
+    folder = plan.ray_folder.parent
     if folder.is_symlink() or (folder.exists() and folder.stat().st_uid != os.getuid()):
         raise StackError(f"{folder} belongs to somebody else; remove it")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     link = plan.home / "logs" / "ray"
     link.unlink(missing_ok=True)
-    link.symlink_to(folder / "session_latest" / "logs")
+    link.symlink_to(plan.ray_folder / "session_latest" / "logs")
 
 
 def prepare_database(plan: Plan) -> None:

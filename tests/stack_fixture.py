@@ -1,0 +1,64 @@
+"""The whole stack for the few tests that need everything: started at its first use, once a session."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actinium.client import Client
+from actinium.home import ClientFile
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningStack:
+    """A stack of real processes in a temporary home."""
+
+    home: Path
+    address: ClientFile
+
+    def client(self) -> Client:
+        """A client with the admin's token."""
+        return Client(url=self.address.url, token=self.address.token)
+
+    def services(self) -> dict[str, dict[str, Any]]:
+        """Each service as `status --json` shows it, by name."""
+        shown = subprocess.run(
+            [sys.executable, "-m", "services.stack", "status", "--json"],
+            env=stack_environment(self.home),
+            capture_output=True,
+            check=True,
+        )
+        return {service["name"]: service for service in json.loads(shown.stdout)["services"]}
+
+
+def stack_environment(home: Path) -> dict[str, str]:
+    """A stack of its own: any free ports, short leases, nothing from the environment of whoever runs the tests."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ACTINIUM_", "RAY_", "MLFLOW_"))}
+    ports = {f"ACTINIUM_{part}_PORT": "0" for part in ("API", "DASHBOARD", "MLFLOW", "RAY")}
+    return {**kept, **ports, "ACTINIUM_HOME": str(home), "ACTINIUM_LEASE_SECONDS": "5"}
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[RunningStack]:
+    """The whole stack, started at its first use and stopped with the session."""
+    home = Path(tempfile.mkdtemp(prefix="act-"))
+    command = [sys.executable, "-m", "services.stack"]
+    environment = stack_environment(home)
+    try:
+        started = subprocess.run(
+            [*command, "up", "--detach"], env=environment, capture_output=True, text=True, check=False
+        )
+        address = ClientFile.read(home)
+        assert started.returncode == 0 and address is not None, started.stdout + started.stderr
+        yield RunningStack(home=home, address=address)
+    finally:
+        subprocess.run([*command, "down"], env=environment, capture_output=True, check=False)
+        shutil.rmtree(home, ignore_errors=True)

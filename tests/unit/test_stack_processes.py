@@ -1,0 +1,72 @@
+"""Processes are found by their mark and told apart by their start: nothing is left, and no stranger is hit."""
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from services.stack import processes
+from services.stack.processes import Command
+from services.stack.state import ProcessMark
+
+# A child that starts a grandchild in a session of its own, and leaves it behind.
+LEAVES_ONE = (
+    "import subprocess, sys;"
+    "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session=True);"
+    "print(p.pid, flush=True)"
+)
+DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+
+
+@pytest.fixture
+def instance() -> Iterator[str]:
+    """A mark of this test's own; whatever has it is ended."""
+    mark = secrets.token_hex(8)
+    yield mark
+    processes.end(processes.marked(mark), seconds=0.0)
+
+
+def run(code: str, mark: str, tmp_path: Path) -> "subprocess.Popen[bytes]":
+    """Start some Python, with its output in `out.log`."""
+    command = Command(arguments=[sys.executable, "-c", code], environment={})
+    return processes.start(command, mark=mark, log_file=tmp_path / "out.log", cwd=tmp_path)
+
+
+def wait_for_output(tmp_path: Path, process: "subprocess.Popen[bytes]") -> str:
+    """The first line, as soon as it is there."""
+    while process.poll() is None and not (tmp_path / "out.log").read_text().endswith("\n"):
+        os.sched_yield()
+    return (tmp_path / "out.log").read_text().strip()
+
+
+def test_an_orphan_in_its_own_session_is_found_by_its_mark(instance: str, tmp_path: Path) -> None:
+    child = run(LEAVES_ONE, f"{instance}/part", tmp_path)
+    assert child.wait(timeout=60) == 0
+    orphan = int((tmp_path / "out.log").read_text())
+    assert [process.pid for process in processes.marked(f"{instance}/")] == [orphan]
+    assert processes.marked(f"{instance}/other") == []
+    processes.end(processes.marked(f"{instance}/"), seconds=5.0)
+    assert not psutil.pid_exists(orphan)
+
+
+def test_who_does_not_listen_is_killed(instance: str, tmp_path: Path) -> None:
+    child = run(DEAF, f"{instance}/part", tmp_path)
+    assert wait_for_output(tmp_path, child) == "deaf"
+    processes.end([psutil.Process(child.pid)], seconds=0.2)
+    assert not psutil.pid_exists(child.pid)
+
+
+def test_a_number_that_is_now_a_strangers_finds_nobody() -> None:
+    own = processes.mark_of_self()
+    assert processes.find(own) is not None
+    assert processes.find(ProcessMark(pid=own.pid, started=own.started - 60.0)) is None
+    assert processes.find(None) is None
+
+
+def test_the_marked_are_never_this_process() -> None:
+    assert os.getpid() not in {process.pid for process in processes.with_offspring([psutil.Process()])}
