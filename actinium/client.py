@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from urllib.parse import quote
 
-from actinium.door import PAUSES, Door
+from actinium.door import Door
 from actinium.errors import FieldError, InvalidInput, Unavailable
 
 if TYPE_CHECKING:  # pandas takes half a second to import, and not every command needs it
@@ -28,6 +28,9 @@ Study: TypeAlias = int | str
 Document: TypeAlias = dict[str, Any]
 PAGE = 1000
 ENDED = ("finished", "cancelled")
+RECONNECT_SECONDS = 1.0
+PATIENCE = 120
+"""How often in a row a stream that broke is opened again."""
 
 
 class Client:
@@ -214,7 +217,7 @@ class Client:
     ) -> Document:
         """Waits until a study has ended; `progress` is called with each news (state, counts, progress).
 
-        Survives a restart of the service: the stream is opened again a few times before Unavailable is raised.
+        Survives a restart of the service: Unavailable is raised only when it has been away for about two minutes.
         """
         failures = 0
         while True:
@@ -228,9 +231,9 @@ class Client:
                     return document
             except Unavailable:
                 failures += 1
-                if failures > len(PAUSES):
+                if failures > PATIENCE:
                     raise
-            sleep(PAUSES[failures - 1] if failures else PAUSES[0])
+            sleep(RECONNECT_SECONDS)
 
     def catalogue(self) -> Document:
         """Levels with parameters, equation, derivative and citation; datasets."""

@@ -100,6 +100,23 @@ def test_wait_tells_progress_and_returns_at_the_end(client: Client, train: Any) 
     assert news[-1]["progress"] == 1.0
 
 
+def test_wait_outlives_a_restart(api_url: str, secrets: dict[Role, str], train: Any) -> None:
+    """The stream breaks and nobody is there for a while; then the news go on."""
+    network = Flaky()
+    with Client(api_url, secrets[Role.ADMIN], transport=network, sleep=lambda _: None) as client:
+        client.submit(STUDY)
+        network.failures = [httpx.ReadError("reset"), *[httpx.ConnectError("refused")] * 20]
+        news: list[dict[str, Any]] = []
+
+        def progress(document: dict[str, Any]) -> None:
+            if not news:
+                train()
+            news.append(document)
+
+        assert client.wait("s", progress, sleep=lambda _: None)["state"] == "finished"
+        assert len(news) >= 2
+
+
 class Flaky(httpx.BaseTransport):
     """A network that fails as scripted before each request gets through."""
 
@@ -145,13 +162,15 @@ def test_what_may_have_happened_is_not_repeated(api_url: str, secrets: dict[Role
 
 def test_a_service_that_stays_away(secrets: dict[Role, str]) -> None:
     """Four attempts, then a sentence with the address."""
-    network = Flaky(*[httpx.ConnectError("refused")] * 9)
+    network = Flaky(*[httpx.ConnectError("refused")] * 900)
     with Client("http://127.0.0.1:1", "act_x", transport=network, sleep=lambda _: None) as client:
         with pytest.raises(Unavailable, match=r"http://127\.0\.0\.1:1 does not answer"):
             client.studies()
         assert len(network.requests) == 4
+        pauses: list[float] = []
         with pytest.raises(Unavailable):
-            client.wait("s", sleep=lambda _: None)
+            client.wait("s", sleep=pauses.append)
+        assert sum(pauses) >= 60
 
 
 def test_address_and_token_come_from_arguments_environment_or_file(
