@@ -83,9 +83,11 @@ class Supervisor:
     def stop(self, *, now: datetime) -> None:
         """End everything in order, and whatever still has this stack's mark."""
         for names in STOP_ORDER:
-            for unit in self.units:
-                if unit.runner.name in names and unit.state is not PartState.STOPPED:
-                    self._stop(unit, now=now)
+            stage = [u for u in self.units if u.runner.name in names and u.state is not PartState.STOPPED]
+            for unit in stage:
+                unit.runner.ask()
+            for unit in stage:
+                self._stop(unit, now=now)
         processes.end(processes.marked(f"{self.plan.instance}/"), seconds=2.0)
         self.write_down()
 

@@ -25,7 +25,7 @@ STUDY: dict[str, Any] = {
     "model": {"kind": "mlp", "depth": 2, "width": 32},
     "training": {"learning_rate": 0.05, "batch_size": 16},
     # A pack key for each number of epochs: at least five packs, so that the kills fall between results.
-    "factors": {"activation": ["relu", "tanh"], "training.epochs": [6, 7, 8, 9, 10]},
+    "factors": {"activation": ["relu", "tanh"], "training.epochs": [4, 5, 6, 7, 8]},
     "seeds": 4,
 }
 TRIALS = 40
@@ -87,6 +87,9 @@ def finished_runs(client: MlflowClient, experiment: str) -> list[Run]:
 
 
 @pytest.mark.chaos
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # MLflow's client leaves its session open
 def test_a_study_survives_kills_of_everything_that_works_on_it(stack: RunningStack) -> None:
     client, monkey = stack.client(), Monkey(stack)
     study = client.submit(STUDY)
@@ -105,7 +108,7 @@ def test_a_study_survives_kills_of_everything_that_works_on_it(stack: RunningSta
     assert len(rows) == len({row.id for row in rows}) == TRIALS
     assert all(row.outcome is not None for row in rows), "a trial has no summary of its last attempt"
     assert any(row.attempt > 1 for row in rows), "the kills hit nothing"
-    points = len(TrialConfig.model_validate({"training": {"batch_size": 16, "epochs": 6}}).probe_steps())
+    points = len(TrialConfig.model_validate({"training": {"batch_size": 16, "epochs": 4}}).probe_steps())
     assert {(row.frames, row.of_attempt) for row in rows} == {(points, points)}
 
     mlflow = MlflowClient(stack.address.mlflow_url)

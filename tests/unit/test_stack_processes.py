@@ -59,6 +59,7 @@ def test_who_does_not_listen_is_killed(instance: str, tmp_path: Path) -> None:
     assert wait_for_output(tmp_path, child) == "deaf"
     processes.end([psutil.Process(child.pid)], seconds=0.2)
     assert not psutil.pid_exists(child.pid)
+    child.wait(timeout=10)
 
 
 def test_a_number_that_is_now_a_strangers_finds_nobody() -> None:

@@ -1,0 +1,332 @@
+"""The dispatcher's rounds on a real database with real training, in this process instead of on Ray."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import Engine, text
+
+from actinium.frame import Layout, PackFrames
+from actinium.job import Attempt, FailureClass, Lease, StudyId, StudyState
+from actinium.study import expand, parse_study
+from actinium.trial import TrialConfig
+from db import queue, studies
+from db.embedded import EmbeddedServer
+from services.dispatcher.dispatcher import Dispatcher, fair_share
+from services.dispatcher.fleet import News, PackBroken, PackDone, PackItem, SlotId
+from services.dispatcher.heart import Heart
+from services.dispatcher.ledger import Ledger
+from workers.train import pack_layout, train_pack
+
+LEASE_SECONDS = 30.0
+SMALL: dict[str, Any] = {
+    "name": "small",
+    "task": {"train_examples": 64},
+    "model": {"kind": "mlp", "depth": 1, "width": 4},
+    "training": {"epochs": 2, "batch_size": 32},
+    "probes": {"schedule": {"points": 3}},
+}
+
+
+def stream(configs: Sequence[TrialConfig]) -> Iterator[PackItem]:
+    """What a Ray actor would yield."""
+    yield pack_layout(configs[0])
+    yield from train_pack(configs)
+    yield PackDone()
+
+
+@dataclass(kw_only=True)
+class HereFleet:
+    """Slots whose packs go on by one item a round. `trainer` may be replaced, to see packs go wrong."""
+
+    slots: int = 2
+    trainer: Callable[[Sequence[TrialConfig]], Iterator[PackItem]] = stream
+    streams: dict[SlotId, Iterator[PackItem]] = field(default_factory=dict)
+    widths: list[int] = field(default_factory=list)
+    stopped: list[SlotId] = field(default_factory=list)
+
+    def size(self) -> int:
+        return self.slots
+
+    def idle(self) -> list[SlotId]:
+        return [SlotId(number) for number in range(self.slots) if number not in self.streams]
+
+    def device(self, slot: SlotId) -> str:
+        return "cpu"
+
+    def start(self, slot: SlotId, configs: Sequence[TrialConfig]) -> None:
+        self.widths.append(len(configs))
+        self.streams[slot] = self.trainer(configs)
+
+    def stop(self, slot: SlotId) -> None:
+        self.stopped.append(slot)
+        self.streams[slot] = iter([PackDone()])
+
+    def news(self, *, seconds: float) -> list[News]:
+        found = [News(slot=slot, item=next(items)) for slot, items in self.streams.items()]
+        for news in found:
+            if isinstance(news.item, PackDone | PackBroken):
+                del self.streams[news.slot]
+        return found
+
+    def tend(self, *, now: datetime) -> None:
+        return
+
+    def close(self) -> None:
+        return
+
+
+@dataclass(kw_only=True)
+class House:
+    """A dispatcher with all that it works with, and a clock that each round moves on by a second."""
+
+    engine: Engine
+    now: datetime
+    fleet: HereFleet = field(default_factory=HereFleet)
+    ledger: Ledger = field(default_factory=Ledger)
+    width: int = 8
+
+    def __post_init__(self) -> None:
+        self.dispatcher = Dispatcher(
+            engine=self.engine,
+            fleet=self.fleet,
+            ledger=self.ledger,
+            width=lambda config, device: self.width,
+            holder="here",
+            lease_seconds=LEASE_SECONDS,
+        )
+        self.heart = Heart(engine=self.engine, ledger=self.ledger, lease_seconds=LEASE_SECONDS)
+
+    def submit(self, **fields: Any) -> StudyId:
+        design = expand(parse_study({**SMALL, **fields}))
+        with self.engine.begin() as conn:
+            return studies.create(conn, design, owner="ann", now=self.now)
+
+    def rounds(self, count: int) -> None:
+        for _ in range(count):
+            self.now += timedelta(seconds=1)
+            self.dispatcher.run_once(now=self.now, wait=0.0)
+
+    def finish(self, study: StudyId, *, most: int = 60) -> None:
+        """Rounds until the study has ended, each with a heartbeat."""
+        for _ in range(most):
+            self.rounds(1)
+            self.heart.run_once(now=self.now)
+            if self.state(study) in (StudyState.FINISHED, StudyState.CANCELLED) and not self.dispatcher.busy():
+                return
+        raise AssertionError(f"not finished after {most} rounds")
+
+    def state(self, study: StudyId) -> StudyState:
+        with self.engine.begin() as conn:
+            return studies.get(conn, study).state
+
+    def rows(self, query: str) -> list[Any]:
+        with self.engine.begin() as conn:
+            return list(conn.execute(text(query)).all())
+
+
+@pytest.fixture
+def house(engine: Engine, now: datetime) -> House:
+    """Two idle slots and nothing to do."""
+    return House(engine=engine, now=now)
+
+
+def test_a_study_is_trained_measured_and_recorded(house: House) -> None:
+    study = house.submit(factors={"activation": ["relu", "tanh"]}, seeds=2)
+    house.finish(study)
+    jobs = house.rows("SELECT state, attempt FROM jobs")
+    assert jobs == [("succeeded", 1)] * 4
+    assert house.rows("SELECT count(*) FROM summaries") == [(4,)]
+    steps = expand(parse_study(SMALL)).cells[0].config.probe_steps()
+    assert {
+        (row[0], row[1])
+        for row in house.rows("SELECT trial_id, array_agg(step ORDER BY step)::text FROM frames GROUP BY 1")
+    } == {(trial, "{" + ",".join(map(str, steps)) + "}") for (trial,) in house.rows("SELECT id FROM trials")}
+    assert {kind for (kind,) in house.rows("SELECT kind FROM outbox")} == {"study", "trial"}
+    assert house.ledger.held() == []
+
+
+def test_a_small_study_is_spread_over_all_slots(house: House) -> None:
+    house.submit(seeds=6)
+    house.rounds(1)
+    assert house.fleet.widths == [3, 3]
+
+
+def test_packs_are_no_wider_than_measured(house: House) -> None:
+    house.width = 2
+    house.submit(seeds=6)
+    house.rounds(1)
+    assert house.fleet.widths == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("due", "slots", "idle", "share"), [(100, 4, 1, 25), (6, 2, 2, 3), (5, 2, 1, 5), (9, 4, 1, 8), (0, 4, 4, 0)]
+)
+def test_nobody_takes_more_than_a_share_and_nobody_crumbs(due: int, slots: int, idle: int, share: int) -> None:
+    assert fair_share(due, slots=slots, idle=idle) == share
+
+
+def test_frames_are_there_while_the_pack_still_trains(house: House) -> None:
+    house.submit(seeds=1)
+    house.rounds(3)  # lease and layout; first frames; their save
+    assert house.rows("SELECT step FROM frames") == [(0,)]
+    assert house.rows("SELECT state FROM jobs") == [("leased",)]
+
+
+def test_a_cancelled_study_is_stopped_and_writes_nothing_more(house: House) -> None:
+    study = house.submit(seeds=2)
+    house.rounds(3)
+    with house.engine.begin() as conn:
+        studies.cancel(conn, study, house.now)
+    house.heart.run_once(now=house.now)
+    house.rounds(4)
+    assert house.fleet.stopped == [0, 1]
+    assert len(house.fleet.idle()) == 2
+    assert house.rows("SELECT count(*) FROM summaries") == [(0,)]
+    assert {state for (state,) in house.rows("SELECT state FROM jobs")} == {"cancelled"}
+    assert house.ledger.held() == []
+
+
+def test_a_dispatcher_that_was_taken_for_dead_changes_nothing(house: House) -> None:
+    study = house.submit(seeds=1)
+    house.rounds(3)
+    later = house.now + timedelta(seconds=LEASE_SECONDS + 1)
+    with house.engine.begin() as conn:
+        assert queue.rescue(conn, now=later) == 1
+    other = House(engine=house.engine, now=later + timedelta(minutes=5))
+    other.finish(study)
+    before = house.rows("SELECT summary FROM summaries")
+    house.rounds(10)
+    assert not house.dispatcher.busy()
+    assert house.rows("SELECT attempt, state FROM jobs") == [(2, "succeeded")]
+    assert house.rows("SELECT summary FROM summaries") == before
+
+
+def test_a_pack_that_raises_is_halved_and_the_guilty_trial_fails_with_its_traceback(house: House) -> None:
+    def trainer(configs: Sequence[TrialConfig]) -> Iterator[PackItem]:
+        if any(config.seed == 2 for config in configs):
+            yield pack_layout(configs[0])
+            yield PackBroken(failure_class=FailureClass.TRIAL, error="Traceback: seed 2 is unlucky")
+        else:
+            yield from stream(configs)
+
+    house.fleet.slots, house.fleet.trainer = 1, trainer
+    study = house.submit(seeds=4)
+    house.finish(study)
+    found = house.rows("SELECT seed, state, error FROM jobs JOIN trials ON trials.id = jobs.trial_id ORDER BY seed")
+    assert [row.state for row in found] == ["succeeded", "succeeded", "failed", "succeeded"]
+    assert found[2].error == "Traceback: seed 2 is unlucky"
+
+
+def test_a_lost_actor_is_nobodys_fault(house: House) -> None:
+    lost = PackBroken(failure_class=FailureClass.INFRASTRUCTURE, error="ActorDiedError")
+    house.fleet.slots, house.fleet.trainer = 1, lambda configs: iter([pack_layout(configs[0]), lost])
+    study = house.submit(seeds=2)
+    house.rounds(3)
+    assert house.rows("SELECT DISTINCT state, trial_failures, infrastructure_failures FROM jobs") == [("queued", 0, 1)]
+    house.fleet.trainer = stream
+    house.finish(study)
+    assert house.rows("SELECT DISTINCT state FROM jobs") == [("succeeded",)]
+
+
+def test_a_pack_that_ends_without_a_word_fails_its_trials(house: House) -> None:
+    house.fleet.slots, house.fleet.trainer = 1, lambda configs: iter([pack_layout(configs[0]), PackDone()])
+    study = house.submit(seeds=1)
+    house.finish(study)
+    assert house.rows("SELECT state, error FROM jobs") == [("failed", "the pack ended without a summary of this trial")]
+
+
+def test_news_that_the_database_refuses_fail_their_own_pack_only(house: House) -> None:
+    def trainer(configs: Sequence[TrialConfig]) -> Iterator[PackItem]:
+        if configs[0].seed == 0:
+            yield Layout(series=("a", "b"))
+            yield PackFrames(lanes=(0,), step=0, time=0.0, values=np.zeros((1, 3), dtype=np.float32))
+            yield PackFrames(lanes=(0,), step=1, time=0.0, values=np.zeros((1, 3), dtype=np.float32))
+            yield PackDone()
+        else:
+            yield from stream(configs)
+
+    house.fleet.trainer = trainer
+    study = house.submit(seeds=2)
+    house.finish(study)
+    assert [state for (state,) in house.rows("SELECT state FROM jobs ORDER BY trial_id")] == ["failed", "succeeded"]
+
+
+def test_while_the_database_is_away_nothing_is_lost(house: House, postgres: EmbeddedServer) -> None:
+    study = house.submit(seeds=2)
+    house.rounds(2)
+    name = house.engine.url.database
+    assert name is not None
+    with closing(psycopg.connect(host=str(postgres.sockets), user="postgres", autocommit=True)) as admin:
+        admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name)))
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        house.rounds(10)
+        assert house.dispatcher.busy()
+        assert house.fleet.idle() == [0, 1], "the packs went on to their end"
+        admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(name)))
+    house.now += timedelta(minutes=1)
+    house.finish(study)
+    assert house.rows("SELECT DISTINCT state, attempt FROM jobs") == [("succeeded", 1)]
+    assert house.rows("SELECT count(*) FROM summaries") == [(2,)]
+
+
+def test_a_shutdown_gives_leases_back_without_blame(house: House) -> None:
+    house.submit(seeds=2)
+    house.rounds(4)
+    house.dispatcher.shut_down(now=house.now)
+    assert house.rows("SELECT DISTINCT state, attempt, trial_failures, infrastructure_failures FROM jobs") == [
+        ("queued", 1, 0, 0)
+    ]
+    assert house.ledger.held() == []
+
+
+def test_heartbeats_keep_a_long_pack(house: House) -> None:
+    house.submit(seeds=1)
+    house.rounds(1)
+    for _ in range(5):
+        house.now += timedelta(seconds=LEASE_SECONDS * 0.9)
+        house.heart.run_once(now=house.now)
+    assert len(house.ledger.held()) == 1
+    assert house.rows("SELECT state, attempt FROM jobs") == [("leased", 1)]
+
+
+def test_after_a_silence_the_heart_takes_up_its_own_and_waits_before_it_rescues(house: House) -> None:
+    house.submit(seeds=2)
+    house.rounds(1)
+    house.heart.run_once(now=house.now)
+    house.ledger.remove([Attempt(trial_id=house.ledger.held()[0].trial_id, attempt=1)])  # as if another held it
+    house.now += timedelta(seconds=2 * LEASE_SECONDS)
+    house.heart.run_once(now=house.now)
+    assert house.rows("SELECT state FROM jobs") == [("leased",), ("leased",)]
+    house.heart.run_once(now=house.now + timedelta(seconds=LEASE_SECONDS / 2))
+    assert house.rows("SELECT count(*) FROM jobs WHERE state = 'queued'") == [(0,)]
+    house.heart.run_once(now=house.now + timedelta(seconds=LEASE_SECONDS))
+    assert house.rows("SELECT count(*) FROM jobs WHERE state = 'queued'") == [(1,)]
+
+
+def test_an_end_that_comes_with_the_heartbeat_is_no_loss() -> None:
+    ledger = Ledger()
+    attempt = Attempt(trial_id=queue.TrialId(1), attempt=1)
+    ledger.add([attempt])
+    asked = ledger.held()
+    ledger.remove([attempt])
+    ledger.add([Attempt(trial_id=queue.TrialId(1), attempt=2)])
+    assert ledger.confirm(asked, []) == []
+    assert not ledger.is_lost(Attempt(trial_id=queue.TrialId(1), attempt=2))
+
+
+def test_a_lease_is_lost_as_its_fence_says(now: datetime) -> None:
+    ledger = Ledger()
+    config = TrialConfig()
+    lease = Lease(
+        trial_id=queue.TrialId(1), attempt=1, study_id=StudyId(1), pack_key="k", config=config, expires_at=now
+    )
+    ledger.add([lease])
+    assert ledger.confirm(ledger.held(), []) == [Attempt(trial_id=queue.TrialId(1), attempt=1)]
+    assert ledger.is_lost(lease)
