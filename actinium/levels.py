@@ -5,79 +5,18 @@ with it: parameters with defaults and bounds, equation, derivative, citation. Th
 the same names.
 """
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from difflib import get_close_matches
-from typing import Any, ClassVar, Literal, Self, TypeAlias
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, model_serializer, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_serializer, model_validator
+from pydantic_core import CoreSchema, PydanticCustomError
 
-ParameterValue: TypeAlias = float | int | str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parameter:
-    """A level's parameter: its default and what it accepts (bounds are inclusive unless `above` is given)."""
-
-    default: ParameterValue
-    doc: str
-    kind: Literal["number", "integer", "choice"] = "number"
-    low: float | None = None
-    high: float | None = None
-    above: float | None = None
-    choices: tuple[str, ...] = ()
-    nullable: bool = False
-
-    def accepts(self) -> str:
-        """What would be accepted, in words."""
-        if self.kind == "choice":
-            return "one of " + ", ".join(self.choices)
-        bounds = [
-            f"above {self.above:g}" if self.above is not None else "",
-            f"at least {self.low:g}" if self.low is not None else "",
-            f"at most {self.high:g}" if self.high is not None else "",
-        ]
-        words = f"a finite {self.kind} " if self.kind == "number" else "an integer "
-        return (words + " and ".join(b for b in bounds if b)).strip() + (", or null" if self.nullable else "")
-
-    def checked(self, value: object) -> ParameterValue:
-        """The value in its canonical type; ValueError names what would have been accepted."""
-        if value is None and self.nullable:
-            return None
-        if self.kind == "choice":
-            if isinstance(value, str) and value in self.choices:
-                return value
-        elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            whole = float(value).is_integer()
-            inside = (
-                (self.low is None or value >= self.low)
-                and (self.high is None or value <= self.high)
-                and (self.above is None or value > self.above)
-            )
-            if inside and (self.kind == "number" or whole):
-                return float(value) if self.kind == "number" else int(value)
-        raise ValueError(f"{repr(value)[:80]} is not accepted; give {self.accepts()}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class LevelDefinition:
-    """What is to be known of a level: `GET /v1/catalogue` shows it."""
-
-    name: str
-    equation: str
-    citation: str
-    derivative: str = ""
-    parameters: Mapping[str, Parameter] = field(default_factory=dict)
-    aliases: tuple[str, ...] = ()
-    note: str = ""
-
-
-def table(*definitions: LevelDefinition) -> dict[str, LevelDefinition]:
-    """Definitions by canonical name, in the order given."""
-    return {definition.name: definition for definition in definitions}
-
+from actinium.definitions import LevelDefinition as LevelDefinition
+from actinium.definitions import Parameter as Parameter
+from actinium.definitions import ParameterValue as ParameterValue
+from actinium.definitions import did_you_mean as did_you_mean
+from actinium.definitions import table as table
 
 EPS = Parameter(default=1e-5, above=0.0, doc="added to the variance before the square root")
 
@@ -270,12 +209,6 @@ DATASETS: dict[str, DatasetDefinition] = {
 }
 
 
-def did_you_mean(word: str, known: list[str]) -> str:
-    """A sentence part that names the nearest known words, or all of them."""
-    near = get_close_matches(word, known, n=2, cutoff=0.6)
-    return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
-
-
 class Level(BaseModel):
     """One level of a factor with all its parameters. A bare name is the level with its defaults.
 
@@ -331,6 +264,14 @@ class Level(BaseModel):
     @model_serializer
     def _flat(self) -> dict[str, ParameterValue]:
         return {"name": self.name, **self.parameters}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """A name, or a name with parameters: what people write, not how it is held."""
+        words = [word for level in cls.definitions.values() for word in (level.name, *level.aliases)]
+        name = {"type": "string", "enum": words}
+        mapping = {"type": "object", "properties": {"name": name}, "required": ["name"]}
+        return {"description": cls.__doc__, "anyOf": [name, mapping]}
 
     def number(self, parameter: str) -> float:
         """A numeric parameter's value."""

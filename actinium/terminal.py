@@ -47,9 +47,7 @@ def show_table(
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", show_edge=False)
     for column in columns:
         number = column in numbers
-        table.add_column(
-            Text(column), justify="right" if number else "left", no_wrap=number, overflow="fold", vertical="middle"
-        )
+        table.add_column(Text(column), justify="right" if number else "left", no_wrap=number, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     out = console()

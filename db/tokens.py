@@ -41,9 +41,14 @@ class TokenRow:
     revoked_at: datetime | None
 
 
+def new_secret() -> str:
+    """A secret that nobody can guess."""
+    return PREFIX + secrets.token_urlsafe(32)
+
+
 def create(conn: Connection, *, name: str, role: Role, now: datetime) -> str:
     """A new token's secret. It cannot be shown again."""
-    secret = PREFIX + secrets.token_urlsafe(32)
+    secret = new_secret()
     ensure(conn, secret=secret, name=name, role=role, now=now)
     return secret
 

@@ -23,9 +23,8 @@ def create(engine: Database, at: Now, document: Json) -> TokenCreated:
     except ValidationError as error:
         raise InvalidInput("the token is not accepted", explain(error, document, TokenRequest)) from error
     with engine.begin() as connection:
-        secret = tokens.create(connection, name=wanted.name, role=wanted.role, now=at)
-        principal = tokens.authenticate(connection, secret, at)
-        assert principal is not None, "a token that was just made is known"
+        secret = tokens.new_secret()
+        principal = tokens.ensure(connection, secret=secret, name=wanted.name, role=wanted.role, now=at)
         row = next(row for row in tokens.ls(connection) if row.id == principal.id)
     return TokenCreated(**TokenDocument.model_validate(row).model_dump(), token=secret)
 

@@ -1,0 +1,77 @@
+"""What is to be known of a level without computing with it: the forms in which the tables of levels are written."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Literal, TypeAlias
+
+ParameterValue: TypeAlias = float | int | str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """A level's parameter: its default and what it accepts (bounds are inclusive unless `above` is given)."""
+
+    default: ParameterValue
+    doc: str
+    kind: Literal["number", "integer", "choice"] = "number"
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    choices: tuple[str, ...] = ()
+    nullable: bool = False
+
+    def accepts(self) -> str:
+        """What would be accepted, in words."""
+        if self.kind == "choice":
+            return "one of " + ", ".join(self.choices)
+        bounds = [
+            f"above {self.above:g}" if self.above is not None else "",
+            f"at least {self.low:g}" if self.low is not None else "",
+            f"at most {self.high:g}" if self.high is not None else "",
+        ]
+        words = f"a finite {self.kind} " if self.kind == "number" else "an integer "
+        return (words + " and ".join(b for b in bounds if b)).strip() + (", or null" if self.nullable else "")
+
+    def checked(self, value: object) -> ParameterValue:
+        """The value in its canonical type; ValueError names what would have been accepted."""
+        if value is None and self.nullable:
+            return None
+        if self.kind == "choice":
+            if isinstance(value, str) and value in self.choices:
+                return value
+        elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            whole = float(value).is_integer()
+            inside = (
+                (self.low is None or value >= self.low)
+                and (self.high is None or value <= self.high)
+                and (self.above is None or value > self.above)
+            )
+            if inside and (self.kind == "number" or whole):
+                return float(value) if self.kind == "number" else int(value)
+        raise ValueError(f"{repr(value)[:80]} is not accepted; give {self.accepts()}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelDefinition:
+    """What is to be known of a level: `GET /v1/catalogue` shows it."""
+
+    name: str
+    equation: str
+    citation: str
+    derivative: str = ""
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    note: str = ""
+
+
+def table(*definitions: LevelDefinition) -> dict[str, LevelDefinition]:
+    """Definitions by canonical name, in the order given."""
+    return {definition.name: definition for definition in definitions}
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """A sentence part that names the nearest known words, or all of them."""
+    near = get_close_matches(word, known, n=2, cutoff=0.6)
+    return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
