@@ -89,10 +89,10 @@ def chips(counts: Mapping[str, int], *, key: str) -> None:
     for status, count in counts.items():
         if count:
             sign = palette.STATUS_SIGNS[status] or "&nbsp;"
-            square = f'<i style="background:{palette.STATUS_COLOURS[status]}">{sign}</i>'
+            square = f'<i aria-hidden="true" style="background:{palette.STATUS_COLOURS[status]}">{sign}</i>'
             parts.append(f'<span class="ac-chip">{square}{status} <b>{count:,}</b></span>')
     with st.container(key=key):
-        st.html("".join(parts) or "<span>no trials</span>")
+        st.html(" ".join(parts) or "<span>no trials</span>")
 
 
 def paragraph(text: str, *, quiet: bool = False) -> None:

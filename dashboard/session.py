@@ -59,7 +59,7 @@ MENDS: tuple[tuple[type[ActiniumError], str, str], ...] = (
     ),
     (
         Unavailable,
-        "The service does not answer.",
+        "The service does not answer; reload this page once it does.",
         "`actinium status` shows each part of the stack, its address and its log; `actinium up` starts it.",
     ),
 )
@@ -85,7 +85,7 @@ def told() -> Iterator[None]:
         )
         with st.container(key="problem"):
             st.error(f"**{sentence}** {mend}", icon=":material/error:")
-            markup.paragraph(f"The service said: {error}", quiet=True)
+            markup.paragraph(f"In detail: {error}", quiet=True)
 
 
 def studies(filters: dict[str, str | None], cursor: str | None, *, limit: int = 50) -> Document:

@@ -14,7 +14,7 @@ EVERY = 5.0
 """Seconds between two looks at the list while a listed study is active."""
 
 EXAMPLE = """\
-actinium submit studies/demo.yaml --watch     # 135 small trials on handwritten digits
+actinium submit studies/demo.yaml --watch     # small networks on handwritten digits
 """
 PYTHON = """\
 from actinium.client import Client
