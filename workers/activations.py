@@ -53,8 +53,8 @@ def _prelu(z: Tensor, _: Activation, slope: Tensor | None) -> Tensor:
 
 
 def _elu_derivative(z: Tensor, level: Activation, _: Tensor | None) -> Tensor:
-    alpha = level.number("alpha")
-    return _slope_derivative(z, alpha * torch.exp(torch.clamp(z, max=0.0)))
+    alpha, below = level.number("alpha"), torch.exp(torch.clamp(z, max=0.0))
+    return below if alpha == 1.0 else _slope_derivative(z, alpha * below)  # exp(0) is the 1 wanted above zero
 
 
 ACTIVATION_FUNCTIONS: Mapping[str, ActivationFunction] = {

@@ -34,8 +34,7 @@ class Scores:
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean cross-entropy per lane [L] of logits [L, B, K] and labels [L, B]."""
-    flat = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
-    return flat.view_as(labels).mean(1)
+    return functional.cross_entropy(logits.mT, labels, reduction="none").mean(1)
 
 
 def elements_per_example(config: TrialConfig) -> int:

@@ -6,14 +6,18 @@ that equal levels are neighbours; `train` maps them to the order of the caller.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias
 
+import torch
 from torch import Tensor
 
 from actinium.trial import TrialConfig
 
 Parameters: TypeAlias = dict[str, Tensor]
-"""Tensors by name, lane axis leading: `layer_01.weight`, `.bias`, `.gamma`, `.beta`, `.slope`, `classifier.weight`."""
+"""Tensors by name, lane axis leading: `layer_01.weight`, `.bias`, `.gamma`, `.beta`, `.slope`, `classifier.weight`.
+
+Weights of hidden layers are [L, N_in, N_out] or [L, C_out, C_in, k, k], the classifier's is [L, classes, N].
+"""
 
 
 @dataclass
@@ -79,3 +83,28 @@ class LaneModel(Protocol):
     def keep(self, lanes: Sequence[int]) -> None:
         """Forget all lanes but these (ascending positions in the present order)."""
         ...
+
+
+class _Classify(torch.autograd.Function):
+    """Logits [L, K, B] from x [L, B, N], weight [L, K, N] and bias [L, K].
+
+    Products this narrow cost a CPU two to four times less with the classes first, but autograd would hand back the
+    gradient of x transposed, and slow every layer below: hence a backward pass of its own.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return torch.baddbmm(bias.unsqueeze(2), weight, x.mT)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x, weight = ctx.saved_tensors
+        (gradient,) = gradients
+        return torch.bmm(gradient.mT, weight), torch.bmm(gradient, x), gradient.sum(2)
+
+
+def classify(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Logits [L, B, K] = x W^T + b, from x [L, B, N], weight [L, K, N] and bias [L, K]; classes are outer in memory."""
+    logits: Tensor = _Classify.apply(x, weight, bias)  # type: ignore[no-untyped-call] # torch gives it no types
+    return logits.mT

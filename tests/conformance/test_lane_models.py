@@ -120,7 +120,7 @@ class PlainNetwork(nn.Module):
                 linear.weight.copy_(weight if self.conv else weight.T)
                 if linear.bias is not None:
                     linear.bias.zero_()
-            self.classifier.weight.copy_(params["classifier.weight"][lane].T)
+            self.classifier.weight.copy_(params["classifier.weight"][lane])
             self.classifier.bias.zero_()
 
     def decayed(self) -> list[nn.Parameter]:

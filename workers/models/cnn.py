@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from actinium.levels import DATASETS
 from actinium.trial import Cnn, TrialConfig
-from workers.layers import Parameters, Trace
+from workers.layers import Parameters, Trace, classify
 from workers.models.lanes import PackedNetworks
 
 
@@ -64,4 +64,4 @@ class LaneCnn(PackedNetworks):
             if layer == "layer_01":
                 x = self._pool(x, 2)
         pooled = x.mean(dim=(2, 3)).view(examples, lanes, -1).transpose(0, 1)
-        return torch.baddbmm(params["classifier.bias"].unsqueeze(1), pooled, params["classifier.weight"])
+        return classify(pooled, params["classifier.weight"], params["classifier.bias"])

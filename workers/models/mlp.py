@@ -11,7 +11,7 @@ from torch import Tensor
 
 from actinium.levels import DATASETS
 from actinium.trial import Mlp, TrialConfig
-from workers.layers import Parameters, Trace
+from workers.layers import Parameters, Trace, classify
 from workers.models.lanes import PackedNetworks
 
 
@@ -56,4 +56,4 @@ class LaneMlp(PackedNetworks):
             u = torch.baddbmm(self.bias(params, layer).unsqueeze(1), x, params[f"{layer}.weight"])
             y = self.hidden(params, layer, u, training=training, update=update_statistics, trace=trace)
             x = x + y if self.residual and number else y
-        return torch.baddbmm(params["classifier.bias"].unsqueeze(1), x, params["classifier.weight"])
+        return classify(x, params["classifier.weight"], params["classifier.bias"])

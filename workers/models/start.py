@@ -24,14 +24,15 @@ def base_draws(seed: int, layer: int, shape: tuple[int, ...]) -> Tensor:
 def initial_parameters(configs: Sequence[TrialConfig], weight_shapes: Mapping[str, tuple[int, ...]]) -> Parameters:
     """Weights by each lane's rule from its seed's draws, the rest at its constants.
 
-    `weight_shapes`: one lane's weights by layer name, the classifier last. A pack in which some lane normalizes
-    gives `gamma` and `beta` to all, and one in which some lane learns a slope gives all a `slope`: what a lane does
-    not use gets no gradient and stays.
+    `weight_shapes`: one lane's weights by layer name, (N_in, N_out) or (C_out, C_in, k, k), the classifier last. A
+    pack in which some lane normalizes gives `gamma` and `beta` to all, and one in which some lane learns a slope gives
+    all a `slope`: what a lane does not use gets no gradient and stays.
     """
     params: Parameters = {}
     for number, (layer, shape) in enumerate(weight_shapes.items(), start=1):
         draws = {seed: base_draws(seed, number, shape) for seed in {config.seed for config in configs}}
         params[f"{layer}.weight"] = torch.stack([initial_weight(draws[c.seed], c.initialization) for c in configs])
+    params["classifier.weight"] = params["classifier.weight"].mT.contiguous()
     lanes = len(configs)
     normalized = any(config.normalization.name != "none" for config in configs)
     slopes = [_first_slope(config) for config in configs]
