@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -25,11 +26,12 @@ from sqlalchemy import Connection, Engine, select, text
 
 from actinium.errors import Conflict
 from actinium.frame import Outcome, TrialSummary
-from actinium.job import FINAL_STATES, TRANSITIONS, Attempt, FailureClass, JobState, StudyState
+from actinium.job import FINAL_STATES, TRANSITIONS, Attempt, FailureClass, JobState, StudyId, StudyState
 from actinium.study import Design, expand, parse_study
-from db import models, outbox, queue, studies
+from db import models, outbox, progress, queue, studies
 from db.models import NO_WIDTH_LIMIT
 from db.outbox import TrialNews
+from db.progress import STATE
 
 QUEUED, LEASED, SUCCEEDED, FAILED, CANCELLED = JobState
 LEASE_SECONDS = 30
@@ -132,12 +134,15 @@ class QueueMachine(RuleBasedStateMachine):
         with self.engine.begin() as connection:
             yield connection
 
+    def study(self, data: st.DataObject) -> StudyId:
+        return StudyId(data.draw(st.sampled_from(sorted(self.model.studies)), label="study"))
+
     # People
 
-    @precondition(lambda self: len(self.model.studies) < 4)
+    @precondition(lambda self: len(self.model.studies) < 3)
     @rule(owner=st.sampled_from(["ada", "bob"]), priority=st.integers(0, 1), data=st.data())
     def create(self, owner: str, priority: int, data: st.DataObject) -> None:
-        design = data.draw(st.sampled_from(self.designs), label="design")
+        design = self.designs[data.draw(st.integers(0, len(self.designs) - 1), label="design")]
         spec = design.spec.model_copy(update={"name": f"study {len(self.model.studies)}", "priority": priority})
         with self.transaction() as connection:
             number = studies.create(connection, replace(design, spec=spec), owner=owner, now=self.now)
@@ -149,10 +154,10 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.studies)
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
-        number = data.draw(st.sampled_from(sorted(self.model.studies)), label="study")
+        number = self.study(data)
         with self.transaction() as connection:
             try:
-                studies.cancel(connection, number, self.now)  # type: ignore[arg-type]
+                studies.cancel(connection, number, self.now)
             except Conflict:
                 assert self.model.state(number) is StudyState.FINISHED
                 return
@@ -166,9 +171,9 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.studies)
     @rule(data=st.data())
     def retry(self, data: st.DataObject) -> None:
-        number = data.draw(st.sampled_from(sorted(self.model.studies)), label="study")
+        number = self.study(data)
         with self.transaction() as connection:
-            retried = studies.retry(connection, number, self.now)  # type: ignore[arg-type]
+            retried = studies.retry(connection, number, self.now)
         again = [job for job in self.model.of(number) if job.state in (FAILED, CANCELLED)]
         assert retried == len(again)
         if again:
@@ -180,14 +185,14 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.studies)
     @rule(priority=st.integers(-1, 2), data=st.data())
     def reprioritize(self, priority: int, data: st.DataObject) -> None:
-        number = data.draw(st.sampled_from(sorted(self.model.studies)), label="study")
+        number = self.study(data)
         with self.transaction() as connection:
-            studies.patch(connection, number, now=self.now, priority=priority)  # type: ignore[arg-type]
+            studies.patch(connection, number, now=self.now, priority=priority)
         self.model.studies[number].priority = priority
 
     # Time
 
-    @rule(seconds=st.sampled_from([0.5, 2, 5, LEASE_SECONDS, LEASE_SECONDS + 1, 300, -1, -40]))
+    @rule(seconds=st.sampled_from([2, LEASE_SECONDS, LEASE_SECONDS + 1, 300, -40]))
     def step_the_clock(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
 
@@ -211,10 +216,19 @@ class QueueMachine(RuleBasedStateMachine):
             self.given.append([Attempt(trial_id=one.trial_id, attempt=one.attempt) for one in pack])
 
     def attempts(self, data: st.DataObject) -> list[Attempt]:
-        """Some lanes of any pack ever leased: living, finished, or long given to somebody else; in any order."""
-        recent_first = list(reversed(self.given))
-        pack = data.draw(st.sampled_from(recent_first), label="pack")
+        """Some lanes of a pack ever leased, in any order: one with a lane that lives, or one with a lane that was
+        since leased to somebody else (a zombie's), or any.
+        """
+        living = [pack for pack in self.given if self.model.held(pack)]
+        given_anew = [pack for pack in self.given if any(self.zombie(one) for one in pack)]
+        kinds = [packs for packs in (living, given_anew, self.given) if packs]
+        pack = data.draw(st.sampled_from(data.draw(st.sampled_from(kinds), label="kind")), label="pack")
         return data.draw(st.lists(st.sampled_from(pack), min_size=1, unique=True), label="lanes")
+
+    def zombie(self, attempt: Attempt) -> bool:
+        """Whether this attempt's trial is leased under a later one."""
+        job = self.model.jobs[attempt.trial_id]
+        return job.state is LEASED and job.attempt > attempt.attempt
 
     @precondition(lambda self: self.given)
     @rule(data=st.data())
@@ -329,18 +343,15 @@ class QueueMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_tables_equal_the_model(self) -> None:
+        numbers = [StudyId(number) for number in self.model.studies]
         with self.transaction() as connection:
             found = connection.execute(select(models.jobs)).all()
             summaries = connection.execute(select(*models.summaries.c["trial_id", "attempt"])).all()
             news = connection.execute(select(models.outbox.c.subject_id).where(models.outbox.c.kind == "trial"))
-            assert set(news.scalars()) == self.model.news
-            for number in self.model.studies:
-                row = studies.get(connection, number)  # type: ignore[arg-type]
-                assert row.state is self.model.state(number)
-                jobs = self.model.of(number)
-                assert row.counts.states == {state: sum(job.state is state for job in jobs) for state in JobState}
-                assert sum(row.counts.outcomes.values()) == row.counts.states[SUCCEEDED]
-        assert {
+            named = connection.execute(select(models.studies.c.id, STATE)).all()
+            counts = progress.counts(connection, numbers)
+            waiting = set(news.scalars())
+        jobs = {
             row.trial_id: Job(
                 trial_id=row.trial_id,
                 study=row.study_id,
@@ -354,21 +365,25 @@ class QueueMachine(RuleBasedStateMachine):
                 expires_at=row.lease_expires_at,
             )
             for row in found
-        } == self.model.jobs
+        }
+        self.only_the_drawn_transitions_happened(jobs)
+        assert jobs == self.model.jobs
         assert dict(tuple(row) for row in summaries) == self.model.summaries
+        assert waiting == self.model.news
+        assert {number: StudyState(word) for number, word in named} == {n: self.model.state(n) for n in numbers}
+        for number in numbers:
+            here = [job.state for job in self.model.of(number)]
+            assert counts[number].states == {state: here.count(state) for state in JobState}
+            assert sum(counts[number].outcomes.values()) == here.count(SUCCEEDED)
 
-    @invariant()
-    def only_the_drawn_transitions_happen(self) -> None:
-        """Against docs/state_machine.md: a state changes along an arrow or two, and the attempt never falls."""
-        with self.transaction() as connection:
-            found = connection.execute(select(*models.jobs.c["trial_id", "state", "attempt"])).all()
-        for trial_id, word, attempt in found:
-            state = JobState(word)
-            before, last = self.seen.get(trial_id, (QUEUED, 0))
-            assert attempt in (last, last + 1)
-            assert (attempt > last) == (state is LEASED and before is QUEUED)
-            assert state is before or state in TRANSITIONS[before]
-            self.seen[trial_id] = (state, attempt)
+    def only_the_drawn_transitions_happened(self, jobs: dict[int, Job]) -> None:
+        """Against docs/state_machine.md: a state changes along an arrow, and an attempt rises with a lease alone."""
+        for trial_id, job in jobs.items():
+            state, attempt = self.seen.get(trial_id, (QUEUED, 0))
+            assert job.attempt in (attempt, attempt + 1)
+            assert (job.attempt > attempt) == (job.state is LEASED and state is QUEUED)
+            assert job.state is state or job.state in TRANSITIONS[state]
+            self.seen[trial_id] = (job.state, job.attempt)
 
 
 def summary(outcome: Outcome) -> TrialSummary:
@@ -385,10 +400,11 @@ def summary(outcome: Outcome) -> TrialSummary:
     )
 
 
+@pytest.mark.timeout(900)  # it thinks for seconds, on a busy machine for minutes
 def test_the_queue_does_what_the_model_says(engine: Engine) -> None:
     documents: list[dict[str, Any]] = [
         {"factors": {"activation": ["relu", "elu"]}, "seeds": 2},
-        {"factors": {"training.batch_size": [8, 32]}, "seeds": 3},
+        {"factors": {"training.batch_size": [8, 32]}, "seeds": 2},
         {"seeds": 1},
     ]
     designs = [expand(parse_study({"name": "x", **document})) for document in documents]
@@ -396,7 +412,7 @@ def test_the_queue_does_what_the_model_says(engine: Engine) -> None:
         partial(QueueMachine, engine, designs),  # type: ignore[arg-type] # any factory will do
         settings=settings(
             max_examples=40,
-            stateful_step_count=40,
+            stateful_step_count=35,
             deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),
