@@ -189,3 +189,17 @@ def test_the_gradient_slope_is_half_the_logarithm_of_chi(activation: str, initia
     assert seen["gradient_slope"].mean() == pytest.approx(math.log(factor), abs=math.log(1.1))
     first, last = (seen[layer_series("gradient_rms", layer)] for layer in (1, 10))
     assert np.log(first / last).mean() / 9 == pytest.approx(math.log(factor), abs=math.log(1.15))
+
+
+def test_gradients_too_small_for_their_squares_are_still_measured() -> None:
+    """Forty sigmoid layers: 0.2361^39 is 3e-25, whose square float32 cannot hold."""
+    model = networks_of(
+        2,
+        model={"kind": "mlp", "depth": 40, "width": 100},
+        activation="sigmoid",
+        initialization="xavier",
+        probes={"dead_units": None, "activation_statistics": None},
+    )
+    seen = measured(model, normal_inputs(64))
+    assert (seen[layer_series("gradient_rms", 1)] < 1e-22).all()
+    assert seen["gradient_slope"].mean() == pytest.approx(math.log(0.2361), abs=math.log(1.1))

@@ -119,7 +119,7 @@ class PlainLane:
             else:
                 x = x + y if self.config.model.residual and layer != "layer_01" else y
         classifier = self.tensors["classifier"]
-        return (x.mean((2, 3)) if convolutional else x) @ classifier["weight"] + classifier["bias"]
+        return functional.linear(x.mean((2, 3)) if convolutional else x, classifier["weight"], classifier["bias"])
 
 
 # ---- what each series should be ------------------------------------------------------------------------------------

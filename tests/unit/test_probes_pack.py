@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from actinium.frame import LaneFinished, PackFrames
 from actinium.trial import TrialConfig
 from workers.batches import PackData, pack_data
 from workers.layers import LaneModel
@@ -14,6 +15,7 @@ from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.probes import PackProbes, probe_series
 from workers.probes.series import probe_examples, rank_steps
+from workers.train import pack_layout, train_pack
 
 OFF = {"dead_units": None, "gradient_flow": None, "activation_statistics": None}
 
@@ -106,6 +108,26 @@ def test_measuring_changes_nothing_and_draws_nothing(model: dict[str, Any]) -> N
     for name, tensor in tensors.items():
         assert torch.equal(tensor, data_before[name]), name
     assert all(tensor.requires_grad for tensor in networks.params.values())
+
+
+@pytest.mark.parametrize("model", [{"kind": "mlp", "depth": 3, "width": 8}, {"kind": "cnn", "width": 4}])
+def test_losses_are_the_same_to_the_bit_with_probes_and_without(model: dict[str, Any]) -> None:
+    post = {"name": "batch", "position": "post"}
+    levels = [("none", "relu"), ("batch", "prelu"), (post, "elu"), ("group", "tanh")]
+    runs = []
+    for probes in ({}, OFF):
+        configs = [
+            config_of(model=model, normalization=normalization, activation=activation, seed=seed, probes=probes)
+            for seed, (normalization, activation) in enumerate(levels)
+        ]
+        layout = pack_layout(configs[0])
+        places = [layout.series.index(name) for name in ("train_loss", "validation_loss", "validation_accuracy")]
+        events = list(train_pack(configs))
+        losses = [event.values[:, places] for event in events if isinstance(event, PackFrames)]
+        ends = [event.summary.metrics for event in events if isinstance(event, LaneFinished)]
+        runs.append((np.stack(losses), [(end["test_loss"], end["test_error"]) for end in ends]))
+    np.testing.assert_array_equal(runs[0][0], runs[1][0])
+    assert runs[0][1] == runs[1][1]
 
 
 def test_the_probe_set_is_the_first_training_examples_whatever_the_arm() -> None:

@@ -23,7 +23,7 @@ def gradient_rms(model: LaneModel, inputs: Tensor, labels: Tensor) -> Tensor:
         watched = inputs.detach().requires_grad_()
         logits = model.forward(params, watched, training=True, update_statistics=False, trace=trace)
         lanes, examples, _ = logits.shape
-        loss = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum") / examples
+        loss = functional.cross_entropy(logits.mT, labels, reduction="sum") / examples
         gradients = torch.autograd.grad(loss, trace.preactivations)
     axes = (1, 2) if model.lane_axis == 0 else (0, 2, 3, 4)
     sums = [torch.sum(gradient.double().square(), axes) / (gradient.numel() // lanes) for gradient in gradients]
