@@ -23,6 +23,15 @@ GAP_BATCH = 256
 GAP_EXAMPLES = 2048
 """Most test examples of a lane on which the train-eval gap is measured."""
 
+GAP_FRAMES = 3
+"""The gap takes two passes over those examples: it is measured at every third frame, and at the end."""
+
+
+def gap_steps(config: TrialConfig) -> frozenset[int]:
+    """The measured steps at which the train-eval gap is measured too, the first and the last included."""
+    steps = config.probe_steps()
+    return frozenset([*steps[::GAP_FRAMES], steps[-1]])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:

@@ -16,7 +16,7 @@ from actinium.errors import InvalidInput
 from actinium.frame import LaneFinished, Layout, PackEvent, PackFrames, TrialSummary
 from actinium.trial import TrialConfig
 from workers.batches import epoch_order, pack_data
-from workers.evaluation import cross_entropy, evaluate, train_eval_gap
+from workers.evaluation import cross_entropy, evaluate, gap_steps, train_eval_gap
 from workers.layers import LaneModel
 from workers.models import build_model
 from workers.models.slices import lane_order
@@ -27,6 +27,8 @@ from workers.probes import PackProbes, probe_series
 
 LOSS_SERIES = ("train_loss", "validation_loss", "validation_accuracy")
 GAP_SERIES = "train_eval_gap"
+END_METRICS = ("test_loss", "test_error", GAP_SERIES)
+"""Of the networks at the last frame that was measured in full."""
 
 
 def pack_layout(config: TrialConfig) -> Layout:
@@ -67,6 +69,7 @@ class Pack:
         self._data = pack_data(ordered, lane_axis=self._model.lane_axis, device=device, data_root=data_root)
         trainings = [config.training for config in ordered]
         self._optimizer = OPTIMIZERS[self._config.training.optimizer](self._model.params, trainings)
+        self._gap_steps = gap_steps(self._config)
         self._probes = PackProbes(configs=ordered, model=self._model, data=self._data)
         validation_labels = self._data.labels[self._data.validation].cpu().numpy()
         self._records = [
@@ -159,8 +162,10 @@ class Pack:
 
     def _probed(self) -> NDArray[np.float32]:
         """What is measured beside the losses: [L, S - 3]."""
-        gap = train_eval_gap(self._model, self._data).cpu().numpy()
-        probed = np.concatenate([gap[:, None], self._probes.measure(self._step)], axis=1)
+        gap = np.full((len(self._lanes), 1), np.nan)
+        if self._step in self._gap_steps:
+            gap[:, 0] = train_eval_gap(self._model, self._data).cpu().numpy()
+        probed = np.concatenate([gap, self._probes.measure(self._step)], axis=1)
         self._charge(probing=True)
         return probed.astype(np.float32)
 
@@ -181,14 +186,15 @@ class Pack:
             return []
         trajectories = self._probes.trajectories()
         tested = evaluate(networks, self._data, self._data.test)
-        losses, errors = tested.loss.tolist(), tested.error.tolist()
+        gaps = train_eval_gap(networks, self._data)
+        ends = torch.stack([tested.loss, tested.error, gaps], dim=1).tolist()
         self._charge()
         return [
             LaneFinished(
                 lane=self._lanes[place],
                 summary=self._summary(
                     self._records[place],
-                    {"test_loss": losses[place], "test_error": errors[place], **trajectories[place]},
+                    {**dict(zip(END_METRICS, ends[place], strict=True)), **trajectories[place]},
                 ),
             )
             for place in places

@@ -196,10 +196,15 @@ def test_training_twice_gives_the_same_bits() -> None:
 
 def test_the_gap_is_of_batch_normalization_alone() -> None:
     configs = mixed(6, Mlp(depth=3, width=16), MLP_NORMALIZATIONS)
-    position = pack_layout(configs[0]).position("train_eval_gap")
-    frames, _ = trained(configs)
-    for config, rows in zip(configs, frames, strict=True):
-        assert np.isnan(rows[:, position]).all() == (config.normalization.name != "batch")
+    position, steps = pack_layout(configs[0]).position("train_eval_gap"), configs[0].probe_steps()
+    frames, summaries = trained(configs)
+    for config, rows, summary in zip(configs, frames, summaries, strict=True):
+        batch = config.normalization.name == "batch"
+        measured = [step for step, row in zip(steps, rows, strict=True) if np.isfinite(row[position])]
+        assert measured == ([steps[0], steps[3], steps[-1]] if batch else [])
+        assert ("train_eval_gap" in summary.metrics) == batch
+        if batch:
+            assert summary.metrics["train_eval_gap"] == rows[-1, position]
 
 
 def test_cells_of_one_seed_share_their_draws() -> None:
