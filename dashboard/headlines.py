@@ -108,17 +108,16 @@ def small_batch(report: Mapping[str, Any]) -> Headline:
             question=question, figure="–", sentence="Only the reference batch size has finished trials yet."
         )
     lead = max((row for row in named if row["batch_size"] == smallest), key=lambda row: row["degradation_estimate"])
-    change = points(lead["degradation_estimate"])
     sentence = (
-        f"At batch size {smallest:g}, **{level_word('normalization', lead['normalization'])}** changes test error by "
-        f"{change} points from batch size {reference:g} "
+        f"At batch size {smallest:g}, the test error with **{level_word('normalization', lead['normalization'])}** is "
+        f"{_apart(lead['degradation_estimate'])} than at {reference:g} "
         f"({points_interval(lead['degradation_low'], lead['degradation_high'])})"
     )
     group = [r for r in rows if r["batch_size"] == smallest and _name(r["normalization"]) == "group"]
     if group and lead not in group:
-        sentence += f", GroupNorm by {points(group[0]['degradation_estimate'])}"
+        sentence += f", with GroupNorm {_apart(group[0]['degradation_estimate'])}"
         sentence += _difference(report, lead["normalization"], smallest)
-    return Headline(question=question, figure=f"{change} points", sentence=sentence + ".")
+    return Headline(question=question, figure=f"{points(lead['degradation_estimate'])} points", sentence=sentence + ".")
 
 
 def comparable(grid: Grid, numbers: list[int]) -> list[int]:
@@ -153,6 +152,12 @@ def _never(report: Mapping[str, Any]) -> str:
     everyone = sum(share["n"] for share in shares)
     missed = everyone - sum(round((share["estimate"] or 0.0) * share["n"]) for share in shares)
     return f"{missed:,} of {plural(everyone, 'trial')} never reach it." if missed else "Every trial reaches it."
+
+
+def _apart(change: float) -> str:
+    """`12.3 points higher`; `no higher` where it rounds to nothing."""
+    size = points(abs(change)).lstrip("+")
+    return "no higher" if size == "0.0" else f"{size} points {'lower' if change < 0 else 'higher'}"
 
 
 def _difference(report: Mapping[str, Any], normalization: Any, batch_size: float) -> str:

@@ -38,15 +38,6 @@ def metric_rows(report: Mapping[str, Any], metric: str) -> pd.DataFrame:
     return _numeric(pd.DataFrame(rows, columns=["cell", *ESTIMATE]))
 
 
-def measured_bars(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows without the interval where the estimate is exactly zero.
-
-    There the interval is the bound for an event that no seed showed, 3 / seeds: drawn as a bar it would hide what was
-    measured elsewhere. The tables say it.
-    """
-    return rows.assign(**{end: rows[end].where(rows["estimate"] != 0.0) for end in ("low", "high")})
-
-
 def layer_rows(report: Mapping[str, Any], metric: str) -> pd.DataFrame:
     """cell, layer (from 1), estimate, low, high, n of a per-layer metric `NAME/layer_03`."""
     prefix = f"{metric}/layer_"

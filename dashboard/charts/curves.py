@@ -124,9 +124,12 @@ def against_batch_size(rows: pd.DataFrame, grid: Grid, *, value: str = "error", 
     look = Look(
         grid=Grid(cells=grid.cells, levels=only, constant=grid.constant), colour="normalization" if varied else None
     )
-    title = "test error" if value == "error" else "test error, change from the reference batch"
+    rate = value == "error"
+    if not rate:
+        drawn = drawn.assign(**{part: 100.0 * drawn[part] for part in ("estimate", "low", "high")})
+    title = "test error" if rate else "change of test error (points)"
     x = Axis(column="batch_size", title="batch size", log=True, powers_of_two=True)
-    y = Axis(column="estimate", title=title, percent=True)
+    y = Axis(column="estimate", title=title, percent=rate)
 
     def draw(figure: go.Figure, line: Line, row: int, column: int) -> None:
         own = line.rows.sort_values("batch_size")
@@ -139,7 +142,7 @@ def against_batch_size(rows: pd.DataFrame, grid: Grid, *, value: str = "error", 
                 line={"color": line.colour, "dash": line.dash, "width": 2},
                 marker={"symbol": line.symbol, "size": 8},
                 name=line.label,
-                hovertemplate=f"{line.label}<br>batch size %{{x}}: %{{y:.1%}}<extra></extra>",
+                hovertemplate=f"{line.label}<br>batch size %{{x}}: %{{y:{'.1%' if rate else '+.1f'}}}<extra></extra>",
             ),
             row=row,
             col=column,

@@ -5,8 +5,8 @@ import streamlit as st
 from dashboard.charts import curves
 from dashboard.grid import cell_key
 from dashboard.headlines import dead_units
-from dashboard.tables import layer_rows, measured_bars
-from dashboard.views.page import ZERO_BOUND, StudyPage, cell_table, chart, headline, said
+from dashboard.tables import layer_rows
+from dashboard.views.page import StudyPage, cell_table, chart, headline, said
 from dashboard.words import percent
 
 RATES = {
@@ -28,10 +28,10 @@ def draw(page: StudyPage) -> None:
     headline(dead_units(page.report, page.grid), key="dead-units")
     rate = st.selectbox("Measure", list(RATES), format_func=RATES.__getitem__, key="dead-rate")
     st.subheader("By layer, at the end of training", anchor=False)
-    rows = page.look.select(measured_bars(layer_rows(page.report, rate)))
+    rows = page.look.select(layer_rows(page.report, rate))
     figure = curves.by_layer(rows, page.look, title="units (%)")
     chart(figure, key="dead-by-layer", alt="Rate by hidden layer, with 95% intervals over seeds")
-    st.caption(f"{page.shown()} Bars are 95% confidence intervals over seeds. {ZERO_BOUND}")
+    st.caption(f"{page.shown()} Bars are 95% confidence intervals over seeds.")
 
     st.subheader("Over steps", anchor=False)
     steps = page.curves(rate)
@@ -46,4 +46,7 @@ def draw(page: StudyPage) -> None:
         for entry in page.report["cells"]
     }
     cell_table(page, list(TRAJECTORY.values()), values, key="trajectory")
-    st.caption("Share of units, with the 95% confidence interval of its mean over seeds.")
+    st.caption(
+        "Share of units, with the 95% confidence interval of its mean over seeds. None in n seeds: with 95% confidence "
+        "fewer than 3 / n of all seeds would show any."
+    )

@@ -5,8 +5,8 @@ import streamlit as st
 from dashboard import session
 from dashboard.charts import completeness, curves, dots
 from dashboard.headlines import headlines, target_value
-from dashboard.tables import batch_rows, measured_bars, metric_rows, status_rows
-from dashboard.views.page import ZERO_BOUND, StudyPage, chart, headline
+from dashboard.tables import batch_rows, metric_rows, status_rows
+from dashboard.views.page import StudyPage, chart, headline
 from dashboard.words import number, percent, whole
 
 MATRIX_HEIGHT = 620
@@ -25,7 +25,7 @@ def draw(page: StudyPage) -> None:
             headline(answer, key=key)
     dead, steps, batch = st.columns(3)
     with dead:
-        rows = page.look.select(measured_bars(metric_rows(page.report, "dead_unit_rate")))
+        rows = page.look.select(metric_rows(page.report, "dead_unit_rate"))
         figure = dots.dots(rows, page.look, title="dead units at the end (%)", show=percent)
         chart(figure, key="overview-dead-units", alt="Share of dead units by cell, with 95% intervals")
     with steps:
@@ -37,7 +37,7 @@ def draw(page: StudyPage) -> None:
     with batch:
         figure = curves.against_batch_size(batch_rows(page.report), page.grid, width=THIRD)
         chart(figure, key="overview-small-batches", alt="Test error against batch size by normalization")
-    st.caption(f"{page.shown()} Bars are 95% confidence intervals over seeds. {ZERO_BOUND}")
+    st.caption(f"{page.shown()} Bars are 95% confidence intervals over seeds.")
     matrix(page)
 
 

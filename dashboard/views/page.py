@@ -13,9 +13,8 @@ from dashboard import markup, session
 from dashboard.grid import Grid, Look, cell_key
 from dashboard.headlines import Headline
 from dashboard.tables import curve_rows, estimate_of
-from dashboard.words import factor_title, interval, number
+from dashboard.words import factor_title, interval, number, plural
 
-ZERO_BOUND = "No bar where no seed had any: the 95% bound is then 3 divided by the number of seeds."
 REDRAW = 10.0
 """Seconds after which the curves of a running study are read again, though no trial has finished."""
 CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
@@ -59,8 +58,10 @@ def headline(answer: Headline, *, key: str) -> None:
 
 
 def said(value: object, *, show: Callable[[float | None], str] = number) -> str:
-    """An estimate with its interval in brackets: `31% (24–38%)`."""
+    """An estimate with its interval in brackets: `31% (24–38%)`; `0% (none in 6 seeds)` where no seed showed any."""
     own = estimate_of(value)
+    if isinstance(value, Mapping) and value.get("zero_event_bound") is not None:
+        return f"{show(own['estimate'])} (none in {plural(own['n'], 'seed')})"
     if own["low"] is None:
         return show(own["estimate"])
     return f"{show(own['estimate'])} ({interval(own['low'], own['high'], show=show).removeprefix('95% CI ')})"

@@ -94,7 +94,7 @@ def _summary(study: session.Document) -> None:
     with st.container(key="study-header"):
         left, right = st.columns([5, 2], vertical_alignment="bottom")
         left.title(study["name"], anchor=False)
-        with right:
+        with right.container(horizontal_alignment="right"):
             mlflow = (study.get("links") or {}).get("mlflow")
             if mlflow:
                 st.link_button("Open in MLflow", mlflow, icon=":material/open_in_new:")

@@ -14,7 +14,7 @@ from dashboard import palette
 from dashboard.charts import completeness, curves, dots
 from dashboard.charts.panels import LABEL_GAP, log_ticks, spread
 from dashboard.grid import BASE, Grid, Look, default_look
-from dashboard.tables import batch_rows, curve_rows, layer_rows, measured_bars, metric_rows, status_rows
+from dashboard.tables import batch_rows, curve_rows, layer_rows, metric_rows, status_rows
 from dashboard.words import percent
 
 ACTIVATIONS = ("relu", "leaky_relu")
@@ -176,12 +176,11 @@ def test_dots_say_their_value_and_stand_by_facet(grid: Grid) -> None:
     assert list(figure.layout.yaxis.ticktext)[:2] == ["<b>ReLU</b>", "no normalization"]
 
 
-def test_the_bound_of_an_event_never_seen_is_not_drawn_as_a_bar() -> None:
-    rows = measured_bars(metric_rows(report(), "dead_unit_rate"))
-    zero = rows[rows["estimate"] == 0.0]
-    assert len(zero) == 6
-    assert zero[["low", "high"]].isna().all(axis=None)
-    assert rows[rows["estimate"] > 0][["low", "high"]].notna().all(axis=None)
+def test_degradation_is_drawn_in_points(grid: Grid) -> None:
+    figure = curves.against_batch_size(batch_rows(report()), grid, value="degradation")
+    assert list(figure.data[0].y) == pytest.approx([10.0, 0.0])
+    assert list(figure.data[0].error_y.array) == pytest.approx([5.0, 5.0])
+    assert "points" in figure.layout.yaxis.title.text
 
 
 def test_the_matrix_tells_outcomes_from_states(grid: Grid) -> None:

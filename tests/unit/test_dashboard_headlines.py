@@ -111,8 +111,8 @@ def test_degradation_stands_beside_group_normalization() -> None:
     report, _ = study()
     answer = small_batch(report)
     assert answer.figure == "+12.0 points"
-    assert "At batch size 2, **BatchNorm** changes test error by +12.0 points from batch size 64" in answer.sentence
-    assert "GroupNorm by 0.0; the difference is +12.0" in answer.sentence
+    assert "At batch size 2, the test error with **BatchNorm** is 12.0 points higher than at 64" in answer.sentence
+    assert "with GroupNorm no higher; the difference is +12.0" in answer.sentence
 
 
 def test_a_study_of_one_batch_size_says_so() -> None:
