@@ -15,7 +15,7 @@ from actinium.job import StudyId, StudyState
 from db import studies
 from services.api.access import Database
 from services.api.documents import counts_document
-from services.api.references import StudyReference, settings_of, study_id
+from services.api.references import StudyReference, settings_of
 
 router = APIRouter(prefix="/v1", tags=["studies"])
 ENDED = (StudyState.FINISHED, StudyState.CANCELLED)
@@ -56,7 +56,7 @@ async def _stream(engine: Engine, target: StudyId, pause: float) -> AsyncIterato
 
 def _resolve(engine: Engine, reference: str) -> StudyId:
     with engine.begin() as connection:
-        return study_id(connection, reference)
+        return studies.find(connection, reference)
 
 
 def _look(engine: Engine, target: StudyId) -> dict[str, Any]:

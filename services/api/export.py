@@ -15,7 +15,7 @@ from actinium.levels import compact_label
 from actinium.study import DesignCell
 from db import reports, studies, trials
 from services.api.access import Database
-from services.api.references import StudyReference, study_id
+from services.api.references import StudyReference
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,7 @@ def export(
 ) -> StreamingResponse:
     """A row a trial: trial_id, cell, factor columns, seed, state, outcome, steps, and every metric."""
     with engine.begin() as connection:
-        target = study_id(connection, study)
+        target = studies.find(connection, study)
         row = studies.get(connection, target)
         table = with_factors(reports.trials_table(connection, target), trials.cells(connection, target))
     pieces = {Format.CSV: csv_pieces, Format.PARQUET: parquet_pieces, Format.JSONL: jsonl_pieces}[file_format](table)

@@ -20,7 +20,7 @@ from db import reports, studies, trials
 from db.curves import Moments
 from services.api.access import Database
 from services.api.documents import Curve, Curves
-from services.api.references import StudyReference, study_id
+from services.api.references import StudyReference
 
 router = APIRouter(prefix="/v1", tags=["studies"])
 TARGET_SERIES = "validation_loss"
@@ -59,7 +59,7 @@ def report(request: Request, engine: Database, study: StudyReference) -> Respons
     """The comparisons: cells, contrasts, factor effects, small batches, convergence."""
     cache: ReportCache = request.app.state.reports
     with engine.begin() as connection:
-        row = studies.get(connection, study_id(connection, study))
+        row = studies.get(connection, studies.find(connection, study))
 
     def build() -> bytes:
         with engine.begin() as connection:
@@ -87,7 +87,7 @@ def curves(
 ) -> Curves:
     """One series by cell and step: mean and 95% interval over the current attempts of trials that run or succeeded."""
     with engine.begin() as connection:
-        target = study_id(connection, study)
+        target = studies.find(connection, study)
         found = db_curves.moments(connection, target, series)
         if not found:
             _check_series(connection, target, series)

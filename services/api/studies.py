@@ -29,7 +29,7 @@ from services.api.documents import (
     trial_document,
 )
 from services.api.openapi import body_of
-from services.api.references import Cursor, Limit, StudyReference, Words, settings_of, study_id
+from services.api.references import Cursor, Limit, StudyReference, Words, settings_of
 
 router = APIRouter(prefix="/v1", tags=["studies"])
 Json = Annotated[Any, Depends(json_body)]
@@ -100,7 +100,7 @@ def history(
 def show(request: Request, engine: Database, study: StudyReference) -> StudyDocument:
     """A study with spec, state, counts, progress, invalid designs and links."""
     with engine.begin() as connection:
-        row = studies.get(connection, study_id(connection, study))
+        row = studies.get(connection, studies.find(connection, study))
     return study_document(row, settings_of(request))
 
 
@@ -109,7 +109,7 @@ def change(request: Request, engine: Database, at: Now, study: StudyReference, d
     """Changes name, description, tags, notes or priority; what is not named stays."""
     changes = _changes(document)
     with engine.begin() as connection:
-        target = study_id(connection, study)
+        target = studies.find(connection, study)
         row = studies.patch(connection, target, now=at, **changes)
     return study_document(row, settings_of(request))
 
@@ -129,7 +129,7 @@ def _changes(document: Any) -> dict[str, Any]:
 def cancel(request: Request, engine: Database, at: Now, study: StudyReference) -> StudyDocument:
     """Cancels what has not finished; results that are there stay."""
     with engine.begin() as connection:
-        target = study_id(connection, study)
+        target = studies.find(connection, study)
         studies.cancel(connection, target, at)
         row = studies.get(connection, target)
     return study_document(row, settings_of(request))
@@ -139,7 +139,7 @@ def cancel(request: Request, engine: Database, at: Now, study: StudyReference) -
 def retry(request: Request, engine: Database, at: Now, study: StudyReference) -> Retried:
     """Queues again what failed or was cancelled."""
     with engine.begin() as connection:
-        target = study_id(connection, study)
+        target = studies.find(connection, study)
         retried = studies.retry(connection, target, at)
         row = studies.get(connection, target)
     return retried_document(row, settings_of(request), retried=retried)
@@ -157,7 +157,7 @@ def list_trials(
 ) -> TrialPage:
     """A study's trials with their summaries."""
     with engine.begin() as connection:
-        target = study_id(connection, study)
+        target = studies.find(connection, study)
         page = trials.trials_page(connection, target, cursor=cursor, limit=limit, state=state, outcome=outcome)
     settings = settings_of(request)
     return TrialPage(items=[trial_document(row, settings) for row in page.items], next_cursor=page.next_cursor)

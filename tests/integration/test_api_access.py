@@ -33,6 +33,13 @@ def test_each_route_asks_for_its_role(api_url: str, secrets: dict[Role, str]) ->
                 assert answer.status_code not in (401, 500)
 
 
+def test_the_table_keeps_the_roles_apart() -> None:
+    """Whoever may only look changes nothing, and only admins see tokens."""
+    for (method, path), role in ACCESS.items():
+        assert method == "GET" or role.includes(Role.SUBMITTER), (method, path)
+        assert (role is Role.ADMIN) == path.startswith("/v1/tokens"), (method, path)
+
+
 def test_the_rest_needs_no_token(api_url: str) -> None:
     """Health, metrics and documents."""
     for path in ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"):
