@@ -51,6 +51,7 @@ def make_engine(url: str, *, pool_size: int = 5) -> Engine:
         json_serializer=dumps,
         connect_args={
             "connect_timeout": 10,
+            "client_encoding": "utf8",  # a server that was made in the C locale would answer in bytes otherwise
             "application_name": "actinium",
             "options": " ".join(f"-c {name}={value}" for name, value in SESSION.items()),
         },
