@@ -2,23 +2,44 @@
 
 There, the time of a step per lane falls with the width while a layer's outputs of all lanes stay near the core (MLPs
 by 2 to 10 times, convolutions on 8x8 images by 2), and rises past that (convolutions on 28x28 and 32x32 images: best
-alone, 1.6 times worse in company).
+alone, 1.6 times worse in company). Pure arithmetic: a dispatcher may import it without loading torch.
 """
 
-from actinium.trial import TrialConfig
+from dataclasses import dataclass
 
-CPU_ELEMENTS = 2**19
-"""Elements of the largest layer for one batch, all lanes together."""
+from actinium.levels import DATASETS
+from actinium.trial import Cnn, Mlp, TrialConfig
 
-CPU_LANES = 24
-"""More lanes than this lower the cost of one no further on a CPU, but keep other cores waiting."""
 
-GPU_LANES = 256
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """What a pack may take of a device. More than `lanes` lower the cost of one no further, but keep others waiting;
+    `outputs`: elements of the largest layer for one batch, all lanes together; `weights`: of all lanes together, each
+    of which is held four times (value, gradient, momentum, and as of the last frame).
+    """
+
+    lanes: int
+    outputs: int
+    weights: int
+
+
+CPU = Room(lanes=24, outputs=2**19, weights=2**24)
+GPU = Room(lanes=256, outputs=2**30, weights=2**31)
+
+
+def weight_count(config: TrialConfig) -> int:
+    """Elements of one trial's weight matrices and kernels."""
+    dataset = DATASETS[config.task.dataset]
+    channels, height, wide = dataset.shape
+    match config.model:
+        case Mlp(depth=depth, width=width):
+            return width * (channels * height * wide + (depth - 1) * width + dataset.classes)
+        case Cnn(width=width):
+            return width * (25 * channels + 2 * 9 * width + 2 * dataset.classes)
 
 
 def pack_width(config: TrialConfig, device: str) -> int:
     """The most lanes to lease at once for this trial's pack key."""
-    if not device.startswith("cpu"):
-        return GPU_LANES
-    elements = config.training.batch_size * max(channels * positions for channels, positions in config.layers())
-    return max(1, min(CPU_LANES, CPU_ELEMENTS // elements))
+    room = CPU if device.startswith("cpu") else GPU
+    outputs = config.training.batch_size * max(channels * positions for channels, positions in config.layers())
+    return max(1, min(room.lanes, room.outputs // outputs, room.weights // weight_count(config)))
