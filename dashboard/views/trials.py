@@ -34,6 +34,7 @@ def draw(page: StudyPage) -> None:
         key="trials-table",
         hide_index=True,
         height=480,
+        placeholder="",
         on_select="rerun",
         selection_mode="single-row",
         column_config={
