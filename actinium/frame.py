@@ -19,7 +19,7 @@ class Outcome(StrEnum):
     converged: the study fixed a target value and the trial reached it at two evaluations running; without a fixed
     value, its last validation accuracy is better than the best constant guess by 4 binomial standard errors.
     stalled: finite to the end, but not converged. diverged: the loss became NaN, infinite, or over 10 times the
-    first one (SCIENCE D2).
+    first one, which counts as at least ln(classes) (SCIENCE D2).
     """
 
     CONVERGED = "converged"
