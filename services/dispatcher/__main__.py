@@ -104,9 +104,13 @@ def hire(settings: Settings, *, stop: threading.Event) -> Fleet:
     failures = 0
     while not stop.is_set():
         if connection.answers(address):
-            fleet = connection.connect(address, data_root=str(settings.data_root()))
-            stop_on_signals(stop)  # ray.init has put a handler of its own in their place
-            return fleet
+            try:
+                fleet = connection.connect(address, data_root=str(settings.data_root()))
+            except FleetLost as error:  # its head listens before the rest of it is there
+                log.warning("%s", error)
+            else:
+                stop_on_signals(stop)  # ray.init has put a handler of its own in their place
+                return fleet
         failures += 1
         log.info("waiting for Ray at %s", address)
         stop.wait(min(2.0, backoff(failures)))

@@ -39,5 +39,6 @@ def connect(address: str, *, data_root: str | None) -> RayFleet:
     try:
         ray.init(address=address, namespace="actinium", log_to_driver=False, configure_logging=False)
     except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
+        ray.shutdown()
         raise FleetLost(f"Ray at {address} does not accept this process: {error}") from error
     return RayFleet(data_root=data_root, reachable=lambda: answers(address))

@@ -15,12 +15,6 @@ from services.stack.processes import Command
 OBJECT_STORE_BYTES = 200_000_000
 """Ray's shared memory. What passes through it here is small; Ray accepts no less than 80 MB."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-RAY_SETTINGS = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # loopback stays loopback, see services/dispatcher/connection.py
-    "RAY_worker_niceness": "5",
-    "SPT_NOENV": "1",  # process titles must not overwrite the environment, which holds the mark
-}
 MIRROR_NICE = 10
 """The mirror gives way to training."""
 
@@ -69,6 +63,19 @@ def environment(plan: Plan, name: str) -> dict[str, str]:
     }
 
 
+def ray_environment(plan: Plan) -> dict[str, str]:
+    """What the head and those who connect to it must agree on."""
+    return {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # loopback stays loopback, see services/dispatcher/connection.py
+        # Said explicitly: left unset, it depends on whether this user has a token of some other cluster lying about.
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(plan.ray_token),
+        "RAY_worker_niceness": "5",
+        "SPT_NOENV": "1",  # process titles must not overwrite the environment, which holds the mark
+    }
+
+
 def ray_command(plan: Plan) -> Command:
     """A head on loopback, without the dashboard, usage reports, autoscaler and log monitor."""
     options: Mapping[str, object] = {
@@ -97,7 +104,7 @@ def ray_command(plan: Plan) -> Command:
             "--no-monitor",
             *arguments,
         ),
-        environment={**RAY_SETTINGS, "ACTINIUM_DATA": str(plan.data), "ACTINIUM_HOME": str(plan.home)},
+        environment={**ray_environment(plan), "ACTINIUM_DATA": str(plan.data), "ACTINIUM_HOME": str(plan.home)},
     )
 
 
@@ -128,7 +135,7 @@ def api_command(plan: Plan) -> Command:
 
 def dispatcher_command(plan: Plan) -> Command:
     """The dispatcher."""
-    settings = {**RAY_SETTINGS} if plan.own_ray else {}
+    settings = ray_environment(plan) if plan.own_ray else {}
     return Command(
         arguments=python("-m", "services.dispatcher"), environment=environment(plan, "dispatcher") | settings
     )

@@ -37,6 +37,7 @@ class Plan:
     own_mlflow: bool
     ray_client_port: int
     ray_folder: Path
+    ray_token: Path
     admin_token: str
     viewer_token: str
     database_url: str | None = None
@@ -79,6 +80,7 @@ def make_plan(settings: Settings, *, home: Path) -> Plan:
         own_mlflow=own_mlflow,
         ray_client_port=any_free(avoid=taken),
         ray_folder=_ray_folder(home),
+        ray_token=home / "run" / "ray.token",
         admin_token=kept["admin"],
         viewer_token=kept["viewer"],
         database_url=settings.database_url,

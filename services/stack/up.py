@@ -1,6 +1,7 @@
 """`up`: the whole stack, in the foreground or left running."""
 
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from services.settings import Settings
 from services.stack import leftovers, reporting
 from services.stack.plan import Plan, make_plan
 from services.stack.reporting import Reporter
-from services.stack.state import locked, prepare_home
+from services.stack.state import locked, prepare_home, write_private
 from services.stack.supervisor import Supervisor
 
 ROUND_SECONDS = 0.2
@@ -75,7 +76,7 @@ def run(settings: Settings, *, home: Path, stop: threading.Event, reporter: Repo
     if cleared:
         reporter.say(f"ended {cleared} processes that an earlier stack had left")
     plan = make_plan(settings, home=home)
-    clear_ray(plan)
+    prepare_ray(plan)
     if not plan.own_database:
         prepare_database(plan)
     supervisor = Supervisor(plan=plan, begun=utc_now(), report=reporter.say)
@@ -117,8 +118,8 @@ def announce(plan: Plan, reporter: Reporter) -> None:
     reporter.ready()
 
 
-def clear_ray(plan: Plan) -> None:
-    """Remove what earlier Ray sessions left, and put Ray's logs beside the others."""
+def prepare_ray(plan: Plan) -> None:
+    """Remove what earlier Ray sessions left, put Ray's logs beside the others, and make a token for its doors."""
     if not plan.own_ray:
         return
     folder = plan.ray_folder.parent
@@ -126,6 +127,7 @@ def clear_ray(plan: Plan) -> None:
         raise StackError(f"{folder} belongs to somebody else; remove it")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
+    write_private(plan.ray_token, secrets.token_hex(32))
     link = plan.home / "logs" / "ray"
     link.unlink(missing_ok=True)
     link.symlink_to(plan.ray_folder / "session_latest" / "logs")

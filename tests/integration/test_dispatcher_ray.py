@@ -1,0 +1,151 @@
+"""The fleet on a real Ray: actors become warm, train, are stopped, are killed and replaced."""
+
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+from actinium.frame import LaneFinished, Layout, PackFrames
+from actinium.job import FailureClass
+from actinium.trial import TrialConfig
+from services.dispatcher.connection import answers, split
+from services.dispatcher.fleet import FleetLost, News, PackBroken, PackDone, SlotId
+from services.dispatcher.ray_fleet import RayFleet
+
+PATIENCE = 600
+"""Rounds of a tenth of a second."""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """A Ray of this module's own, on loopback, with two cores."""
+    with (
+        tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # otherwise ray.init leaves a token in the home of whoever tests
+        patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        ray.init(
+            num_cpus=2,
+            include_dashboard=False,
+            object_store_memory=100_000_000,
+            log_to_driver=False,
+            configure_logging=False,
+            _temp_dir=folder,
+        )
+        yield
+        ray.shutdown()
+
+
+@pytest.fixture
+def fleet(cluster: None, tmp_path: Path) -> Iterator[RayFleet]:
+    """One slot. `close` is not called: it would also leave the module's cluster."""
+    made = RayFleet(data_root=str(tmp_path), most=1)
+    yield made
+    for slot in made._slots.values():
+        ray.kill(slot.actor)
+
+
+def until(fleet: RayFleet, done: Callable[[list[News]], bool]) -> list[News]:
+    """Rounds until `done` says so of all the news."""
+    heard: list[News] = []
+    for _ in range(PATIENCE):
+        fleet.tend(now=datetime.now(UTC))
+        heard += fleet.news(seconds=0.1)
+        if done(heard):
+            return heard
+    raise AssertionError(f"no end of it: {heard}")
+
+
+def warm_slot(fleet: RayFleet) -> SlotId:
+    """The first slot that is warm."""
+    until(fleet, lambda _: bool(fleet.idle()))
+    return fleet.idle()[0]
+
+
+def ended(heard: list[News]) -> bool:
+    """Whether a pack has come to its end."""
+    return bool(heard) and isinstance(heard[-1].item, PackDone | PackBroken)
+
+
+def config(**fields: Any) -> TrialConfig:
+    """A trial of a moment."""
+    small = {"model": {"kind": "mlp", "depth": 1, "width": 4}, "training": {"epochs": 2, "batch_size": 64}}
+    return TrialConfig.model_validate({**small, **fields})
+
+
+LONG = {"training": {"epochs": 100_000, "batch_size": 64}}
+
+
+def actor_pid(fleet: RayFleet, slot: SlotId) -> int:
+    """The process of a slot's actor."""
+    pid: int = ray.get(fleet._slots[slot].actor.ping.remote()).pid
+    return pid
+
+
+def test_a_pack_streams_its_layout_its_frames_and_its_summaries(fleet: RayFleet) -> None:
+    slot = warm_slot(fleet)
+    assert fleet.device(slot) == "cpu" and fleet.size() == 1
+    fleet.start(slot, [config(seed=1), config(seed=2)])
+    assert fleet.idle() == []
+    items = [news.item for news in until(fleet, ended)]
+    assert isinstance(items[0], Layout) and isinstance(items[-1], PackDone)
+    frames = [item for item in items if isinstance(item, PackFrames)]
+    assert [frame.step for frame in frames] == config().probe_steps()
+    assert {frame.values.shape for frame in frames} == {(2, len(items[0].series))}
+    assert sorted(item.lane for item in items if isinstance(item, LaneFinished)) == [0, 1]
+    assert fleet.idle() == [slot], "the actor stays warm"
+
+
+def test_what_a_trial_raises_comes_with_its_traceback(fleet: RayFleet) -> None:
+    slot = warm_slot(fleet)
+    fleet.start(slot, [config(task={"dataset": "mnist"})])
+    end = until(fleet, ended)[-1].item
+    assert isinstance(end, PackBroken) and end.failure_class is FailureClass.TRIAL and not end.halve
+    assert "Traceback" in end.error and "DatasetMissing" in end.error and "train_pack" in end.error
+    assert fleet.idle() == [slot]
+
+
+def test_a_killed_actor_is_infrastructure_and_is_replaced(fleet: RayFleet) -> None:
+    slot = warm_slot(fleet)
+    victim = actor_pid(fleet, slot)
+    fleet.start(slot, [config(**LONG)])
+    until(fleet, lambda heard: any(isinstance(news.item, PackFrames) for news in heard))
+    os.kill(victim, signal.SIGKILL)
+    end = until(fleet, ended)[-1].item
+    assert isinstance(end, PackBroken) and end.failure_class is FailureClass.INFRASTRUCTURE
+    assert "Error" in end.error
+    fresh = warm_slot(fleet)
+    assert fresh != slot
+    fleet.start(fresh, [config()])
+    assert isinstance(until(fleet, ended)[-1].item, PackDone)
+
+
+def test_a_stopped_pack_ends_soon_and_the_slot_is_free_again(fleet: RayFleet) -> None:
+    slot = warm_slot(fleet)
+    fleet.start(slot, [config(**LONG)])
+    until(fleet, lambda heard: any(isinstance(news.item, PackFrames) for news in heard))
+    fleet.stop(slot)
+    assert isinstance(until(fleet, ended)[-1].item, PackDone | PackBroken)
+    fleet.start(warm_slot(fleet), [config()])
+    assert isinstance(until(fleet, ended)[-1].item, PackDone)
+
+
+def test_a_head_that_does_not_answer_is_a_lost_fleet(cluster: None) -> None:
+    lost = RayFleet(data_root=None, reachable=lambda: False)
+    with pytest.raises(FleetLost, match="ACTINIUM_RAY_ADDRESS"):
+        lost.tend(now=datetime.now(UTC))
+
+
+def test_addresses() -> None:
+    assert split("10.0.0.1:6379") == ("10.0.0.1", 6379)
+    assert not answers("127.0.0.1:1")
+    with pytest.raises(FleetLost, match="host:port"):
+        split("ray://head:10001")

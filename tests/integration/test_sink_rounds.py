@@ -1,0 +1,330 @@
+"""The sink's rounds: a real outbox, and a real MLflow server asked by MLflow's own client."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from mlflow.entities import Run, ViewType
+from mlflow.tracking import MlflowClient
+from sqlalchemy import Engine, text
+from stack_fixture import RunningStack
+
+from actinium.errors import Unavailable
+from actinium.frame import Frame, Layout, Outcome, TrialSummary
+from actinium.job import FailureClass, Lease, StudyId
+from actinium.study import expand, parse_study
+from actinium.trial import TrialConfig
+from db import frames, outbox, queue, studies
+from services.sink.__main__ import CLIENT_SETTINGS
+from services.sink.sink import LIVE_SECONDS, Sink
+from services.sink.tracking import Tracking
+from services.sink.wording import params
+
+LAYOUT = Layout(series=("train_loss", "validation_loss", "dead_unit_rate/layer_01"))
+STEPS = (0, 10, 170)
+
+
+# MLflow's client leaves its sessions open.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+
+
+@pytest.fixture
+def mlflow_url(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A real server. Tests keep to experiments of their own."""
+    for name, value in CLIENT_SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    assert stack.address.mlflow_url is not None
+    return stack.address.mlflow_url
+
+
+@dataclass(kw_only=True)
+class Scene:
+    """A study, a hand that trains it, and a sink."""
+
+    engine: Engine
+    now: datetime
+    url: str
+    project: str
+
+    def __post_init__(self) -> None:
+        self.client = MlflowClient(self.url)
+        self.sink = Sink(engine=self.engine, tracking=Tracking(self.url))
+
+    def submit(self, *, seeds: int = 1, **fields: Any) -> StudyId:
+        spec = parse_study({"name": "study", "project": self.project, "seeds": seeds, **fields})
+        with self.engine.begin() as conn:
+            return studies.create(conn, expand(spec), owner="ann", now=self.now)
+
+    def lease(self, width: int = 1) -> list[Lease]:
+        self.now += timedelta(seconds=1)
+        with self.engine.begin() as conn:
+            return queue.lease(conn, now=self.now, holder="hand", lease_seconds=30.0, width=width)
+
+    def frames(self, lease: Lease, steps: Sequence[int] = STEPS, values: Sequence[float] = (1.0, 0.5, 0.25)) -> None:
+        rows = [
+            Frame(
+                trial_id=lease.trial_id,
+                attempt=lease.attempt,
+                step=step,
+                time=step / 10,
+                values=np.array(values, dtype=np.float32),
+            )
+            for step in steps
+        ]
+        with self.engine.begin() as conn:
+            frames.write(conn, LAYOUT, rows)
+
+    def complete(self, lease: Lease, outcome: Outcome = Outcome.CONVERGED, **metrics: float) -> None:
+        self.now += timedelta(seconds=1)
+        summary = TrialSummary(
+            outcome=outcome,
+            steps=STEPS[-1],
+            seconds=2.0,
+            probe_seconds=0.1,
+            metrics={"train_loss": 1.0, "validation_loss": 0.5, "test_error": 0.1, **metrics},
+            probe_examples=64,
+            parameters=100,
+            pack_width=1,
+            device="cpu",
+        )
+        with self.engine.begin() as conn:
+            assert queue.complete(conn, now=self.now, attempt=lease, summary=summary)
+
+    def tell(self, sink: Sink | None = None) -> None:
+        """Rounds until nothing is due."""
+        self.now += timedelta(seconds=1)
+        while (sink or self.sink).run_once(now=self.now):
+            pass
+
+    def runs(self, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
+        found = self.client.get_experiment_by_name(f"{self.project}/study")
+        return [] if found is None else list(self.client.search_runs([found.experiment_id], run_view_type=view))
+
+    def history(self, run: Run, key: str) -> list[tuple[int, float]]:
+        points = self.client.get_metric_history(run.info.run_id, key)
+        return sorted((point.step, point.value) for point in points)
+
+    def waiting(self) -> int:
+        with self.engine.begin() as conn:
+            return outbox.waiting(conn, most=100)
+
+    def again(self) -> None:
+        """As if a sink had died before it could note how far it was: all is due once more."""
+        with self.engine.begin() as conn:
+            conn.execute(text("UPDATE mirrored_trials SET step = -1, closed = NULL"))
+            outbox.announce(conn, kind="trial", subjects=list(conn.execute(text("SELECT id FROM trials")).scalars()))
+
+
+@pytest.fixture
+def scene(engine: Engine, now: datetime, mlflow_url: str, request: pytest.FixtureRequest) -> Scene:
+    """Each test has a project, and so an experiment, of its own."""
+    return Scene(
+        engine=engine, now=now, url=mlflow_url, project=request.node.name[:100].replace("[", "-").replace("]", "")
+    )
+
+
+def test_a_finished_trial_is_a_finished_run_with_params_tags_and_metrics(scene: Scene) -> None:
+    study = scene.submit(activation={"name": "leaky_relu", "negative_slope": 0.2})
+    (lease,) = scene.lease()
+    scene.frames(lease)
+    scene.complete(lease)
+    scene.tell()
+    (run,) = scene.runs()
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "leaky_relu(negative_slope=0.2)·none·he·s0"
+    assert {key: value for key, value in run.data.tags.items() if key.startswith("actinium.")} == {
+        "actinium.study_id": str(study),
+        "actinium.trial_id": str(lease.trial_id),
+        "actinium.attempt": "1",
+        "actinium.digest": lease.config.digest(),
+        "actinium.outcome": "converged",
+    }
+    assert run.data.params == params(lease.config)
+    assert run.data.params["activation.negative_slope"] == "0.2"
+    assert run.data.params["training.batch_size"] == "64"
+    assert run.data.params["task.train_examples"] == "null"
+    expected = {"train_loss": 1.0, "validation_loss": 0.5, "dead_unit_rate/layer_01": 0.25, "test_error": 0.1}
+    assert run.data.metrics == pytest.approx(expected)
+    assert scene.history(run, "validation_loss") == [(step, 0.5) for step in STEPS]
+    assert run.info.end_time == round(scene.now.timestamp() * 1000) - 1000
+    assert scene.waiting() == 0
+
+
+def test_frames_are_mirrored_while_the_trial_trains_and_the_run_goes_on(scene: Scene) -> None:
+    scene.submit()
+    (lease,) = scene.lease()
+    scene.frames(lease, STEPS[:2])
+    scene.tell()
+    (run,) = scene.runs()
+    assert run.info.status == "RUNNING"
+    assert scene.history(run, "train_loss") == [(0, 1.0), (10, 1.0)]
+    scene.frames(lease, STEPS[2:])
+    scene.complete(lease)
+    scene.tell()
+    (after,) = scene.runs()
+    assert after.info.run_id == run.info.run_id and after.info.status == "FINISHED"
+    assert scene.history(after, "train_loss") == [(step, 1.0) for step in STEPS]
+
+
+def test_a_trial_in_training_is_told_of_only_now_and_then(scene: Scene) -> None:
+    scene.submit()
+    (lease,) = scene.lease()
+    scene.frames(lease, [0])
+    scene.tell()
+    scene.frames(lease, [10])
+    scene.tell()
+    (run,) = scene.runs()
+    assert scene.history(run, "train_loss") == [(0, 1.0)]
+    assert scene.waiting() == 1
+    scene.now += timedelta(seconds=LIVE_SECONDS)
+    scene.tell()
+    assert scene.history(run, "train_loss") == [(0, 1.0), (10, 1.0)]
+
+
+def test_telling_it_again_changes_nothing(scene: Scene) -> None:
+    scene.submit(seeds=2)
+    for lease in scene.lease(2):
+        scene.frames(lease)
+        scene.complete(lease)
+    scene.tell()
+    before = {run.info.run_id: (run.data, run.info.status, run.info.end_time) for run in scene.runs()}
+    histories = {
+        one: [scene.history(run, key) for key in run.data.metrics]
+        for one, run in zip(before, scene.runs(), strict=True)
+    }
+    scene.again()
+    scene.tell(Sink(engine=scene.engine, tracking=Tracking(scene.url)))
+    after = scene.runs()
+    assert {run.info.run_id for run in after} == set(before)
+    for run in after:
+        data, status, ended = before[run.info.run_id]
+        assert (run.data.to_dictionary(), run.info.status, run.info.end_time) == (data.to_dictionary(), status, ended)
+        assert [scene.history(run, key) for key in run.data.metrics] == histories[run.info.run_id]
+
+
+def test_a_run_that_a_dead_sink_had_made_is_taken_over(scene: Scene) -> None:
+    study = scene.submit()
+    (lease,) = scene.lease()
+    scene.frames(lease)
+    scene.complete(lease)
+    experiment_id = scene.client.create_experiment(f"{scene.project}/study", tags={"actinium.study_id": str(study)})
+    tags = {"trial_id": str(lease.trial_id), "attempt": "1", "digest": lease.config.digest()}
+    made = scene.client.create_run(experiment_id, tags={f"actinium.{name}": value for name, value in tags.items()})
+    scene.tell()
+    (run,) = scene.runs()
+    assert run.info.run_id == made.info.run_id and run.info.status == "FINISHED"
+    assert run.data.params == params(lease.config)
+
+
+def test_mlflow_away_loses_nothing(scene: Scene) -> None:
+    scene.submit(seeds=2)
+    for lease in scene.lease(2):
+        scene.frames(lease)
+        scene.complete(lease)
+    away = Sink(engine=scene.engine, tracking=Tracking("http://127.0.0.1:1"))
+    for _ in range(3):
+        scene.now += timedelta(seconds=1)
+        with pytest.raises(Unavailable, match=r"MLflow at http://127\.0\.0\.1:1 is away"):
+            away.run_once(now=scene.now)
+    assert scene.waiting() == 3
+    scene.tell()
+    assert [run.info.status for run in scene.runs()] == ["FINISHED", "FINISHED"]
+    assert scene.waiting() == 0
+
+
+def test_a_second_attempt_takes_the_place_of_the_first(scene: Scene) -> None:
+    scene.submit()
+    (first,) = scene.lease()
+    scene.frames(first, [0], values=(9.0, 9.0, 9.0))
+    scene.tell()
+    with scene.engine.begin() as conn:
+        queue.release(conn, now=scene.now, attempts=[first])
+    (second,) = scene.lease()
+    scene.frames(second)
+    scene.complete(second)
+    scene.tell()
+    (run,) = scene.runs()
+    assert run.data.tags["actinium.attempt"] == "2" and run.info.status == "FINISHED"
+    assert scene.history(run, "train_loss") == [(step, 1.0) for step in STEPS]
+    assert len(scene.runs(ViewType.DELETED_ONLY)) == 1
+
+
+def test_failed_and_cancelled_trials_end_as_such(scene: Scene) -> None:
+    study = scene.submit(seeds=2)
+    broken, stopped = scene.lease(2)
+    for lease in (broken, stopped):
+        scene.frames(lease, [0])
+    with scene.engine.begin() as conn:
+        conn.execute(text("UPDATE jobs SET trial_failures = 1"))
+        queue.fail(conn, now=scene.now, attempts=[broken], failure_class=FailureClass.TRIAL, error="Traceback: no")
+        studies.cancel(conn, study, scene.now)
+    scene.tell()
+    by_trial = {run.data.tags["actinium.trial_id"]: run for run in scene.runs()}
+    failed, killed = by_trial[str(broken.trial_id)], by_trial[str(stopped.trial_id)]
+    assert (failed.info.status, killed.info.status) == ("FAILED", "KILLED")
+    assert failed.data.tags["actinium.error"] == "Traceback: no"
+    assert "actinium.outcome" not in failed.data.tags
+
+
+def test_what_is_not_finite_is_not_told_and_a_diverged_trial_ends_with_its_last_finite_values(scene: Scene) -> None:
+    scene.submit()
+    (lease,) = scene.lease()
+    scene.frames(lease, STEPS[:2])
+    scene.frames(lease, STEPS[2:], values=(math.inf, math.nan, 0.75))
+    scene.complete(lease, Outcome.DIVERGED)
+    scene.tell()
+    (run,) = scene.runs()
+    assert run.data.tags["actinium.outcome"] == "diverged"
+    assert run.data.metrics == pytest.approx(
+        {"train_loss": 1.0, "validation_loss": 0.5, "dead_unit_rate/layer_01": 0.75, "test_error": 0.1}
+    )
+    assert all(math.isfinite(value) for _, value in scene.history(run, "train_loss"))
+
+
+@pytest.mark.parametrize("what", ["run", "experiment"])
+def test_what_was_removed_in_mlflow_is_made_again(scene: Scene, what: str) -> None:
+    scene.submit()
+    (lease,) = scene.lease()
+    scene.frames(lease, STEPS[:2])
+    scene.tell()
+    (run,) = scene.runs()
+    if what == "run":
+        scene.client.delete_run(run.info.run_id)
+    else:
+        scene.client.delete_experiment(run.info.experiment_id)
+    scene.frames(lease, STEPS[2:])
+    scene.complete(lease)
+    scene.tell(Sink(engine=scene.engine, tracking=Tracking(scene.url)))
+    finished = [run for run in scene.runs() if run.info.status == "FINISHED"]
+    assert len(finished) == 1
+    assert scene.history(finished[0], "train_loss") == [(step, 1.0) for step in STEPS]
+    assert scene.waiting() == 0
+
+
+def test_a_renamed_study_renames_its_experiment(scene: Scene) -> None:
+    study = scene.submit()
+    scene.tell()
+    with scene.engine.begin() as conn:
+        studies.patch(conn, study, now=scene.now, name="better name")
+    scene.tell()
+    assert scene.client.get_experiment_by_name(f"{scene.project}/study") is None
+    assert scene.client.get_experiment_by_name(f"{scene.project}/better name") is not None
+
+
+def test_an_experiment_of_somebody_else_is_left_alone(scene: Scene) -> None:
+    scene.client.create_experiment(f"{scene.project}/study")
+    study = scene.submit()
+    scene.tell()
+    other = scene.client.get_experiment_by_name(f"{scene.project}/study ({study})")
+    assert other is not None and other.tags["actinium.study_id"] == str(study)
+
+
+def test_no_param_is_longer_than_mlflow_takes() -> None:
+    told = params(TrialConfig())
+    assert all(len(value) <= 5000 for value in told.values()) and len(told) <= 100
+    assert json.loads(told["probes.dead_units.epsilon"]) == 1e-3

@@ -1,0 +1,29 @@
+"""Slots go one to a core, or one to a GPU, and a limit is shared by the nodes."""
+
+from typing import Any
+
+from services.dispatcher.placement import Place, places
+
+
+def node(name: str, *, cpus: float = 0, gpus: float = 0, alive: bool = True) -> dict[str, Any]:
+    """As ray.nodes() tells of it."""
+    return {"NodeID": name, "Alive": alive, "Resources": {"CPU": cpus, **({"GPU": gpus} if gpus else {})}}
+
+
+def test_a_core_or_a_gpu_is_a_slot() -> None:
+    found = places([node("a", cpus=2), node("b", cpus=16, gpus=4), node("c", cpus=1, gpus=4)])
+    assert found == [
+        Place(node="a", device="cpu", slots=2),
+        Place(node="b", device="cuda", slots=4),
+        Place(node="c", device="cuda", slots=1),
+    ]
+
+
+def test_dead_nodes_and_heads_without_cores_have_none() -> None:
+    assert places([node("a", cpus=4, alive=False), node("head")]) == []
+
+
+def test_a_limit_is_shared() -> None:
+    found = places([node("a", cpus=4), node("b", cpus=1), node("c", cpus=4)], most=6)
+    assert [place.slots for place in found] == [3, 1, 2]
+    assert places([node("a", cpus=4)], most=0) == []
