@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from actinium.errors import ActiniumError
 from actinium.levels import DATASETS
@@ -56,7 +56,7 @@ def list_datasets(root: Path, *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
         return
-    table = Table("dataset", "examples", "shape", "here", "folder")
+    table = Table("dataset", "examples", "shape", "here", Column("folder", overflow="fold"))
     for row in rows:
         shape = "x".join(map(str, row["shape"])) if isinstance(row["shape"], list) else ""
         here = "yes" if row["present"] else f"no: actinium data fetch {row['name']}"
