@@ -15,6 +15,8 @@ from services.stack.processes import Command
 OBJECT_STORE_BYTES = 200_000_000
 """Ray's shared memory. What passes through it here is small; Ray accepts no less than 80 MB."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**30)}
+"""For processes that train: glibc otherwise gives every large tensor back to the kernel and faults it in again."""
 MIRROR_NICE = 10
 """The mirror gives way to training."""
 
@@ -104,7 +106,12 @@ def ray_command(plan: Plan) -> Command:
             "--no-monitor",
             *arguments,
         ),
-        environment={**ray_environment(plan), "ACTINIUM_DATA": str(plan.data), "ACTINIUM_HOME": str(plan.home)},
+        environment={
+            **ray_environment(plan),
+            **KEEP_MEMORY,
+            "ACTINIUM_DATA": str(plan.data),
+            "ACTINIUM_HOME": str(plan.home),
+        },
     )
 
 

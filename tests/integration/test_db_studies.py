@@ -60,7 +60,9 @@ def test_a_study_is_read_back_as_it_was_written(connection: Connection, design: 
 
 def test_a_name_is_taken_once_in_a_project(connection: Connection, design: Make, now: datetime) -> None:
     first = studies.create(connection, design(name="a"), owner="ada", now=now)
-    with pytest.raises(Conflict, match=rf"project 'default' has a study 'a' already \(id {first}\); choose another") as raised:
+    with pytest.raises(
+        Conflict, match=rf"project 'default' has a study 'a' already \(id {first}\); choose another"
+    ) as raised:
         studies.create(connection, design(name="a", seeds=3), owner="bob", now=now)
     assert raised.value.ids == (first,)
     other = studies.create(connection, design(name="a", project="other"), owner="ada", now=now)
