@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from actinium.trial import TrialConfig
+from workers.draws import StepDraws
 
 Parameters: TypeAlias = dict[str, Tensor]
 """Tensors by name, lane axis leading: `layer_01.weight`, `.bias`, `.gamma`, `.beta`, `.slope`, `classifier.weight`.
@@ -56,11 +57,13 @@ class LaneModel(Protocol):
         training: bool,
         update_statistics: bool,
         trace: Trace | None = None,
+        draws: StepDraws | None = None,
     ) -> Tensor:
         """Logits [L, B, classes].
 
         `training` uses the batch's statistics, otherwise the running ones; `update_statistics` (with `training`)
-        moves the running ones. `inputs` is [L, B, C, H, W] or [B, L, C, H, W], by `lane_axis`.
+        moves the running ones. `draws` is what a training step may draw; without it nothing is random: levels that
+        draw do as in evaluation. `inputs` is [L, B, C, H, W] or [B, L, C, H, W], by `lane_axis`.
         """
         ...
 

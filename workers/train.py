@@ -16,6 +16,7 @@ from actinium.errors import InvalidInput
 from actinium.frame import LaneFinished, Layout, PackEvent, PackFrames, TrialSummary
 from actinium.trial import TrialConfig
 from workers.batches import epoch_order, pack_data
+from workers.draws import StepDraws
 from workers.evaluation import cross_entropy, evaluate, gap_steps, train_eval_gap
 from workers.layers import LaneModel
 from workers.models import build_model
@@ -104,7 +105,8 @@ class Pack:
         while self._step < step:
             inputs, labels = self._data.take(self._batch())
             params = self._model.params
-            losses = cross_entropy(self._model.forward(params, inputs, training=True, update_statistics=True), labels)
+            logits = self._model.forward(params, inputs, training=True, update_statistics=True, draws=self._draws())
+            losses = cross_entropy(logits, labels)
             gradients = torch.autograd.grad(losses.sum(), list(params.values()), materialize_grads=True)
             self._optimizer.step(params, dict(zip(params, gradients, strict=True)))
             self._loss_sum += losses.detach()
@@ -119,13 +121,20 @@ class Pack:
             self._order = epoch_order(self._data, self._model.configs, epoch)
         return self._order[:, batch * size : (batch + 1) * size]
 
+    def _draws(self) -> StepDraws:
+        """What the next step may draw."""
+        seeds = [config.seed for config in self._model.configs]
+        return StepDraws(seeds, self._step, device=self._data.scale.device)
+
     @torch.no_grad()
     def _train_loss(self) -> Tensor:
         """Mean loss over the steps since the last frame; at step 0, that of the first batch before any update."""
         if self._since_frame:
             return self._loss_sum / self._since_frame
         inputs, labels = self._data.take(self._batch())
-        logits = self._model.forward(self._model.params, inputs, training=True, update_statistics=False)
+        logits = self._model.forward(
+            self._model.params, inputs, training=True, update_statistics=False, draws=self._draws()
+        )
         return cross_entropy(logits, labels)
 
     # ---- frames -----------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from actinium.levels import DATASETS
 from actinium.trial import Cnn, TrialConfig
+from workers.draws import StepDraws
 from workers.layers import Parameters, Trace, classify
 from workers.models.lanes import PackedNetworks
 
@@ -45,6 +46,7 @@ class LaneCnn(PackedNetworks):
         training: bool,
         update_statistics: bool,
         trace: Trace | None = None,
+        draws: StepDraws | None = None,
     ) -> Tensor:
         """Logits [L, B, classes] of inputs [B, L, C, H, W]."""
         examples, lanes = inputs.shape[:2]
@@ -59,7 +61,7 @@ class LaneCnn(PackedNetworks):
                 groups=lanes,
             )
             split = u.view(examples, lanes, -1, *u.shape[2:])
-            y = self.hidden(params, layer, split, training=training, update=update_statistics, trace=trace)
+            y = self.hidden(params, layer, split, training=training, update=update_statistics, trace=trace, draws=draws)
             x = y.flatten(1, 2)
             if layer == "layer_01":
                 x = self._pool(x, 2)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from actinium.levels import Normalization
 from actinium.trial import TrialConfig
+from workers.draws import StepDraws
 from workers.layers import Parameters, Trace
 from workers.models.slices import lane_order, slices_of
 from workers.models.start import initial_parameters, initial_statistics
@@ -69,9 +70,20 @@ class PackedNetworks:
         return bias if self._all_biased else bias * self._carries_bias
 
     def hidden(
-        self, params: Parameters, layer: str, u: Tensor, *, training: bool, update: bool, trace: Trace | None
+        self,
+        params: Parameters,
+        layer: str,
+        u: Tensor,
+        *,
+        training: bool,
+        update: bool,
+        trace: Trace | None,
+        draws: StepDraws | None,
     ) -> Tensor:
-        """Normalization, activation and again normalization of all lanes, each slice by its levels."""
+        """Normalization, activation and again normalization of all lanes, each slice by its levels.
+
+        `draws` is for levels that draw in a training step, by slice; None: nothing is random.
+        """
         z = self._normalized(params, layer, self._split(u), stands_before, training=training, update=update)
         if trace is not None:
             z = self._traced(z, trace.preactivations)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from actinium.levels import DATASETS
 from actinium.trial import Mlp, TrialConfig
+from workers.draws import StepDraws
 from workers.layers import Parameters, Trace, classify
 from workers.models.lanes import PackedNetworks
 
@@ -49,11 +50,12 @@ class LaneMlp(PackedNetworks):
         training: bool,
         update_statistics: bool,
         trace: Trace | None = None,
+        draws: StepDraws | None = None,
     ) -> Tensor:
         """Logits [L, B, classes] of inputs [L, B, ...]."""
         x = inputs.flatten(2)
         for number, layer in enumerate(self.hidden_names):
             u = torch.baddbmm(self.bias(params, layer).unsqueeze(1), x, params[f"{layer}.weight"])
-            y = self.hidden(params, layer, u, training=training, update=update_statistics, trace=trace)
+            y = self.hidden(params, layer, u, training=training, update=update_statistics, trace=trace, draws=draws)
             x = x + y if self.residual and number else y
         return classify(x, params["classifier.weight"], params["classifier.bias"])
