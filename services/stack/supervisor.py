@@ -8,7 +8,7 @@ from pathlib import Path
 
 from actinium.errors import StackError
 from services.stack import processes
-from services.stack.parts import DATABASE, PARTS
+from services.stack.parts import DATABASE, PARTS, Part
 from services.stack.plan import Plan
 from services.stack.runners import DatabaseRunner, ProcessRunner, Runner
 from services.stack.state import PartState, PartStatus, ProcessMark, StackState
@@ -23,8 +23,8 @@ START_TRIES = 3
 """Crashes of one part before the stack was ever ready: then it is given up."""
 CHECK_SECONDS = 5.0
 """How often a part that is ready is asked whether it still answers."""
-STOP_ORDER = (("dashboard", "sink", "dispatcher"), ("api", "mlflow"), ("ray",), (DATABASE,))
-"""Who is stopped first: each needs those after it to end in order."""
+STOPPED_LATE = (("api", "mlflow"), ("ray",), (DATABASE,))
+"""Whom the others need to end in order: they are stopped after them, stage by stage."""
 
 Report = Callable[[str], object]
 
@@ -49,13 +49,14 @@ class Supervisor:
     plan: Plan
     begun: datetime
     report: Report = log.info
+    parts: Sequence[Part] = PARTS
     units: list[Unit] = field(default_factory=list)
     was_ready: bool = False
     _written: StackState | None = None
     _self: ProcessMark = field(default_factory=processes.mark_of_self)
 
     def __post_init__(self) -> None:
-        runners: list[Runner] = [ProcessRunner(part) for part in PARTS if part.wanted(self.plan)]
+        runners: list[Runner] = [ProcessRunner(part) for part in self.parts if part.wanted(self.plan)]
         if self.plan.own_database:
             # After Ray, whose start needs nothing, so that both come up at the same time.
             runners.insert(1 if self.plan.own_ray else 0, DatabaseRunner())
@@ -82,8 +83,11 @@ class Supervisor:
 
     def stop(self, *, now: datetime) -> None:
         """End everything in order, and whatever still has this stack's mark."""
-        for names in STOP_ORDER:
-            stage = [u for u in self.units if u.runner.name in names and u.state is not PartState.STOPPED]
+        late = {name for names in STOPPED_LATE for name in names}
+        running = [unit for unit in self.units if unit.state is not PartState.STOPPED]
+        stages = [[unit for unit in running if unit.runner.name not in late]]
+        stages += [[unit for unit in running if unit.runner.name in names] for names in STOPPED_LATE]
+        for stage in stages:
             for unit in stage:
                 unit.runner.ask()
             for unit in stage:
