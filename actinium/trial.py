@@ -20,6 +20,15 @@ class Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class Augmentation(Document):
+    """How training images vary, anew in every step: mirrored left to right with chance 1/2 where `flip`, and cut at
+    random from the image with `crop` pixels of padding on every side (0: not cut).
+    """
+
+    flip: bool = False
+    crop: int = Field(default=0, ge=0, le=64)
+
+
 class Task(Document):
     """Which examples: the dataset, how it is split, and how inputs are scaled (z-scored on the training part)."""
 
@@ -28,6 +37,7 @@ class Task(Document):
     validation_fraction: float = Field(default=0.2, gt=0.0, lt=1.0)
     test_fraction: float = Field(default=0.2, gt=0.0, lt=1.0)
     train_examples: int | None = Field(default=None, ge=1)
+    augmentation: Augmentation | None = None
 
     @field_validator("dataset")
     @classmethod
@@ -92,12 +102,28 @@ class Cnn(Document):
 Model: TypeAlias = Annotated[Mlp | Cnn, Field(discriminator="kind")]
 
 
-class Training(Document):
-    """The optimizer and its schedule. Decay is coupled L2 on weight matrices and kernels only, never on biases,
-    normalization parameters or learned activation parameters.
+class EarlyStopping(Document):
+    """A trial ends when its validation loss has not fallen below its lowest by more than `min_delta` at `patience`
+    evaluations running (Prechelt 1998). Evaluations are the points of `probes.schedule`. The network tested is the
+    last one; `best_validation_loss` says how far it was from the best.
     """
 
-    optimizer: Literal["sgd", "adam"] = "sgd"
+    patience: int = Field(default=3, ge=1, le=10_000)
+    min_delta: float = Field(default=0.0, ge=0.0, le=1e6)
+
+
+class Training(Document):
+    """The optimizer and its schedule, and what regularizes.
+
+    `weight_decay` is lambda in (lambda / 2) sum w^2, `l1` in lambda sum |w|: both of weight matrices and kernels only,
+    never of biases, normalization parameters or learned activation parameters. They add to the gradient, but for
+    adamw's `weight_decay`, which shrinks the weights beside it (Loshchilov & Hutter 2019). `gradient_clip` is the
+    largest norm of the loss's gradient over all parameters; penalties come after (Pascanu et al. 2013). `dropout` is
+    the chance p that an output of a hidden layer is zeroed in a training step; the others grow by 1 / (1 - p)
+    (Srivastava et al. 2014).
+    """
+
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     learning_rate: float = Field(default=0.1, gt=0.0, le=1e6)
     learning_rate_rule: Literal["fixed", "linear"] = "fixed"
     reference_batch_size: int = Field(default=64, ge=1)
@@ -106,6 +132,10 @@ class Training(Document):
     beta2: float = Field(default=0.999, ge=0.0, lt=1.0)
     adam_epsilon: float = Field(default=1e-8, gt=0.0)
     weight_decay: float = Field(default=0.0, ge=0.0, le=1e3)
+    l1: float = Field(default=0.0, ge=0.0, le=1e3)
+    gradient_clip: float | None = Field(default=None, gt=0.0)
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    early_stopping: EarlyStopping | None = None
     batch_size: int = Field(default=64, ge=1, le=65536)
     epochs: int = Field(default=20, ge=1, le=100_000)
 

@@ -1,10 +1,12 @@
 """Optimizers over lanes: every lane has its own rate, momentum and decay; the arithmetic is torch.optim's.
 
-Legend: L lanes. A parameter is [L, ...]; per-lane scalars are [L, 1, ...]. Decay is coupled L2 and touches only
-`*.weight`: never biases, normalization parameters or learned slopes.
+Legend: L lanes. A parameter is [L, ...]; per-lane scalars are [L, 1, ...]. Penalties touch only `*.weight`: never
+biases, normalization parameters or learned slopes.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -56,10 +58,43 @@ def _kept(tensor: Tensor, lanes: Sequence[int]) -> Tensor:
     return tensor[torch.as_tensor(lanes, device=tensor.device)]
 
 
-def _decay(name: str, parameter: Tensor, gradient: Tensor, lane: PerLane) -> Tensor:
-    if name.endswith(".weight") and lane.any("decay"):
-        return torch.addcmul(gradient, parameter, lane.shaped("decay", parameter))
+def _penalized(name: str, parameter: Tensor, gradient: Tensor, lane: PerLane) -> Tensor:
+    """The gradient of the loss and of (decay / 2) sum w^2 + l1 sum |w|; the latter's at 0 is 0."""
+    if not name.endswith(".weight"):
+        return gradient
+    if lane.any("decay"):
+        gradient = torch.addcmul(gradient, parameter, lane.shaped("decay", parameter))
+    if lane.any("l1"):
+        gradient = torch.addcmul(gradient, parameter.sign(), lane.shaped("l1", parameter))
     return gradient
+
+
+CLIP_EPSILON = 1e-6
+"""Added to a norm before it divides, as torch.nn.utils.clip_grad_norm_ does."""
+
+
+class Clipping:
+    """Scales each lane's gradients so that their norm over all its parameters is at most `gradient_clip`."""
+
+    def __init__(self, trainings: Sequence[Training], like: Tensor) -> None:
+        clips = [t.gradient_clip for t in trainings]
+        self._wanted = any(clip is not None for clip in clips)
+        most = [math.inf if clip is None else clip for clip in clips]
+        self._most = torch.tensor(most, dtype=torch.float64).to(like.device, like.dtype)
+
+    @torch.no_grad()
+    def __call__(self, gradients: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The gradients, clipped; a lane whose norm is not finite becomes NaN as a whole, alone."""
+        if not self._wanted:
+            return gradients
+        norms = [torch.linalg.vector_norm(gradient.flatten(1), dim=1) for gradient in gradients.values()]
+        whole = torch.linalg.vector_norm(torch.stack(norms), dim=0)
+        share = (self._most / (whole + CLIP_EPSILON)).clamp(max=1.0)
+        return {name: g * share.view(-1, *[1] * (g.dim() - 1)) for name, g in gradients.items()}
+
+    def keep(self, lanes: Sequence[int]) -> None:
+        """Forget all lanes but these."""
+        self._most = _kept(self._most, lanes)
 
 
 class Sgd:
@@ -72,6 +107,7 @@ class Sgd:
             rate=lambda t: -t.effective_learning_rate(),
             momentum=lambda t: t.momentum,
             decay=lambda t: t.weight_decay,
+            l1=lambda t: t.l1,
         )
         self._velocity = {
             name: torch.zeros_like(parameter, requires_grad=False)
@@ -83,7 +119,7 @@ class Sgd:
     def step(self, params: Parameters, gradients: Mapping[str, Tensor]) -> None:
         """One step of every lane."""
         for name, parameter in params.items():
-            move = _decay(name, parameter, gradients[name], self._lane)
+            move = _penalized(name, parameter, gradients[name], self._lane)
             if self._velocity:
                 velocity = self._velocity[name]
                 momentum = self._lane.shaped("momentum", parameter)
@@ -97,9 +133,12 @@ class Sgd:
 
 
 class Adam:
-    """torch.optim.Adam: bias-corrected first and second moments, coupled decay."""
+    """torch.optim.Adam: bias-corrected first and second moments, coupled decay; or, `decoupled`, torch.optim.AdamW,
+    where w -= rate decay w comes before the step and decay stays out of the moments.
+    """
 
-    def __init__(self, params: Parameters, trainings: Sequence[Training]) -> None:
+    def __init__(self, params: Parameters, trainings: Sequence[Training], *, decoupled: bool = False) -> None:
+        self._decoupled = decoupled
         self._lane = PerLane(
             trainings,
             next(iter(params.values())),
@@ -109,7 +148,9 @@ class Adam:
             one_less_beta1=lambda t: 1.0 - t.beta1,
             one_less_beta2=lambda t: 1.0 - t.beta2,
             epsilon=lambda t: t.adam_epsilon,
-            decay=lambda t: t.weight_decay,
+            decay=lambda t: 0.0 if decoupled else t.weight_decay,
+            shrink=lambda t: -t.effective_learning_rate() * t.weight_decay,
+            l1=lambda t: t.l1,
         )
         self._first = {name: torch.zeros_like(parameter, requires_grad=False) for name, parameter in params.items()}
         self._second = {name: torch.zeros_like(parameter, requires_grad=False) for name, parameter in params.items()}
@@ -124,7 +165,9 @@ class Adam:
         root = (1.0 - lane["beta2"].double() ** self._steps).sqrt()
         for name, parameter in params.items():
             axes = [1] * (parameter.dim() - 1)
-            gradient = _decay(name, parameter, gradients[name], lane)
+            if self._decoupled and name.endswith(".weight"):
+                parameter.mul_(1.0 + lane.shaped("shrink", parameter))
+            gradient = _penalized(name, parameter, gradients[name], lane)
             first, second = self._first[name], self._second[name]
             first.lerp_(gradient, lane.shaped("one_less_beta1", parameter))
             second.mul_(lane.shaped("beta2", parameter)).addcmul_(
@@ -141,4 +184,8 @@ class Adam:
         self._second = {name: _kept(tensor, lanes) for name, tensor in self._second.items()}
 
 
-OPTIMIZERS: Mapping[str, Callable[[Parameters, Sequence[Training]], Optimizer]] = {"sgd": Sgd, "adam": Adam}
+OPTIMIZERS: Mapping[str, Callable[[Parameters, Sequence[Training]], Optimizer]] = {
+    "sgd": Sgd,
+    "adam": Adam,
+    "adamw": partial(Adam, decoupled=True),
+}

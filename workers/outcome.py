@@ -50,6 +50,19 @@ class LaneRecord:
         chance = math.log(DATASETS[self.config.task.dataset].classes)
         return train > DIVERGENCE_FACTOR * max(self.train_losses[0], chance)
 
+    def stops(self) -> bool:
+        """Whether `training.early_stopping` ends the trial at its last evaluation."""
+        rule = self.config.training.early_stopping
+        if rule is None:
+            return False
+        lowest, since = math.inf, 0
+        for loss in self.validation_losses:
+            if loss < lowest - rule.min_delta:
+                lowest, since = loss, 0
+            else:
+                since += 1
+        return since >= rule.patience
+
     def outcome(self) -> Outcome:
         """As `actinium.frame.Outcome` defines it."""
         if self.diverged():

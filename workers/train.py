@@ -15,6 +15,7 @@ from torch import Tensor
 from actinium.errors import InvalidInput
 from actinium.frame import LaneFinished, Layout, PackEvent, PackFrames, TrialSummary
 from actinium.trial import TrialConfig
+from workers.augmentation import augmented
 from workers.batches import epoch_order, pack_data
 from workers.draws import StepDraws
 from workers.evaluation import cross_entropy, evaluate, gap_steps, train_eval_gap
@@ -22,7 +23,7 @@ from workers.layers import LaneModel
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.models.start import parameter_count
-from workers.optimizers import OPTIMIZERS
+from workers.optimizers import OPTIMIZERS, Clipping
 from workers.outcome import LaneRecord
 from workers.probes import PackProbes, probe_series
 
@@ -47,8 +48,9 @@ def train_pack(
     """Train trials that share a pack key, from step 0 to the last.
 
     Yields a PackFrames at every step of `probe_steps()` and a LaneFinished for each lane. A lane whose loss diverges
-    has one more frame, with its losses, then its summary, and leaves; the others go on as if it had never been
-    there. Lanes are numbered by their place in `configs`. Raises DatasetMissing for absent data files.
+    has one more frame, with its losses, then its summary, and leaves, as does one that stops early; the others go
+    on as if it had never been there. Lanes are numbered by their place in `configs`. Raises DatasetMissing for absent
+    data files.
     """
     if len({config.pack_key() for config in configs}) != 1:
         raise InvalidInput("a pack needs trials of one pack key; group them by TrialConfig.pack_key()")
@@ -70,6 +72,7 @@ class Pack:
         self._data = pack_data(ordered, lane_axis=self._model.lane_axis, device=device, data_root=data_root)
         trainings = [config.training for config in ordered]
         self._optimizer = OPTIMIZERS[self._config.training.optimizer](self._model.params, trainings)
+        self._clipping = Clipping(trainings, self._data.scale)
         self._gap_steps = gap_steps(self._config)
         self._probes = PackProbes(configs=ordered, model=self._model, data=self._data)
         validation_labels = self._data.labels[self._data.validation].cpu().numpy()
@@ -103,12 +106,13 @@ class Pack:
     def _train_to(self, step: int) -> None:
         """Steps up to `step`, without once waiting for the device."""
         while self._step < step:
-            inputs, labels = self._data.take(self._batch())
+            draws = self._draws()
+            inputs, labels = self._examples(draws)
             params = self._model.params
-            logits = self._model.forward(params, inputs, training=True, update_statistics=True, draws=self._draws())
+            logits = self._model.forward(params, inputs, training=True, update_statistics=True, draws=draws)
             losses = cross_entropy(logits, labels)
             gradients = torch.autograd.grad(losses.sum(), list(params.values()), materialize_grads=True)
-            self._optimizer.step(params, dict(zip(params, gradients, strict=True)))
+            self._optimizer.step(params, self._clipping(dict(zip(params, gradients, strict=True))))
             self._loss_sum += losses.detach()
             self._step += 1
             self._since_frame += 1
@@ -121,6 +125,14 @@ class Pack:
             self._order = epoch_order(self._data, self._model.configs, epoch)
         return self._order[:, batch * size : (batch + 1) * size]
 
+    def _examples(self, draws: StepDraws) -> tuple[Tensor, Tensor]:
+        """Inputs and labels of the next step, as the lanes train on them."""
+        inputs, labels = self._data.take(self._batch())
+        augmentation = self._config.task.augmentation
+        if augmentation is not None:
+            inputs = augmented(inputs, augmentation, draws, lane_axis=self._model.lane_axis)
+        return inputs, labels
+
     def _draws(self) -> StepDraws:
         """What the next step may draw."""
         seeds = [config.seed for config in self._model.configs]
@@ -131,10 +143,9 @@ class Pack:
         """Mean loss over the steps since the last frame; at step 0, that of the first batch before any update."""
         if self._since_frame:
             return self._loss_sum / self._since_frame
-        inputs, labels = self._data.take(self._batch())
-        logits = self._model.forward(
-            self._model.params, inputs, training=True, update_statistics=False, draws=self._draws()
-        )
+        draws = self._draws()
+        inputs, labels = self._examples(draws)
+        logits = self._model.forward(self._model.params, inputs, training=True, update_statistics=False, draws=draws)
         return cross_entropy(logits, labels)
 
     # ---- frames -----------------------------------------------------------------------------------------------
@@ -159,6 +170,7 @@ class Pack:
             rows[alive, len(LOSS_SERIES) :] = self._probed()
             for record, place in zip(self._records, alive, strict=True):
                 record.values = rows[place]
+            finished += self._stopped()
             self._measured = self._model.snapshot()
         self._loss_sum.zero_()
         self._since_frame = 0
@@ -222,6 +234,14 @@ class Pack:
             device=self._device_name,
         )
 
+    def _stopped(self) -> list[LaneFinished]:
+        """Summaries of the lanes that stop early, as they are now; they leave."""
+        stopping = [place for place, record in enumerate(self._records) if record.stops()]
+        finished = self._finished(stopping, self._model)
+        if stopping:
+            self._keep([place for place in range(len(self._records)) if place not in stopping])
+        return finished
+
     def _keep(self, places: Sequence[int]) -> None:
         """Go on with these lanes alone."""
         self._lanes = [self._lanes[place] for place in places]
@@ -232,6 +252,7 @@ class Pack:
         self._model.keep(places)
         self._data.keep(places)
         self._optimizer.keep(places)
+        self._clipping.keep(places)
         self._probes.drop(places)
         self._loss_sum = self._loss_sum[kept]
         self._order = None if self._order is None else self._order[kept]

@@ -55,11 +55,13 @@ class PackedNetworks:
         }
         biased = [not cancels_bias(config.normalization) for config in configs]
         self._carries_bias = torch.tensor(biased).to(device=device, dtype=dtype).unsqueeze(1)
+        self._dropout = torch.tensor([config.training.dropout for config in configs]).to(device=device, dtype=dtype)
         self._regroup()
 
     def _regroup(self) -> None:
         self.slices = slices_of(self.configs)
         self._sizes = [piece.lanes for piece in self.slices]
+        self._drops = any(config.training.dropout > 0 for config in self.configs)
         self._all_biased = not any(cancels_bias(piece.normalization) for piece in self.slices)
 
     # ---- the hidden layer -------------------------------------------------------------------------------------
@@ -80,7 +82,7 @@ class PackedNetworks:
         trace: Trace | None,
         draws: StepDraws | None,
     ) -> Tensor:
-        """Normalization, activation and again normalization of all lanes, each slice by its levels.
+        """Normalization, activation and again normalization of all lanes, each slice by its levels; then dropout.
 
         `draws` is for levels that draw in a training step, by slice; None: nothing is random.
         """
@@ -93,7 +95,18 @@ class PackedNetworks:
         ]
         if trace is not None:
             h = self._traced(h, trace.activations)
-        return self._joined(self._normalized(params, layer, h, stands_after, training=training, update=update))
+        y = self._joined(self._normalized(params, layer, h, stands_after, training=training, update=update))
+        return self._dropped(layer, y, draws)
+
+    def _dropped(self, layer: str, y: Tensor, draws: StepDraws | None) -> Tensor:
+        """Inverted dropout, y m / (1 - p), of every element by itself."""
+        if draws is None or not self._drops:
+            return y
+        by_lane = y if self.lane_axis == 0 else y.transpose(0, 1)
+        chances = self._dropout.view(-1, *[1] * (y.dim() - 1))
+        kept = draws.uniform("dropout", layer, slice(None), by_lane.shape[1:]) >= chances
+        scale = kept / (1.0 - chances)
+        return y * (scale if self.lane_axis == 0 else scale.transpose(0, 1))
 
     def _split(self, whole: Tensor) -> list[Tensor]:
         if len(self._sizes) == 1:
@@ -189,6 +202,7 @@ class PackedNetworks:
         part.params = {name: tensor.detach()[lanes] for name, tensor in self.params.items()}
         part.statistics = {name: tensor[lanes] for name, tensor in self.statistics.items()}
         part._carries_bias = self._carries_bias[lanes]
+        part._dropout = self._dropout[lanes]
         part._regroup()
         return part
 
@@ -206,4 +220,5 @@ class PackedNetworks:
         self.params = {name: tensor.detach()[kept].requires_grad_() for name, tensor in self.params.items()}
         self.statistics = {name: tensor[kept] for name, tensor in self.statistics.items()}
         self._carries_bias = self._carries_bias[kept]
+        self._dropout = self._dropout[kept]
         self._regroup()
