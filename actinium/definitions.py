@@ -55,7 +55,11 @@ class Parameter:
 
 @dataclass(frozen=True, kw_only=True)
 class LevelDefinition:
-    """What is to be known of a level: `GET /v1/catalogue` shows it."""
+    """What is to be known of a level: `GET /v1/catalogue` shows it.
+
+    An activation's `formula` is phi(z) in the language of `actinium.expression` over its numeric parameters; where the
+    default of one is null, `drawn_at` has the value at which it is drawn.
+    """
 
     name: str
     equation: str
@@ -64,6 +68,8 @@ class LevelDefinition:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     note: str = ""
+    formula: str = ""
+    drawn_at: Mapping[str, float] = field(default_factory=dict)
 
 
 def table(*definitions: LevelDefinition) -> dict[str, LevelDefinition]:

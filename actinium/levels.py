@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_serializer, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from actinium.activations import ACTIVATIONS as ACTIVATIONS
 from actinium.definitions import LevelDefinition as LevelDefinition
 from actinium.definitions import Parameter as Parameter
 from actinium.definitions import ParameterValue as ParameterValue
@@ -19,53 +20,6 @@ from actinium.definitions import did_you_mean as did_you_mean
 from actinium.definitions import table as table
 
 EPS = Parameter(default=1e-5, above=0.0, doc="added to the variance before the square root")
-
-ACTIVATIONS = table(
-    LevelDefinition(
-        name="linear", aliases=("purelin", "identity"), equation="z", derivative="1", citation="no activation"
-    ),
-    LevelDefinition(
-        name="sigmoid",
-        aliases=("logistic",),
-        equation="1 / (1 + exp(-z))",
-        derivative="s (1 - s), at most 1/4",
-        citation="Hadji & Wildes 2018, section 3.2",
-    ),
-    LevelDefinition(
-        name="tanh", equation="tanh(z)", derivative="1 - tanh(z)^2", citation="Hadji & Wildes 2018, section 3.2"
-    ),
-    LevelDefinition(
-        name="relu", equation="max(0, z)", derivative="1 where z > 0, else 0", citation="Nair & Hinton 2010"
-    ),
-    LevelDefinition(
-        name="leaky_relu",
-        aliases=("lrelu",),
-        equation="max(0, z) + a min(0, z)",
-        derivative="1 where z > 0, else a",
-        citation="Maas et al. 2013",
-        parameters={"negative_slope": Parameter(default=0.01, low=0.0, high=1.0, doc="the fixed slope a")},
-    ),
-    LevelDefinition(
-        name="prelu",
-        equation="max(0, z) + a min(0, z), a learned",
-        derivative="1 where z > 0, else a; d/da = z where z <= 0",
-        citation="He et al. 2015, eq. 1-4",
-        parameters={
-            "initial_slope": Parameter(default=0.25, low=-1.0, high=1.0, doc="where the slope a starts"),
-            "per": Parameter(
-                default="channel", kind="choice", choices=("channel", "layer"), doc="one slope a channel, or a layer"
-            ),
-        },
-        note="the slope is never decayed and has no bounds",
-    ),
-    LevelDefinition(
-        name="elu",
-        equation="z where z > 0, else alpha (exp(z) - 1)",
-        derivative="1 where z > 0, else alpha exp(z)",
-        citation="Clevert et al. 2016",
-        parameters={"alpha": Parameter(default=1.0, above=0.0, high=10.0, doc="minus the limit at minus infinity")},
-    ),
-)
 
 NORMALIZATIONS = table(
     LevelDefinition(name="none", equation="z", citation="no normalization"),

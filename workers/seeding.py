@@ -28,6 +28,11 @@ def weights_stream(layer: int) -> str:
     return f"weights/layer_{layer:02d}"
 
 
+def learned_stream(layer: str, parameter: str) -> str:
+    """The stream of an activation's learned parameter that starts at random; `layer` as in the parameters' names."""
+    return f"activation/{layer}/{parameter}"
+
+
 def order_stream(epoch: int) -> str:
     """The stream of an epoch's order of training examples; epochs count from 0."""
     return f"order/epoch_{epoch:04d}"

@@ -1,4 +1,4 @@
-"""Each normalization and activation of a slice of lanes against torch.nn, lane by lane, forward and backward.
+"""Each normalization of a slice of lanes against torch.nn, lane by lane, forward and backward.
 
 In float64, so that only a wrong formula can exceed the tolerance. Legend: l lanes, B examples, C channels.
 """
@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from actinium.levels import ACTIVATIONS, Activation, Normalization
-from workers.activations import ACTIVATION_FUNCTIONS
+from actinium.levels import Normalization
 from workers.normalizations import Affine, RunningStatistics, normalize_channels, normalize_units
 
 LANES, EXAMPLES, CHANNELS, SIDE = 3, 6, 8, 5
@@ -28,17 +27,6 @@ NORMALIZATIONS: dict[str, tuple[object, Callable[[bool], nn.Module]]] = {
     "group-default": ("group", lambda conv: nn.GroupNorm(2, CHANNELS)),
     "instance": ("instance", lambda conv: nn.InstanceNorm2d(CHANNELS, affine=True)),
 }
-
-ORACLES: dict[str, tuple[object, Callable[[], nn.Module]]] = {
-    "linear": ("linear", nn.Identity),
-    "sigmoid": ("sigmoid", nn.Sigmoid),
-    "tanh": ("tanh", nn.Tanh),
-    "relu": ("relu", nn.ReLU),
-    "leaky_relu": ({"name": "leaky_relu", "negative_slope": 0.2}, lambda: nn.LeakyReLU(0.2)),
-    "prelu": ("prelu", lambda: nn.PReLU(CHANNELS, dtype=torch.float64)),
-    "elu": ({"name": "elu", "alpha": 0.7}, lambda: nn.ELU(0.7)),
-}
-
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
@@ -105,36 +93,3 @@ def test_running_statistics_stand_still_when_not_updated() -> None:
     loud = normalize_units(x, level, affine, running, training=True, update=True)
     assert torch.equal(quiet, loud)
     assert not torch.equal(running.mean, torch.zeros(LANES, CHANNELS))
-
-
-def test_every_activation_has_an_oracle() -> None:
-    assert set(ORACLES) == set(ACTIVATIONS) == set(ACTIVATION_FUNCTIONS)
-
-
-@pytest.mark.parametrize("name", ORACLES)
-def test_activation_is_torchs(name: str) -> None:
-    document, build = ORACLES[name]
-    level, entry, module = Activation.of(document), ACTIVATION_FUNCTIONS[name], build()
-    values = torch.cat([2.0 * normal(EXAMPLES - 1, CHANNELS), torch.zeros(1, CHANNELS, dtype=torch.float64)])
-    z, alone = values.clone().requires_grad_(), values.clone().requires_grad_()
-    slope = None
-    if entry.learned_start is not None:
-        slope = torch.full((CHANNELS,), entry.learned_start(level), dtype=torch.float64, requires_grad=True)
-    h, expected = entry.forward(z, level, slope), module(alone)
-    cotangent = normal(*values.shape, seed=1)
-    h.backward(cotangent)
-    expected.backward(cotangent)
-    torch.testing.assert_close(h, expected, **TIGHT)
-    torch.testing.assert_close(z.grad, alone.grad, **TIGHT)
-    torch.testing.assert_close(entry.derivative(values, level, slope) * cotangent, alone.grad, **TIGHT)
-    if slope is not None:
-        torch.testing.assert_close(slope.grad, module.weight.grad, **TIGHT)
-
-
-@pytest.mark.parametrize("name", ORACLES)
-def test_no_derivative_is_steeper_than_its_bound(name: str) -> None:
-    level, entry = Activation.of(ORACLES[name][0]), ACTIVATION_FUNCTIONS[name]
-    slope = None if entry.learned_start is None else torch.tensor(-1.7, dtype=torch.float64)
-    z = torch.linspace(-30, 30, 60_001, dtype=torch.float64)
-    bound = torch.as_tensor(entry.steepest(level, slope), dtype=torch.float64)
-    torch.testing.assert_close(entry.derivative(z, level, slope).abs().max(), bound, rtol=1e-6, atol=0.0)

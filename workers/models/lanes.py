@@ -13,6 +13,7 @@ from torch import Tensor
 
 from actinium.levels import Normalization
 from actinium.trial import TrialConfig
+from workers.activations.forms import Learned
 from workers.draws import StepDraws
 from workers.layers import Parameters, Trace
 from workers.models.slices import lane_order, slices_of
@@ -90,8 +91,8 @@ class PackedNetworks:
         if trace is not None:
             z = self._traced(z, trace.preactivations)
         h = [
-            piece.function.forward(part, piece.activation, slope)
-            for piece, part, slope in zip(self.slices, z, self._slopes(params, layer), strict=True)
+            piece.function.forward(part, piece.activation, learned)
+            for piece, part, learned in zip(self.slices, z, self._learned(params, layer), strict=True)
         ]
         if trace is not None:
             h = self._traced(h, trace.activations)
@@ -153,29 +154,27 @@ class PackedNetworks:
             done.append(normalize(part, piece.normalization, affine, running, training=training, update=update))
         return done
 
-    # ---- learned slopes and derivatives -----------------------------------------------------------------------
+    # ---- learned parameters of activations, and derivatives ---------------------------------------------------
 
-    def _slopes(self, params: Parameters, layer: str) -> list[Tensor | None]:
-        """The learned slope of every slice, broadcastable to its z; a slope shared by a layer is its first entry."""
-        whole = params.get(f"{layer}.slope")
-        if whole is None:
-            return [None] * len(self.slices)
-        slopes: list[Tensor | None] = []
-        for piece, part in zip(self.slices, torch.split_with_sizes(whole, self._sizes), strict=True):
-            if piece.function.learned_start is None:
-                slopes.append(None)
-                continue
-            used = part[:, :1] if piece.activation.parameters["per"] == "layer" else part
-            slopes.append(used.unsqueeze(1) if self.lane_axis == 0 else used[None, :, :, None, None])
-        return slopes
+    def _learned(self, params: Parameters, layer: str) -> list[Learned]:
+        """Every slice's learned parameters, broadcastable to its z; one shared by a layer is its first entry."""
+        found: list[Learned] = []
+        for piece in self.slices:
+            learned = {}
+            for name, parameter in piece.learned.items():
+                part = params[f"{layer}.{name}"][piece.first : piece.first + piece.lanes]
+                used = part[:, :1] if parameter.shared else part
+                learned[name] = used.unsqueeze(1) if self.lane_axis == 0 else used[None, :, :, None, None]
+            found.append(learned)
+        return found
 
     def derivative(self, params: Parameters, layer: int, preactivation: Tensor) -> Tensor:
         """phi'(z) of every lane of hidden layer `layer` (from 0), shaped as z in the trace."""
-        slopes = self._slopes(params, self.hidden_names[layer])
+        slices = self._learned(params, self.hidden_names[layer])
         return self._joined(
             [
-                piece.function.derivative(part, piece.activation, slope)
-                for piece, part, slope in zip(self.slices, self._split(preactivation), slopes, strict=True)
+                piece.function.derivative(part, piece.activation, learned)
+                for piece, part, learned in zip(self.slices, self._split(preactivation), slices, strict=True)
             ]
         )
 
@@ -183,9 +182,9 @@ class PackedNetworks:
         """max |phi'| of every lane and unit of hidden layer `layer` (from 0): [L, C]."""
         name = self.hidden_names[layer]
         rows = []
-        for piece, slope in zip(self.slices, self._slopes(params, name), strict=True):
+        for piece, learned in zip(self.slices, self._learned(params, name), strict=True):
             shape = piece.lanes, params[f"{name}.bias"].shape[1]
-            steepest = piece.function.steepest(piece.activation, slope)
+            steepest = piece.function.steepest(piece.activation, learned)
             if isinstance(steepest, Tensor):
                 rows.append(steepest.reshape(piece.lanes, -1).expand(shape))
             else:

@@ -1,12 +1,13 @@
 """Lanes that share their levels are neighbours, and are computed together as a slice."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 
 from actinium.levels import Activation, Normalization
 from actinium.trial import TrialConfig
-from workers.activations import ACTIVATION_FUNCTIONS, ActivationFunction
+from workers.activations import ACTIVATION_FUNCTIONS, ActivationFunction, LearnedParameter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,11 @@ class LaneSlice:
     def function(self) -> ActivationFunction:
         """The activation's entry in the table."""
         return ACTIVATION_FUNCTIONS[self.activation.name]
+
+    @cached_property
+    def learned(self) -> Mapping[str, LearnedParameter]:
+        """What the activation learns, by name."""
+        return self.function.learned(self.activation)
 
 
 def _levels(config: TrialConfig) -> tuple[str, str]:

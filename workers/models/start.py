@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from actinium.trial import TrialConfig
-from workers.activations import ACTIVATION_FUNCTIONS
+from workers.activations import ACTIVATION_FUNCTIONS, LearnedParameter
 from workers.initializations import initial_weight
 from workers.layers import Parameters
-from workers.normalizations import cancels_bias
-from workers.seeding import generator, weights_stream
+from workers.normalizations import cancels_bias, keeps_statistics, learns_scale, learns_shift
+from workers.seeding import generator, learned_stream, weights_stream
 
 
 def base_draws(seed: int, layer: int, shape: tuple[int, ...]) -> Tensor:
@@ -25,8 +25,8 @@ def initial_parameters(configs: Sequence[TrialConfig], weight_shapes: Mapping[st
     """Weights by each lane's rule from its seed's draws, the rest at its constants.
 
     `weight_shapes`: one lane's weights by layer name, (N_in, N_out) or (C_out, C_in, k, k), the classifier last. A
-    pack in which some lane normalizes gives `gamma` and `beta` to all, and one in which some lane learns a slope gives
-    all a `slope`: what a lane does not use gets no gradient and stays.
+    pack in which some lane normalizes gives `gamma` and `beta` to all, and one in which some lane's activation learns a
+    parameter gives it to all: what a lane does not use gets no gradient and stays.
     """
     params: Parameters = {}
     for number, (layer, shape) in enumerate(weight_shapes.items(), start=1):
@@ -35,22 +35,21 @@ def initial_parameters(configs: Sequence[TrialConfig], weight_shapes: Mapping[st
     params["classifier.weight"] = params["classifier.weight"].mT.contiguous()
     lanes = len(configs)
     normalized = any(config.normalization.name != "none" for config in configs)
-    slopes = [_first_slope(config) for config in configs]
     for layer, width in zip(weight_shapes, _widths(configs[0]), strict=False):
         params[f"{layer}.bias"] = torch.zeros(lanes, width)
         if normalized:
             params[f"{layer}.gamma"] = torch.ones(lanes, width)
             params[f"{layer}.beta"] = torch.zeros(lanes, width)
-        if any(slope is not None for slope in slopes):
-            starts = torch.tensor([0.0 if slope is None else slope for slope in slopes])
-            params[f"{layer}.slope"] = starts.unsqueeze(1).repeat(1, width)
+        for name in dict.fromkeys(name for config in configs for name in _learned(config)):
+            starts = [_first_values(config, layer, name, width) for config in configs]
+            params[f"{layer}.{name}"] = torch.stack(starts)
     params["classifier.bias"] = torch.zeros(lanes, weight_shapes["classifier"][-1])
     return params
 
 
 def initial_statistics(configs: Sequence[TrialConfig], layers: Sequence[str]) -> Parameters:
     """Running mean 0 and variance 1, [L, C], of every hidden layer; nothing where no lane has batch normalization."""
-    if not any(config.normalization.name == "batch" for config in configs):
+    if not any(keeps_statistics(config.normalization) for config in configs):
         return {}
     statistics: Parameters = {}
     for layer, width in zip(layers, _widths(configs[0]), strict=True):
@@ -64,17 +63,26 @@ def parameter_count(config: TrialConfig, params: Parameters) -> int:
     weights = sum(tensor[0].numel() for name, tensor in params.items() if name.endswith(".weight"))
     layers, units = len(config.layers()), sum(_widths(config))
     biases = params["classifier.bias"].shape[1] + (0 if cancels_bias(config.normalization) else units)
-    affine = 0 if config.normalization.name == "none" else 2 * units
-    slopes = 0
-    if _first_slope(config) is not None:
-        slopes = layers if config.activation.parameters["per"] == "layer" else units
-    return weights + biases + affine + slopes
+    affine = units * (learns_scale(config.normalization) + learns_shift(config.normalization))
+    learned = sum(layers if parameter.shared else units for parameter in _learned(config).values())
+    return weights + biases + affine + learned
 
 
 def _widths(config: TrialConfig) -> list[int]:
     return [channels for channels, _ in config.layers()]
 
 
-def _first_slope(config: TrialConfig) -> float | None:
-    start = ACTIVATION_FUNCTIONS[config.activation.name].learned_start
-    return None if start is None else start(config.activation)
+def _learned(config: TrialConfig) -> Mapping[str, LearnedParameter]:
+    return ACTIVATION_FUNCTIONS[config.activation.name].learned(config.activation)
+
+
+def _first_values(config: TrialConfig, layer: str, name: str, width: int) -> Tensor:
+    """A learned parameter of the activation at step 0, [C]; zeros in a lane that has none of the name."""
+    parameter = _learned(config).get(name)
+    if parameter is None:
+        return torch.zeros(width)
+    if not isinstance(parameter.start, tuple):
+        return torch.full((width,), parameter.start)
+    low, high = parameter.start
+    source = generator(config.seed, learned_stream(layer, name))
+    return low + (high - low) * torch.rand(width, generator=source)

@@ -1,0 +1,289 @@
+"""Every activation: registered once here, with what torch or its paper says, and covered by every test below.
+
+In float64, so that only a wrong formula can exceed a tolerance. Legend: B examples, C channels.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from actinium.curves import curve
+from actinium.curves import gain as gain_of_formula
+from actinium.expression import parse
+from actinium.frame import LaneFinished, PackFrames
+from actinium.levels import ACTIVATIONS, Activation
+from actinium.trial import Cnn, Mlp, Model, Probes, Schedule, Task, Training, TrialConfig
+from workers.activations import ACTIVATION_FUNCTIONS, gain
+from workers.train import pack_layout, train_pack
+
+EXAMPLES, CHANNELS = 6, 8
+TIGHT = {"rtol": 1e-11, "atol": 1e-12}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A level, its `reference` (z and learned parameters in, phi(z) out), where its derivative jumps, and its moments.
+
+    `moments`: E phi(Z), E phi(Z)^2, E phi'(Z)^2 for Z ~ N(0, 1) as published or derived (SCIENCE C1).
+    """
+
+    level: object
+    reference: Callable[..., Tensor]
+    kinks: tuple[float, ...] = ()
+    moments: tuple[float, float, float] | None = None
+
+
+def lif_rate(z: Tensor, refractory: float, time_constant: float, threshold: float, reset: float) -> Tensor:
+    """Dayan & Abbott 2001, eq. 5.11, times the time constant, one number at a time."""
+    rates = [
+        time_constant / (refractory + time_constant * torch.log((current - reset) / (current - threshold)))
+        if current > threshold
+        else 0.0 * current
+        for current in z.flatten()
+    ]
+    return torch.stack(rates).reshape(z.shape)
+
+
+CASES: Mapping[str, Case] = {
+    "linear": Case(level="linear", reference=lambda z: z * 1.0, moments=(0, 1, 1)),
+    "sigmoid": Case(level="sigmoid", reference=torch.sigmoid, moments=(0.5, 0.293379, 0.044836)),
+    "tanh": Case(level="tanh", reference=torch.tanh, moments=(0, 0.394294, 0.464403)),
+    "relu": Case(level="relu", reference=functional.relu, kinks=(0,), moments=(0.398942, 0.5, 0.5)),
+    "leaky_relu": Case(
+        level="leaky_relu",
+        reference=lambda z: functional.leaky_relu(z, 0.01),
+        kinks=(0,),
+        moments=(0.394953, 0.50005, 0.50005),
+    ),
+    "leaky_relu-steep": Case(
+        level={"name": "leaky_relu", "negative_slope": 0.2},
+        reference=lambda z: functional.leaky_relu(z, 0.2),
+        kinks=(0,),
+    ),
+    "prelu": Case(
+        level="prelu",
+        reference=lambda z, slope: functional.prelu(z, slope),
+        kinks=(0,),
+        moments=(0.299207, 0.53125, 0.53125),
+    ),
+    "elu": Case(level="elu", reference=functional.elu, moments=(0.160521, 0.644945, 0.668102)),
+    "elu-shallow": Case(level={"name": "elu", "alpha": 0.7}, reference=lambda z: functional.elu(z, 0.7), kinks=(0,)),
+    "elu-deep": Case(level={"name": "elu", "alpha": 1.7}, reference=lambda z: functional.elu(z, 1.7), kinks=(0,)),
+    "mirrored_relu": Case(
+        level="mirrored_relu",
+        reference=lambda z: torch.where(z < 0, -z, 0.0),
+        kinks=(0,),
+        moments=(0.398942, 0.5, 0.5),
+    ),
+    "flipped_relu": Case(
+        level="flipped_relu", reference=lambda z: -functional.relu(z), kinks=(0,), moments=(-0.398942, 0.5, 0.5)
+    ),
+    "rotated_relu": Case(
+        level="rotated_relu",
+        reference=lambda z: torch.where(z < 0, z, 0.0),
+        kinks=(0,),
+        moments=(-0.398942, 0.5, 0.5),
+    ),
+    "half_wave": Case(level="half_wave", reference=functional.relu, kinks=(0,)),
+    "half_wave-subtract": Case(
+        level={"name": "half_wave", "threshold": 0.5},
+        reference=lambda z: functional.relu(z - 0.5),
+        kinks=(0.5,),
+        moments=(0.197797, 0.209639, 0.308538),
+    ),
+    "half_wave-gate": Case(
+        level={"name": "half_wave", "threshold": 0.5, "mode": "gate"},
+        reference=lambda z: functional.threshold(z, 0.5, 0.0),
+        kinks=(0.5,),
+    ),
+    "half_squaring": Case(level="half_squaring", reference=lambda z: functional.relu(z) ** 2, moments=(0.5, 1.5, 2.0)),
+    "lif": Case(level="lif", reference=lambda z: lif_rate(z, 2, 10, 1, 0), kinks=(1,)),
+    "lif-slow": Case(
+        level={"name": "lif", "refractory": 5, "time_constant": 20, "threshold": 0.4, "reset": -0.3, "clip": 50},
+        reference=lambda z: lif_rate(z, 5, 20, 0.4, -0.3),
+        kinks=(0.4,),
+    ),
+    "abs": Case(level="abs", reference=torch.abs, kinks=(0,), moments=(0.797885, 1, 1)),
+    "abs_tanh": Case(level="abs_tanh", reference=lambda z: torch.tanh(z).abs(), kinks=(0,)),
+    "gelu": Case(level="gelu", reference=functional.gelu, moments=(0.282095, 0.425221, 0.455851)),
+    "silu": Case(level="silu", reference=functional.silu),
+    "softplus": Case(level="softplus", reference=lambda z: torch.log1p(torch.exp(z))),
+    "softplus-sharp": Case(
+        level={"name": "softplus", "beta": 3}, reference=lambda z: functional.softplus(z, beta=3, threshold=1e3)
+    ),
+    "selu": Case(level="selu", reference=functional.selu, kinks=(0,), moments=(0, 1, 1.071615)),
+}
+
+NAMED = {"slope": "initial_slope"}
+"""Learned parameters whose start is a parameter of another name."""
+
+
+def learned_of(level: Activation, channels: int) -> dict[str, Tensor]:
+    """The level's learned parameters at their (typical) start, as leaves [C]."""
+    return {
+        name: torch.full((channels,), parameter.typical_start(), dtype=torch.float64, requires_grad=True)
+        for name, parameter in ACTIVATION_FUNCTIONS[level.name].learned(level).items()
+    }
+
+
+def numbers_of(level: Activation) -> dict[str, float]:
+    """The level's numeric parameters: what its formula is written in."""
+    typical = {NAMED.get(name, name): float(tensor.detach()[0]) for name, tensor in learned_of(level, 1).items()}
+    given = {name: value for name, value in level.parameters.items() if isinstance(value, int | float)}
+    used = parse_names(level)
+    return {name: value for name, value in (typical | given).items() if name in used}
+
+
+def parse_names(level: Activation) -> set[str]:
+    """The parameters that the formula mentions."""
+    return {name for name in ACTIVATIONS[level.name].parameters if name in ACTIVATIONS[level.name].formula}
+
+
+def points(*kinks: float) -> Tensor:
+    """[B, C] of values on both sides of every kink, none of them nearer than 0.03, and 0 itself if it is no kink."""
+    source = torch.Generator().manual_seed(1)
+    z = 2.0 * torch.randn(EXAMPLES, CHANNELS, dtype=torch.float64, generator=source)
+    z[0] = 0.0
+    for kink in kinks:
+        z = torch.where((z - kink).abs() < 0.03, z + 0.1, z)
+    return z
+
+
+@pytest.fixture(params=CASES)
+def case(request: pytest.FixtureRequest) -> Case:
+    return CASES[request.param]
+
+
+def test_every_level_is_registered() -> None:
+    registered = {Activation.of(case.level).name for case in CASES.values()}
+    assert registered == set(ACTIVATIONS) == set(ACTIVATION_FUNCTIONS)
+
+
+@pytest.mark.parametrize("kinks", [True, False], ids=["at-zero", "beside-kinks"])
+def test_it_is_its_reference_forward_and_backward(case: Case, kinks: bool) -> None:
+    level = Activation.of(case.level)
+    entry, values = ACTIVATION_FUNCTIONS[level.name], points(*(() if kinks else case.kinks))
+    z, alone = values.clone().requires_grad_(), values.clone().requires_grad_()
+    learned, learned_alone = learned_of(level, CHANNELS), learned_of(level, CHANNELS)
+    h, expected = entry.forward(z, level, learned), case.reference(alone, **learned_alone)
+    cotangent = points().flip(0) + 1.0
+    h.backward(cotangent)
+    expected.backward(cotangent)
+    torch.testing.assert_close(h, expected, **TIGHT)
+    torch.testing.assert_close(z.grad, alone.grad, **TIGHT)
+    torch.testing.assert_close(entry.derivative(values, level, learned) * cotangent, z.grad, **TIGHT)
+    for name, parameter in learned.items():
+        torch.testing.assert_close(parameter.grad, learned_alone[name].grad, **TIGHT)
+
+
+def test_finite_differences_agree_away_from_kinks(case: Case) -> None:
+    level = Activation.of(case.level)
+    entry, learned = ACTIVATION_FUNCTIONS[level.name], learned_of(level, CHANNELS)
+
+    def forward(z: Tensor, *parameters: Tensor) -> Tensor:
+        return entry.forward(z, level, dict(zip(learned, parameters, strict=True)))
+
+    assert torch.autograd.gradcheck(forward, (points(*case.kinks).requires_grad_(), *learned.values()))
+
+
+def test_no_derivative_is_steeper_than_its_bound(case: Case) -> None:
+    level = Activation.of(case.level)
+    entry, learned = ACTIVATION_FUNCTIONS[level.name], learned_of(level, 1)
+    z = torch.linspace(-30, 30, 600_001, dtype=torch.float64)
+    found = entry.derivative(z, level, learned).abs().max()
+    bound = torch.as_tensor(entry.steepest(level, learned), dtype=torch.float64)
+    if bound.isnan():
+        assert found > 50, "it has a bound"
+        return
+    torch.testing.assert_close(found, bound.max(), rtol=1e-6, atol=0.0)
+
+
+def test_shape_and_dtype_stay_and_nothing_is_moved(case: Case) -> None:
+    level = Activation.of(case.level)
+    entry = ACTIVATION_FUNCTIONS[level.name]
+    for shape in ((2, 5, 3), (5, 2, 3, 4, 4)):
+        z = torch.randn(shape, generator=torch.Generator().manual_seed(2))
+        before = z.clone()
+        axes = (2, 1, 3) if len(shape) == 3 else (1, 2, 3, 1, 1)
+        learned = {
+            name: torch.full(axes, parameter.typical_start()) for name, parameter in entry.learned(level).items()
+        }
+        once, again = entry.forward(z, level, learned), entry.forward(z, level, learned)
+        slope = entry.derivative(z, level, learned)
+        assert once.shape == slope.shape == z.shape
+        assert once.dtype == slope.dtype == z.dtype
+        assert torch.equal(once, again)
+        assert torch.equal(z, before)
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.moments])
+def test_gaussian_moments(name: str) -> None:
+    case = CASES[name]
+    level = Activation.of(case.level)
+    entry, learned = ACTIVATION_FUNCTIONS[level.name], learned_of(level, 1)
+    z = torch.linspace(-12, 12, 240_001, dtype=torch.float64)
+    density = torch.exp(-0.5 * z.square()) / math.sqrt(2 * math.pi)
+    h, slope = entry.forward(z, level, learned).detach(), entry.derivative(z, level, learned).detach()
+    found = [float(torch.trapezoid(f * density, z)) for f in (h, h.square(), slope.square())]
+    assert found == pytest.approx(case.moments, abs=1e-4)
+
+
+def test_the_formula_says_the_same(case: Case) -> None:
+    level = Activation.of(case.level)
+    if level.parameters.get("mode") == "gate":
+        return  # the formula is the default mode's
+    entry, definition = ACTIVATION_FUNCTIONS[level.name], ACTIVATIONS[level.name]
+    numbers, z = numbers_of(level), points(*case.kinks)
+    h, slope = curve(parse(definition.formula, list(numbers)), numbers, z.numpy())
+    learned = learned_of(level, CHANNELS)
+    np.testing.assert_allclose(entry.forward(z, level, learned).detach().numpy(), h, rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(entry.derivative(z, level, learned).detach().numpy(), slope, rtol=1e-10, atol=1e-12)
+    assert gain_of_formula(parse(definition.formula, list(numbers)), numbers) == pytest.approx(gain(level), rel=1e-5)
+
+
+def test_the_catalogue_can_tell_of_it(case: Case) -> None:
+    definition = ACTIVATIONS[Activation.of(case.level).name]
+    assert definition.equation and definition.derivative and definition.citation and definition.formula
+    assert all(parameter.doc for parameter in definition.parameters.values())
+
+
+def trained(configs: list[TrialConfig]) -> list[np.ndarray]:
+    """Each lane's frames, [points, S]."""
+    frames: list[list[np.ndarray]] = [[] for _ in configs]
+    ends = 0
+    for event in train_pack(configs):
+        if isinstance(event, PackFrames):
+            for lane, row in zip(event.lanes, event.values, strict=True):
+                frames[lane].append(row)
+        elif isinstance(event, LaneFinished):
+            ends += 1
+    assert ends == len(configs)
+    return [np.stack(rows) for rows in frames]
+
+
+@pytest.mark.parametrize("model", [Mlp(depth=2, width=8), Cnn(width=2)], ids=["mlp", "cnn"])
+def test_all_levels_together_are_each_alone(model: Model) -> None:
+    """Five steps in float32: losses agree to 2e-4, and whatever is measured applies to the same lanes."""
+    configs = [
+        TrialConfig(
+            task=Task(train_examples=80),
+            model=model,
+            training=Training(batch_size=16, epochs=1, learning_rate=0.01),
+            activation=Activation.of(case.level),
+            probes=Probes(schedule=Schedule(points=3)),
+            seed=number % 3,
+        )
+        for number, case in enumerate(CASES.values())
+    ]
+    together, layout = trained(configs), pack_layout(configs[0])
+    smooth = [layout.series.index(name) for name in ("train_loss", "validation_loss")]
+    for config, rows in zip(configs, together, strict=True):
+        (alone,) = trained([config])
+        np.testing.assert_allclose(rows[:, smooth], alone[:, smooth], rtol=2e-4, err_msg=config.run_name())
+        assert np.array_equal(np.isnan(rows), np.isnan(alone))
