@@ -13,6 +13,7 @@ from torch.nn import functional
 from actinium.trial import TrialConfig
 from workers.batches import PackData
 from workers.layers import LaneModel
+from workers.normalizations import keeps_statistics
 
 CHUNK_ELEMENTS = {"cpu": 2**20, "cuda": 2**28}
 """Elements of the largest layer, all lanes together, in one pass. More costs memory, on a CPU cache misses too."""
@@ -73,7 +74,7 @@ def train_eval_gap(model: LaneModel, data: PackData) -> Tensor:
     pack's width. NaN for lanes without batch normalization.
     """
     gaps = data.scale.new_full((len(model.configs),), math.nan)
-    batch_lanes = [lane for lane, config in enumerate(model.configs) if config.normalization.name == "batch"]
+    batch_lanes = [lane for lane, config in enumerate(model.configs) if keeps_statistics(config.normalization)]
     if not batch_lanes:
         return gaps
     first, end = batch_lanes[0], batch_lanes[-1] + 1

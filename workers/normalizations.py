@@ -2,48 +2,55 @@
 
 Legend: l lanes of the slice, B examples, N units, C channels, H, W positions, G groups. A slice x is [l, B, N] or
 [B, l, C, H, W]; gamma, beta and running statistics are [l, N] or [l, C]. Lanes are folded into channels, so that
-torch's fused kernels serve all lanes at once; every statistic is over the elements of a single lane.
+torch's fused kernels serve all lanes at once; every statistic is over the elements of a single lane. What batch
+normalization does with its batch is in `workers.batch_normalization`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from actinium.levels import Normalization, groups_for
-
-
-@dataclass(frozen=True, kw_only=True)
-class Affine:
-    """A slice's learned scale and shift, [l, C] each."""
-
-    gamma: Tensor
-    beta: Tensor
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunningStatistics:
-    """A slice's running mean and unbiased variance, [l, C] each; views that a training pass moves in place."""
-
-    mean: Tensor
-    var: Tensor
+from workers.batch_normalization import Affine as Affine
+from workers.batch_normalization import RunningStatistics as RunningStatistics
+from workers.batch_normalization import batch_normalize
+from workers.batch_normalization import keeps_statistics as keeps_statistics
 
 
 def stands_before(level: Normalization) -> bool:
     """Whether this level normalizes what the activation receives."""
-    return level.name != "none" and level.parameters.get("position", "pre") == "pre"
+    return level.name != "none" and level.parameters["position"] == "pre"
 
 
 def stands_after(level: Normalization) -> bool:
     """Whether this level normalizes what the activation gives."""
-    return level.parameters.get("position") == "post"
+    return level.name != "none" and level.parameters["position"] == "post"
+
+
+def learns_scale(level: Normalization) -> bool:
+    """Whether gamma is trained."""
+    return level.parameters.get("affine") in ("both", "scale")
+
+
+def learns_shift(level: Normalization) -> bool:
+    """Whether beta is trained."""
+    return level.parameters.get("affine") in ("both", "shift")
+
+
+def learned_affine(level: Normalization, gamma: Tensor, beta: Tensor) -> Affine:
+    """Those of a slice's gamma and beta that its level trains; the other stands for 1 or 0."""
+    return Affine(gamma=gamma if learns_scale(level) else None, beta=beta if learns_shift(level) else None)
 
 
 def cancels_bias(level: Normalization) -> bool:
-    """Whether a constant added to a channel beforehand has no effect, so that the layer carries no bias (SCIENCE B)."""
-    return level.name in ("batch", "instance") and stands_before(level)
+    """Whether a constant added to a channel beforehand has no effect, so that the layer carries no bias (SCIENCE B).
+
+    The mean over a channel takes the constant away again, with or without a beta of its own; the mean over several
+    channels does not, nor does a normalization behind the activation.
+    """
+    return (keeps_statistics(level) or level.name == "instance") and stands_before(level)
 
 
 def _groups(level: Normalization, channels: int) -> int:
@@ -60,14 +67,21 @@ def normalize_units(
 ) -> Tensor:
     """A fully connected slice [l, B, N]."""
     lanes, examples, units = x.shape
-    if level.name == "batch":
+    if keeps_statistics(level):
         folded = x.transpose(0, 1).reshape(examples, lanes * units)
-        y = _batch(folded, level, affine, running, training=training, update=update)
+        y = batch_normalize(folded, level, affine, running, training=training, update=update)
         return y.view(examples, lanes, units).transpose(0, 1)
     groups = _groups(level, units)
     split = x.reshape(lanes, examples, groups, units // groups)
     standard = functional.layer_norm(split, (units // groups,), eps=level.number("eps")).view_as(x)
-    return torch.addcmul(affine.beta.unsqueeze(1), standard, affine.gamma.unsqueeze(1))
+    match affine:
+        case Affine(gamma=Tensor() as gamma, beta=Tensor() as beta):
+            return torch.addcmul(beta.unsqueeze(1), standard, gamma.unsqueeze(1))
+        case Affine(gamma=Tensor() as gamma):
+            return standard * gamma.unsqueeze(1)
+        case Affine(beta=Tensor() as beta):
+            return standard + beta.unsqueeze(1)
+    return standard
 
 
 def normalize_channels(
@@ -76,36 +90,9 @@ def normalize_channels(
     """A convolutional slice [B, l, C, H, W]."""
     _, lanes, channels, _, _ = x.shape
     folded = x.flatten(1, 2)
-    if level.name == "batch":
-        y = _batch(folded, level, affine, running, training=training, update=update)
+    if keeps_statistics(level):
+        y = batch_normalize(folded, level, affine, running, training=training, update=update)
     else:
         groups = lanes * _groups(level, channels)
-        y = functional.group_norm(folded, groups, affine.gamma.flatten(), affine.beta.flatten(), level.number("eps"))
+        y = functional.group_norm(folded, groups, *affine.flat(), level.number("eps"))
     return y.view_as(x)
-
-
-def _batch(
-    folded: Tensor,
-    level: Normalization,
-    affine: Affine,
-    running: RunningStatistics | None,
-    *,
-    training: bool,
-    update: bool,
-) -> Tensor:
-    """Batch normalization of [B, l * C, ...]: the batch's statistics in training, else the running ones.
-
-    The running variance moves towards the unbiased one (m / (m - 1)); a training pass without `update` leaves both.
-    """
-    assert running is not None, "batch normalization keeps running statistics"
-    used = running if update or not training else None
-    return functional.batch_norm(
-        folded,
-        None if used is None else used.mean.flatten(),
-        None if used is None else used.var.flatten(),
-        affine.gamma.flatten(),
-        affine.beta.flatten(),
-        training=training,
-        momentum=level.number("momentum"),
-        eps=level.number("eps"),
-    )

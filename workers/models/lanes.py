@@ -19,9 +19,10 @@ from workers.layers import Parameters, Trace
 from workers.models.slices import lane_order, slices_of
 from workers.models.start import initial_parameters, initial_statistics
 from workers.normalizations import (
-    Affine,
     RunningStatistics,
     cancels_bias,
+    keeps_statistics,
+    learned_affine,
     normalize_channels,
     normalize_units,
     stands_after,
@@ -144,13 +145,13 @@ class PackedNetworks:
                 done.append(part)
                 continue
             running = None
-            if piece.normalization.name == "batch":
+            if keeps_statistics(piece.normalization):
                 lanes = slice(piece.first, piece.first + piece.lanes)
                 running = RunningStatistics(
                     mean=self.statistics[f"{layer}.running_mean"][lanes],
                     var=self.statistics[f"{layer}.running_var"][lanes],
                 )
-            affine = Affine(gamma=gamma, beta=beta)
+            affine = learned_affine(piece.normalization, gamma, beta)
             done.append(normalize(part, piece.normalization, affine, running, training=training, update=update))
         return done
 

@@ -1,0 +1,297 @@
+"""Every normalization with every parameter that changes what it computes, each against torch.nn or its paper.
+
+A level is registered once, in LEVELS. In float64, so that only a wrong formula can exceed the tolerance. Legend: l
+lanes, B examples, C channels, m elements of a statistic.
+"""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from scipy import stats
+from torch import Tensor, nn
+
+from actinium.levels import NORMALIZATIONS, Activation, Normalization
+from actinium.trial import Cnn, Mlp, Training, TrialConfig
+from workers.evaluation import cross_entropy
+from workers.models import build_model
+from workers.models.slices import lane_order
+from workers.models.start import parameter_count
+from workers.normalizations import (
+    Affine,
+    RunningStatistics,
+    cancels_bias,
+    keeps_statistics,
+    learned_affine,
+    normalize_channels,
+    normalize_units,
+)
+from workers.optimizers import OPTIMIZERS
+
+LANES, EXAMPLES, CHANNELS, SIDE = 2, 6, 8, 3
+TIGHT = {"rtol": 1e-10, "atol": 1e-11}
+AFFINES = ["both", "scale", "shift", "none"]
+KINDS = {"units": Mlp(depth=1, width=CHANNELS), "channels": Cnn(width=CHANNELS)}
+
+LEVELS: dict[str, Callable[[bool, int], nn.Module]] = {
+    "batch": lambda conv, channels: (nn.BatchNorm2d if conv else nn.BatchNorm1d)(channels),
+    "layer": lambda conv, channels: nn.GroupNorm(1, channels),
+    "group": lambda conv, channels: nn.GroupNorm(channels // 4, channels),
+    "instance": lambda conv, channels: nn.InstanceNorm2d(channels, affine=True),
+}
+"""torch's module, with statistics and affine parameters at their start, by level."""
+
+CASES = [(name, kind) for name in LEVELS for kind in KINDS if kind == "channels" or name != "instance"]
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def fresh(lanes: int, channels: int) -> RunningStatistics:
+    return RunningStatistics(
+        mean=torch.zeros(lanes, channels, dtype=torch.float64), var=torch.ones(lanes, channels, dtype=torch.float64)
+    )
+
+
+def apply(level: Normalization, x: Tensor, affine: Affine | None = None, **mode: bool) -> Tensor:
+    """One pass over a slice, [l, B, N] or [B, l, C, H, W], from fresh running statistics."""
+    conv = x.dim() == 5
+    lanes, channels = x.shape[1 if conv else 0], x.shape[2]
+    normalize = normalize_channels if conv else normalize_units
+    modes = {"training": True, "update": True, **mode}
+    return normalize(x, level, affine or Affine(gamma=None, beta=None), fresh(lanes, channels), **modes)
+
+
+def slice_of(kind: str, seed: int = 0) -> Tensor:
+    shape = (EXAMPLES, LANES, CHANNELS, SIDE, SIDE) if kind == "channels" else (LANES, EXAMPLES, CHANNELS)
+    return 2.0 * normal(*shape, seed=seed) + 0.7
+
+
+def test_every_level_has_its_oracle() -> None:
+    assert {"none", *LEVELS} == set(NORMALIZATIONS)
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_the_catalogue_says_what_it_is_and_where_it_stands(name: str) -> None:
+    definition = NORMALIZATIONS[name]
+    assert definition.equation and definition.citation
+    assert {"affine", "position", "eps"} <= set(definition.parameters)
+
+
+# ---- what is learned ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
+@pytest.mark.parametrize("affine", AFFINES)
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_what_is_not_learned_is_torchs_at_its_start(name: str, kind: str, affine: str, training: bool) -> None:
+    """Output, input gradient and the gradients of what is learned, with gamma or beta of the module frozen at 1, 0."""
+    level = Normalization.of({"name": name, "affine": affine})
+    x, conv = slice_of(kind).requires_grad_(), kind == "channels"
+    gamma, beta = normal(LANES, CHANNELS, seed=1).requires_grad_(), normal(LANES, CHANNELS, seed=2).requires_grad_()
+    y = apply(level, x, learned_affine(level, gamma, beta), training=training)
+    cotangent = normal(*x.shape, seed=3)
+    y.backward(cotangent)
+    axis = 1 if conv else 0
+    for lane in range(LANES):
+        module = LEVELS[name](conv, CHANNELS).double().train(training)
+        alone = x.detach().select(axis, lane).clone().requires_grad_()
+        with torch.no_grad():
+            if affine in ("both", "scale"):
+                module.weight.copy_(gamma[lane])
+            if affine in ("both", "shift"):
+                module.bias.copy_(beta[lane])
+        expected = module(alone)
+        expected.backward(cotangent.select(axis, lane))
+        torch.testing.assert_close(y.select(axis, lane), expected, **TIGHT)
+        assert x.grad is not None
+        torch.testing.assert_close(x.grad.select(axis, lane), alone.grad, **TIGHT)
+        for leaf, theirs, named in ((gamma, module.weight, "scale"), (beta, module.bias, "shift")):
+            if affine in ("both", named):
+                assert leaf.grad is not None
+                torch.testing.assert_close(leaf.grad[lane], theirs.grad, **TIGHT)
+            else:
+                assert leaf.grad is None
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_gradients_are_those_of_finite_differences(name: str, kind: str) -> None:
+    x = slice_of(kind).requires_grad_()
+    gamma, beta = normal(LANES, CHANNELS, seed=1).requires_grad_(), normal(LANES, CHANNELS, seed=2).requires_grad_()
+    level = Normalization.of({"name": name, "eps": 1e-2})
+
+    def function(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
+        return apply(level, x, Affine(gamma=gamma, beta=beta), update=False)
+
+    assert torch.autograd.gradcheck(function, (x, gamma, beta), fast_mode=True)
+
+
+def config_of(document: object, kind: str, seed: int = 0) -> TrialConfig:
+    return TrialConfig(
+        model=KINDS[kind],
+        normalization=Normalization.of(document),
+        activation=Activation.of("tanh"),
+        training=Training(batch_size=EXAMPLES, learning_rate=0.5),
+        seed=seed,
+    )
+
+
+def batch_of(model_lanes: int, lane_axis: int) -> tuple[Tensor, Tensor]:
+    images = normal(EXAMPLES, 1, 1, 8, 8, seed=4).expand(-1, model_lanes, -1, -1, -1)
+    labels = torch.arange(EXAMPLES).expand(model_lanes, -1)
+    return images if lane_axis else images.transpose(0, 1), labels
+
+
+def trained(configs: list[TrialConfig], steps: int = 3) -> tuple[dict[int, dict[str, Tensor]], list[Tensor]]:
+    """A few steps of a pack in float64: every lane's tensors, and its logits in eval mode, in the order given."""
+    order = lane_order(configs)
+    model = build_model([configs[lane] for lane in order], dtype=torch.float64)
+    stepper = OPTIMIZERS["sgd"](model.params, [config.training for config in model.configs])
+    inputs, labels = batch_of(len(configs), model.lane_axis)
+    for _ in range(steps):
+        logits = model.forward(model.params, inputs, training=True, update_statistics=True)
+        leaves = list(model.params.values())
+        gradients = torch.autograd.grad(cross_entropy(logits, labels).sum(), leaves, materialize_grads=True)
+        stepper.step(model.params, dict(zip(model.params, gradients, strict=True)))
+    logits = model.forward(model.params, inputs, training=False, update_statistics=False)
+    tensors = {
+        number: {name: tensor[place].detach() for name, tensor in {**model.params, **model.statistics}.items()}
+        for place, number in enumerate(order)
+    }
+    return tensors, [logits[order.index(number)] for number in range(len(configs))]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_not_learned_does_not_move_nor_count(kind: str) -> None:
+    names = [name for name, where in CASES if where == kind]
+    configs = [config_of({"name": name, "affine": affine}, kind) for name in names for affine in AFFINES]
+    tensors, _ = trained(configs)
+    units = sum(channels for channels, _ in configs[0].layers())
+    counts = [parameter_count(config, build_model([config]).params) for config in configs]
+    for number, config in enumerate(configs):
+        affine = config.normalization.parameters["affine"]
+        gamma, beta = tensors[number]["layer_01.gamma"], tensors[number]["layer_01.beta"]
+        assert bool((gamma != 1.0).any()) == (affine in ("both", "scale")), config.run_name()
+        assert bool((beta != 0.0).any()) == (affine in ("both", "shift")), config.run_name()
+        missing = {"both": 0, "scale": 1, "shift": 1, "none": 2}[str(affine)]
+        assert counts[number] == counts[number - number % 4] - missing * units
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_lane_alone_is_the_lane_in_company(kind: str) -> None:
+    """Every level before and behind the activation, trained in one pack and each by itself; twice for determinism."""
+    documents = [
+        {"name": name, "position": position, "affine": affine}
+        for name, where in CASES
+        for position, affine in (("pre", "both"), ("post", "shift"))
+        if where == kind
+    ]
+    configs = [config_of(document, kind, seed=number % 2) for number, document in enumerate(["none", *documents])]
+    mixed, logits = trained(configs)
+    again, _ = trained(configs)
+    for number, config in enumerate(configs):
+        alone, alone_logits = trained([config])
+        torch.testing.assert_close(logits[number], alone_logits[0], **TIGHT)
+        for name, tensor in alone[0].items():
+            torch.testing.assert_close(mixed[number][name], tensor, **TIGHT)
+            assert torch.equal(mixed[number][name], again[number][name])
+
+
+# ---- where it stands ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("position", ["pre", "post"])
+@pytest.mark.parametrize("name", [name for name, kind in CASES if kind == "units"])
+def test_a_normalization_stands_before_or_behind_the_activation(name: str, position: str) -> None:
+    """One hidden layer against N(phi(Wx + b)) or phi(N(Wx + b)) of torch's modules."""
+    config = config_of({"name": name, "position": position}, "units")
+    model = build_model([config], dtype=torch.float64)
+    with torch.no_grad():
+        model.params["layer_01.bias"].copy_(normal(1, CHANNELS, seed=9))
+    inputs, _ = batch_of(1, 0)
+    logits = model.forward(model.params, inputs, training=True, update_statistics=True)
+    u = inputs[0].flatten(1) @ model.params["layer_01.weight"][0] + model.params["layer_01.bias"][0]
+    module = LEVELS[name](False, CHANNELS).double()
+    h = torch.tanh(module(u)) if position == "pre" else module(torch.tanh(u))
+    torch.testing.assert_close(logits[0], h @ model.params["classifier.weight"][0].T, **TIGHT)
+
+
+@pytest.mark.parametrize("affine", AFFINES)
+@pytest.mark.parametrize("position", ["pre", "post"])
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_a_bias_is_left_out_where_it_has_no_effect_and_nowhere_else(
+    name: str, kind: str, position: str, affine: str
+) -> None:
+    """A constant a channel before the layer's normalization and activation, seen or not seen in its output."""
+    level = Normalization.of({"name": name, "position": position, "affine": affine})
+    x, constant = slice_of(kind), normal(1, CHANNELS, seed=5)
+    moved = x + (constant[:, :, None, None] if kind == "channels" else constant)
+
+    def layer(u: Tensor) -> Tensor:
+        return apply(level, u) if position == "pre" else apply(level, u.tanh())
+
+    unseen = bool((layer(x) - layer(moved)).abs().max() < 1e-9)
+    assert unseen == cancels_bias(level)
+    layer_01 = build_model([config_of({"name": name, "position": position, "affine": affine}, kind)])
+    layer_01.params["layer_01.bias"].data.fill_(1.0)
+    assert bool((layer_01.bias(layer_01.params, "layer_01") == 0.0).all()) == unseen
+
+
+# ---- closed forms (SCIENCE C9 to C12) -----------------------------------------------------------------------------
+
+SHARP = Normalization.of({"name": "batch", "eps": 1e-14})
+
+
+def test_relu_after_batch_normalization_has_the_closed_forms_rates() -> None:
+    """C9: P(h > 0) = Phi(b / g), E h = g phi(b / g) + b Phi(b / g); 40,000 draws a channel, 5 standard errors."""
+    gamma = torch.tensor([[1.0, 0.5, 2.0, 1.0]], dtype=torch.float64)
+    beta = torch.tensor([[0.0, -0.5, 1.0, -2.0]], dtype=torch.float64)
+    x = 3.0 * normal(1, 40_000, 4) + 1.0
+    h = apply(SHARP, x, Affine(gamma=gamma, beta=beta)).relu()
+    for channel, (g, b) in enumerate(zip(gamma[0].tolist(), beta[0].tolist(), strict=True)):
+        assert float((h[0, :, channel] > 0).double().mean()) == pytest.approx(stats.norm.cdf(b / g), abs=0.0125)
+        mean = g * stats.norm.pdf(b / g) + b * stats.norm.cdf(b / g)
+        assert float(h[0, :, channel].mean()) == pytest.approx(mean, abs=0.025 * g)
+
+
+@pytest.mark.parametrize("m", [4, 8, 32])
+def test_small_batches_shape_what_they_normalize(m: int) -> None:
+    """C10: x^2 / (m - 1) ~ Beta(1/2, (m - 2)/2), at m = 4 x ~ U(-sqrt 3, sqrt 3); |x| <= sqrt(m - 1); the mean of the
+    batch has deviation m^-1/2, and E[sigma / s] = sqrt(m/2) Gamma((m - 2)/2) / Gamma((m - 1)/2).
+    """
+    x = normal(1, m, 20_000, seed=m)
+    y = apply(SHARP, x)
+    first = y[0, 0].numpy()
+    assert stats.kstest(first**2 / (m - 1), stats.beta(0.5, (m - 2) / 2).cdf).pvalue > 1e-3
+    if m == 4:
+        assert stats.kstest(first, stats.uniform(-math.sqrt(3), 2 * math.sqrt(3)).cdf).pvalue > 1e-3
+    assert float(y.abs().max()) <= math.sqrt(m - 1) * (1 + 1e-9)
+    inverse = (y[0, 1] - y[0, 0]) / (x[0, 1] - x[0, 0])
+    mean = x[0, 0] - y[0, 0] / inverse
+    assert float(mean.std()) == pytest.approx(m**-0.5, rel=0.03)
+    expected = math.sqrt(m / 2) * math.gamma((m - 2) / 2) / math.gamma((m - 1) / 2)
+    assert float(inverse.mean()) == pytest.approx(expected, rel=0.03)
+
+
+def test_the_running_mean_errs_as_an_average_of_batches_does() -> None:
+    """C10: its deviation is sigma sqrt(rho / ((2 - rho) m)), once it has forgotten its start."""
+    level, m, sigma, channels = Normalization.of({"name": "batch", "momentum": 0.2}), 8, 3.0, 4000
+    running = fresh(1, channels)
+    for step in range(60):
+        x = sigma * normal(1, m, channels, seed=100 + step)
+        normalize_units(x, level, Affine(gamma=None, beta=None), running, training=True, update=True)
+    assert float(running.mean.std()) == pytest.approx(sigma * math.sqrt(0.2 / (1.8 * m)), rel=0.05)
+    assert float(running.var.mean()) == pytest.approx(sigma**2, rel=0.02), "the running variance is unbiased"
+
+
+def test_only_levels_of_the_batch_see_other_examples() -> None:
+    for name, kind in CASES:
+        level, x = Normalization.of(name), slice_of(kind)
+        other = x.clone()
+        example = (0,) if kind == "channels" else (slice(None), 0)
+        other[example] += normal(*other[example].shape, seed=8)
+        axis = 0 if kind == "channels" else 1
+        rest = [apply(level, part).narrow(axis, 1, EXAMPLES - 1) for part in (x, other)]
+        assert torch.equal(*rest) != keeps_statistics(level), (name, kind)
