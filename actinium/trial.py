@@ -82,13 +82,16 @@ class Task(Document):
 class Mlp(Document):
     """`depth` hidden layers of `width` units: linear, normalization, activation; then a linear classifier.
 
-    With `residual`, every hidden layer but the first computes x + F(x), F the whole layer.
+    With `residual`, every hidden layer but the first adds its input x. `inside`: x + F(x), F the whole layer.
+    `after_add`: the activation comes after the sum, as in He et al. 2016, figure 2; a normalization before it is of the
+    linear part alone, one behind it (`position: post`) stays behind.
     """
 
     kind: Literal["mlp"] = "mlp"
     depth: int = Field(default=3, ge=1, le=100)
     width: int = Field(default=128, ge=1, le=8192)
     residual: bool = False
+    residual_activation: Literal["inside", "after_add"] = "inside"
 
 
 class Cnn(Document):

@@ -28,6 +28,7 @@ NORMALIZATIONS: dict[str, tuple[object, Callable[[bool], nn.Module]]] = {
     "instance": ("instance", lambda conv: nn.InstanceNorm2d(CHANNELS, affine=True)),
 }
 
+
 def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 

@@ -45,6 +45,7 @@ def trained(configs: Sequence[TrialConfig]) -> tuple[list[np.ndarray], list[Tria
         ([3.0, 2.0, 2.1, 2.2], 2, 0.0, True),
         ([3.0, 2.0, 2.1, 1.9], 2, 0.0, False),
         ([3.0, 2.0, 2.1], 2, 0.0, False),
+        ([3.0, 3.1, 2.0, 2.1], 2, 0.0, False),
         ([3.0, 2.95, 2.91], 2, 0.1, True),
         ([3.0, 2.95, 2.85], 2, 0.1, False),
         ([3.0], 1, 0.0, False),

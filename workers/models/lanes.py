@@ -83,12 +83,16 @@ class PackedNetworks:
         update: bool,
         trace: Trace | None,
         draws: StepDraws | None,
+        shortcut: Tensor | None = None,
     ) -> Tensor:
         """Normalization, activation and again normalization of all lanes, each slice by its levels; then dropout.
 
+        `shortcut`, shaped as u, is added to what the activation receives.
         `draws` is for levels that draw in a training step, by slice; None: nothing is random.
         """
         z = self._normalized(params, layer, self._split(u), stands_before, training=training, update=update)
+        if shortcut is not None:
+            z = [part + added for part, added in zip(z, self._split(shortcut), strict=True)]
         if trace is not None:
             z = self._traced(z, trace.preactivations)
         h = [

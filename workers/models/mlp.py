@@ -18,7 +18,7 @@ from workers.models.lanes import PackedNetworks
 
 class LaneMlp(PackedNetworks):
     """`depth` hidden layers, then a linear classifier. With `residual`, all hidden layers but the first add their
-    input to their output.
+    input to their output, or (`after_add`) to what their activation receives.
     """
 
     lane_axis = 0
@@ -32,7 +32,7 @@ class LaneMlp(PackedNetworks):
     ) -> None:
         model, dataset = configs[0].model, DATASETS[configs[0].task.dataset]
         assert isinstance(model, Mlp)
-        self.residual = model.residual
+        self.residual, self.after_add = model.residual, model.residual_activation == "after_add"
         channels, height, wide = dataset.shape
         widths = [channels * height * wide, *[model.width] * model.depth]
         shapes = {
@@ -56,6 +56,16 @@ class LaneMlp(PackedNetworks):
         x = inputs.flatten(2)
         for number, layer in enumerate(self.hidden_names):
             u = torch.baddbmm(self.bias(params, layer).unsqueeze(1), x, params[f"{layer}.weight"])
-            y = self.hidden(params, layer, u, training=training, update=update_statistics, trace=trace, draws=draws)
-            x = x + y if self.residual and number else y
+            residual = self.residual and number > 0
+            y = self.hidden(
+                params,
+                layer,
+                u,
+                training=training,
+                update=update_statistics,
+                trace=trace,
+                draws=draws,
+                shortcut=x if residual and self.after_add else None,
+            )
+            x = x + y if residual and not self.after_add else y
         return classify(x, params["classifier.weight"], params["classifier.bias"])
