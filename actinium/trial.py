@@ -4,20 +4,20 @@ import hashlib
 import json
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from actinium.document import Document as Document
 from actinium.errors import FieldError
 from actinium.explain import faults_error
 from actinium.levels import DATASETS, Activation, Initialization, Normalization, did_you_mean, invalid_combination
+from actinium.probes import ActivationStatistics as ActivationStatistics
+from actinium.probes import DeadUnits as DeadUnits
+from actinium.probes import GradientFlow as GradientFlow
+from actinium.probes import Probes as Probes
+from actinium.probes import Schedule as Schedule
 
 SPEC_VERSION = 1
 """Raised whenever the meaning of a field, a level or a measurement changes, so that old digests do not match."""
-
-
-class Document(BaseModel):
-    """Base of every document people write: frozen, and nothing unknown or infinite gets in."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Augmentation(Document):
@@ -147,46 +147,6 @@ class Training(Document):
         if self.learning_rate_rule == "linear":
             return self.learning_rate * self.batch_size / self.reference_batch_size
         return self.learning_rate
-
-
-class Schedule(Document):
-    """At how many steps a trial is measured: step 0, the last step, and points between, evenly spaced on an axis."""
-
-    points: int = Field(default=24, ge=2, le=10_000)
-    spacing: Literal["log", "linear"] = "log"
-
-
-class DeadUnits(Document):
-    """SCIENCE D1. A unit is gradient-dead where max |phi'(z)| < epsilon over the probe set."""
-
-    epsilon: float = Field(default=1e-3, gt=0.0, lt=1.0)
-    dormant_tau: float = Field(default=0.025, ge=0.0, lt=1.0)
-    examples: int = Field(default=2048, ge=1, le=65536)
-
-
-class GradientFlow(Document):
-    """SCIENCE D4: rms dL/dz per layer on the first `examples` of the probe set, statistics as in training."""
-
-    examples: int = Field(default=256, ge=2, le=65536)
-
-
-class ActivationStatistics(Document):
-    """SCIENCE D5: mean, deviation, activation rate and effective rank per layer on the probe set.
-
-    The effective rank costs more than all else; it is measured at `rank_points` of the schedule's points, evenly
-    spaced among them, the first and the last included.
-    """
-
-    rank_points: int = Field(default=8, ge=2, le=10_000)
-
-
-class Probes(Document):
-    """What is measured beside the losses. A probe set to null is off."""
-
-    schedule: Schedule = Schedule()
-    dead_units: DeadUnits | None = DeadUnits()
-    gradient_flow: GradientFlow | None = GradientFlow()
-    activation_statistics: ActivationStatistics | None = ActivationStatistics()
 
 
 class TrialConfig(Document):

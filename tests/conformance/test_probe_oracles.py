@@ -40,11 +40,12 @@ ACTIVATIONS: list[Any] = [
 MLP_NORMALIZATIONS: list[Any] = ["none", "batch", {"name": "batch", "position": "post"}, "layer", "group"]
 CNN_NORMALIZATIONS: list[Any] = [*MLP_NORMALIZATIONS, "instance"]
 PROBES = {
+    "averaged_examples": 30,
     "dead_units": {"epsilon": 0.02, "dormant_tau": 0.3, "examples": 50},
     "gradient_flow": {"examples": 20},
     "activation_statistics": {"rank_points": 2},
 }
-EXAMPLES, FLOW = 50, 20
+EXAMPLES, AVERAGED, FLOW = 50, 30, 20
 
 
 # ---- a lane as a plain network ------------------------------------------------------------------------------------
@@ -170,7 +171,12 @@ def expected_of_layer(lane: PlainLane, number: int) -> dict[str, Any]:
 def expected(lane: PlainLane, x: Tensor, labels: Tensor) -> dict[str, float]:
     """Every series of a lane."""
     lane(x, training=False)
-    layers = [expected_of_layer(lane, number) for number in range(len(lane.z))]
+    whole = [expected_of_layer(lane, number) for number in range(len(lane.z))]
+    lane(x[:AVERAGED], training=False)
+    layers = [
+        {**expected_of_layer(lane, number), **{name: whole[number][name] for name in ("dead_unit_rate", "off_rate")}}
+        for number in range(len(lane.z))
+    ]
     values: dict[str, float] = {}
     for name in ("dead_unit_rate", "off_rate", "saturated_rate", "dormant_rate_0.3", "activation_rate"):
         values[name] = float(np.mean([flag for layer in layers for flag in layer[name]]))
@@ -313,7 +319,7 @@ def test_float32_sees_small_changes_about_a_large_mean() -> None:
             "model": {"kind": "mlp", "depth": 8, "width": 64},
             "activation": "sigmoid",
             "initialization": "xavier",
-            "probes": {"gradient_flow": None},
+            "probes": {"gradient_flow": None, "averaged_examples": 1079},
         }
     )
     networks = build_model([config])

@@ -217,7 +217,7 @@ def test_units_that_are_killed_are_found_to_have_died_and_those_woken_revived() 
 def test_the_effective_rank_is_measured_at_some_points_first_and_last_included() -> None:
     config = TrialConfig()
     steps, chosen = config.probe_steps(), rank_steps(config)
-    assert {steps[0], steps[-1]} <= chosen <= set(steps) and len(chosen) == 8
+    assert {steps[0], steps[-1]} <= chosen <= set(steps) and len(chosen) == 4
     everywhere = config_of(probes={"activation_statistics": {"rank_points": 10_000}})
     assert rank_steps(everywhere) == frozenset(everywhere.probe_steps())
     assert rank_steps(config_of(probes=OFF)) == frozenset()
@@ -226,6 +226,65 @@ def test_the_effective_rank_is_measured_at_some_points_first_and_last_included()
     place = probe_series(ordered[0]).index("effective_rank")
     measured = {step: probes.measure(step)[0, place] for step in ordered[0].probe_steps()}
     assert [step for step, value in measured.items() if not np.isnan(value)] == [0, ordered[0].steps()]
+
+
+def test_gradient_flow_is_measured_at_some_points_first_and_last_included() -> None:
+    ordered, model, data = pack_of([config_of(probes={"gradient_flow": {"points": 3}})])
+    probes = PackProbes(configs=ordered, model=model, data=data)
+    place = probe_series(ordered[0]).index("gradient_slope")
+    measured = {step: probes.measure(step)[0, place] for step in ordered[0].probe_steps()}
+    seen = [step for step, value in measured.items() if not np.isnan(value)]
+    assert len(seen) == 3 and seen[0] == 0 and seen[-1] == ordered[0].steps()
+
+
+@pytest.mark.parametrize("model", [{"kind": "mlp", "depth": 3, "width": 8}, {"kind": "cnn", "width": 4}])
+@pytest.mark.parametrize("first", [1, 3, 16, 127])
+def test_silence_is_decided_on_the_whole_probe_set_however_few_examples_go_first(
+    model: dict[str, Any], first: int
+) -> None:
+    """Biases leave units that only few examples wake, and units that none does."""
+    seen = []
+    for averaged in (first, 128):
+        configs = [
+            config.model_copy(
+                update={
+                    "model": config_of(model=model).model,
+                    "probes": config.probes.model_copy(update={"averaged_examples": averaged}),
+                }
+            )
+            for config in MIXED
+        ]
+        ordered, networks, data = pack_of(configs)
+        noise = torch.Generator().manual_seed(3)
+        with torch.no_grad():
+            for name in ("layer_01.bias", "layer_02.bias", "layer_01.beta", "layer_02.beta"):
+                networks.params[name] -= 4 * torch.rand(networks.params[name].shape, generator=noise)
+        probes = PackProbes(configs=ordered, model=networks, data=data)
+        values = probes.measure(0)
+        places = [number for number, name in enumerate(probe_series(ordered[0])) if name.startswith(("dead", "off"))]
+        seen.append((values[:, places], probes.trajectories()))
+    np.testing.assert_array_equal(seen[0][0], seen[1][0])
+    assert seen[0][1] == seen[1][1]
+    assert 0 < np.nanmean(seen[0][0]) < 1
+
+
+def test_examples_behind_the_first_pass_through_undecided_lanes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of four lanes, the one with a dead unit goes on, twice as many examples a round."""
+    few = {"averaged_examples": 16, "gradient_flow": None}
+    ordered, model, data = pack_of([config_of(seed=seed, activation="tanh", probes=few) for seed in range(4)])
+    with torch.no_grad():
+        model.params["layer_02.bias"][2, 5] = 1e3
+    passed: list[tuple[list[int], int]] = []
+    forward = type(model).forward
+
+    def watched(self: Any, params: Any, inputs: torch.Tensor, **options: Any) -> torch.Tensor:
+        passed.append(([config.seed for config in self.configs], inputs.shape[1]))
+        return forward(self, params, inputs, **options)
+
+    monkeypatch.setattr(type(model), "forward", watched)
+    PackProbes(configs=ordered, model=model, data=data).measure(0)
+    everybody, guilty = [config.seed for config in ordered], [ordered[2].seed]
+    assert passed == [(everybody, 16), (guilty, 16), (guilty, 32), (guilty, 64)]
 
 
 def test_off_is_for_rectifiers_only() -> None:

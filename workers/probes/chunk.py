@@ -7,7 +7,7 @@ or [B, L, C, H, W] (lane_axis 1). A unit is a neuron, or a channel with all its 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -72,4 +72,17 @@ class UnitQuantity(LayerQuantity, Protocol):
 
     def by_unit(self) -> Tensor:
         """[L, C] float64."""
+        ...
+
+
+@runtime_checkable
+class SilenceQuantity(UnitQuantity, Protocol):
+    """One that holds of a unit until a single example shows otherwise: decided on the whole probe set."""
+
+    def undecided(self) -> Tensor:
+        """[L, C] bool: the units that another example could still decide."""
+        ...
+
+    def add_of(self, lanes: Tensor, chunk: LayerChunk) -> None:
+        """As `add`, of a part that was passed through these lanes (positions) alone: it holds no others."""
         ...

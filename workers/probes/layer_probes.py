@@ -15,7 +15,7 @@ from workers.activations import ACTIVATION_FUNCTIONS
 from workers.layers import LaneModel
 from workers.probes.activation_moments import ActivationMoments
 from workers.probes.activation_rate import ActivationRate
-from workers.probes.chunk import LayerChunk, UnitQuantity
+from workers.probes.chunk import LayerChunk, SilenceQuantity, UnitQuantity
 from workers.probes.dead_units import DeadUnits
 from workers.probes.dormant import Dormant
 from workers.probes.effective_rank import EffectiveRank
@@ -51,16 +51,33 @@ class LayerProbes:
 
     def add(self, preactivation: Tensor, activation: Tensor) -> None:
         """Take in a part's z and h."""
-        chunk = LayerChunk(
-            preactivation=preactivation,
-            activation=activation,
-            derivative=partial(self._model.derivative, self._model.params, self._layer),
-            scratch=torch.empty_like(preactivation),
-            lane_axis=self._model.lane_axis,
-        )
+        chunk = self._chunk(self._model, preactivation, activation)
         for quantity in (*self._units.values(), self._moments, self._rank):
             if quantity is not None:
                 quantity.add(chunk)
+
+    def undecided(self) -> Tensor | None:
+        """[L] bool: lanes of which more examples could change what is silent here; None where nothing asks for it."""
+        flags = [quantity.undecided().any(1) for quantity in self._silences()]
+        return torch.stack(flags).any(0) if flags else None
+
+    def add_silence(self, model: LaneModel, lanes: Tensor, preactivation: Tensor, activation: Tensor) -> None:
+        """Take in z and h of a part that was passed through `model`: these lanes alone, by their positions."""
+        chunk = self._chunk(model, preactivation, activation)
+        for quantity in self._silences():
+            quantity.add_of(lanes, chunk)
+
+    def _silences(self) -> list[SilenceQuantity]:
+        return [quantity for quantity in self._units.values() if isinstance(quantity, SilenceQuantity)]
+
+    def _chunk(self, model: LaneModel, preactivation: Tensor, activation: Tensor) -> LayerChunk:
+        return LayerChunk(
+            preactivation=preactivation,
+            activation=activation,
+            derivative=partial(model.derivative, model.params, self._layer),
+            scratch=torch.empty_like(preactivation),
+            lane_axis=model.lane_axis,
+        )
 
     def by_unit(self) -> Mapping[str, Tensor]:
         """Values of the units by series name, [L, C]."""

@@ -24,6 +24,16 @@ class OffUnits:
         peak = chunk.peak(chunk.activation)
         self._peak = peak if self._peak is None else torch.maximum(self._peak, peak)
 
+    def undecided(self) -> Tensor:
+        """[L, C] bool: the units that another example could still show to be on."""
+        assert self._peak is not None
+        return self._rectifies & (self._peak <= 0)
+
+    def add_of(self, lanes: Tensor, chunk: LayerChunk) -> None:
+        """As `add`, of a part that was passed through these lanes alone: it holds no others."""
+        assert self._peak is not None
+        self._peak[lanes] = torch.maximum(self._peak[lanes], chunk.peak(chunk.activation))
+
     def by_unit(self) -> Tensor:
         """O [L, C], 0 or 1; NaN in lanes that do not rectify."""
         assert self._peak is not None

@@ -17,7 +17,8 @@ from workers.batches import PackData
 from workers.layers import LaneModel, Trace
 from workers.probes.gradient_flow import gradient_rms, gradient_slope
 from workers.probes.layer_probes import LayerProbes
-from workers.probes.series import probe_examples, probe_series, rank_steps
+from workers.probes.series import averaged_examples, flow_steps, probe_examples, probe_series, rank_steps
+from workers.probes.silence import decide_silence
 from workers.probes.trajectory import classify
 
 ELEMENTS_AT_ONCE = {"cpu": 2**19, "cuda": 2**26}
@@ -51,7 +52,7 @@ class PackProbes:
         self._series = probe_series(self._config)
         self._widths = [channels for channels, _ in self._config.layers()]
         self._averages = averages(self._widths).to(data.inputs.device)
-        self._rank_steps = rank_steps(self._config)
+        self._rank_steps, self._flow_steps = rank_steps(self._config), flow_steps(self._config)
         self._elements = ELEMENTS_AT_ONCE[data.inputs.device.type]
         self._steps: list[int] = []
         self._dead: list[Tensor] = []
@@ -65,7 +66,7 @@ class PackProbes:
         `step` is one of the config's probe steps; they come in ascending order.
         """
         with torch.no_grad():
-            values = self._activations(step) | self._gradients()
+            values = self._activations(step) | (self._gradients() if step in self._flow_steps else {})
         absent = torch.full((len(self._model.configs),), torch.nan, dtype=torch.float64, device=self._data.scale.device)
         rows = [values.get(name, absent) for name in self._series]
         if not rows:
@@ -109,7 +110,7 @@ class PackProbes:
         widest = max(channels * positions for channels, positions in self._config.layers())
         groups = [
             self._pass(model, data, widest, with_rank=step in self._rank_steps)
-            for model, data in self._groups(widest * self.examples)
+            for model, data in self._groups(widest * averaged_examples(self._config))
         ]
         finite = torch.cat([group.finite for group in groups]).unsqueeze(1)
         if probes.dead_units:
@@ -126,13 +127,15 @@ class PackProbes:
         ]
         finite = torch.ones(lanes, dtype=torch.bool, device=data.scale.device)
         at_once = max(1, self._elements // (lanes * widest))
-        for index in torch.split(data.train[:, : self.examples], at_once, dim=1):
+        averaged = averaged_examples(self._config)
+        for index in torch.split(data.train[:, :averaged], at_once, dim=1):
             trace = Trace()
             inputs, _ = data.take(index)
             logits = model.forward(model.params, inputs, training=False, update_statistics=False, trace=trace)
             finite &= torch.isfinite(logits).all(2).all(1)
             for layer, z, h in zip(layers, trace.preactivations, trace.activations, strict=True):
                 layer.add(z, h)
+        decide_silence(model, data, layers, seen=averaged, examples=self.examples, elements=self._elements // widest)
         return self._findings(layers, finite)
 
     def _findings(self, layers: Sequence[LayerProbes], finite: Tensor) -> Findings:

@@ -1,5 +1,7 @@
 """The names and order of what the probes put into a frame, and where they look."""
 
+from collections.abc import Sequence
+
 from actinium.frame import layer_series
 from actinium.trial import DeadUnits, TrialConfig
 
@@ -33,10 +35,24 @@ def probe_examples(config: TrialConfig) -> int:
     return min((config.probes.dead_units or DeadUnits()).examples, config.task.train_count())
 
 
+def averaged_examples(config: TrialConfig) -> int:
+    """How many of the probe set, its first ones, means over examples are taken of."""
+    return min(config.probes.averaged_examples, probe_examples(config))
+
+
 def rank_steps(config: TrialConfig) -> frozenset[int]:
     """The measured steps at which the effective rank is measured too, the first and the last included."""
-    statistics, steps = config.probes.activation_statistics, config.probe_steps()
-    if statistics is None:
-        return frozenset()
-    last, gaps = len(steps) - 1, min(statistics.rank_points, len(steps)) - 1
+    statistics = config.probes.activation_statistics
+    return _spaced(config.probe_steps(), statistics.rank_points) if statistics else frozenset()
+
+
+def flow_steps(config: TrialConfig) -> frozenset[int]:
+    """The measured steps at which gradient flow is measured too, the first and the last included."""
+    flow = config.probes.gradient_flow
+    return _spaced(config.probe_steps(), flow.points) if flow else frozenset()
+
+
+def _spaced(steps: Sequence[int], points: int) -> frozenset[int]:
+    """`points` of the steps, evenly spaced among them."""
+    last, gaps = len(steps) - 1, min(points, len(steps)) - 1
     return frozenset(steps[round(place * last / gaps)] for place in range(gaps + 1)) if gaps else frozenset(steps)

@@ -1,0 +1,132 @@
+"""What measuring costs beside training, on one CPU core: every probe at the default schedule.
+
+python benchmarks/probes.py [REPETITIONS]. Training steps and measurements of one pack alternate, in one process; the
+overhead is the schedule's measurements over the trial's steps, by the medians of the processor time of each. Between
+two measurements the pack trains, so that units die and lanes differ as they do in a study. Inputs of CIFAR-10's shape
+are random.
+"""
+
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import torch
+
+from actinium.levels import DATASETS
+from actinium.trial import TrialConfig
+from workers.batches import PackData, pack_data
+from workers.evaluation import cross_entropy
+from workers.models import build_model
+from workers.models.slices import lane_order
+from workers.optimizers import OPTIMIZERS
+from workers.probes import PackProbes
+
+ACTIVATIONS = ("relu", "elu")
+NORMALIZATIONS = ("none", "batch", "layer")
+DOCUMENTS = {
+    "cnn": ({"task": {"dataset": "cifar10"}, "model": {"kind": "cnn", "width": 16}}, (0,)),
+    "mlp": ({"model": {"kind": "mlp", "depth": 4, "width": 128}}, (0, 1, 2, 3)),
+}
+"""The trial and the seeds of a pack: SCIENCE's small CNN on CIFAR-10, and the digits MLP of four hidden layers."""
+
+
+def random_data(configs: list[TrialConfig], *, examples: int) -> PackData:
+    """Unit-variance inputs of the dataset's shape; `examples` for each part."""
+    dataset = DATASETS[configs[0].task.dataset]
+    positions = torch.arange(examples).expand(len(configs), -1)
+    ones = torch.ones(len(configs), 1, 1, 1)
+    return PackData(
+        inputs=torch.randn(examples, *dataset.shape),
+        labels=torch.randint(dataset.classes, (examples,)),
+        shift=torch.zeros_like(ones),
+        scale=ones,
+        train=positions,
+        validation=positions,
+        test=positions,
+        lane_axis=1,
+    )
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Processor time."""
+    begun = time.process_time()
+    work()
+    return time.process_time() - begun
+
+
+@dataclass
+class Side:
+    """A pack that trains and is measured."""
+
+    configs: list[TrialConfig]
+    data: PackData
+    step_times: list[float] = field(default_factory=list)
+    measure_times: dict[int, list[float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.model = build_model(self.configs)
+        self.optimizer = OPTIMIZERS["sgd"](self.model.params, [config.training for config in self.configs])
+
+    def train(self) -> None:
+        """One step on the next examples."""
+        size, count = self.configs[0].training.batch_size, self.data.train.shape[1]
+        first = len(self.step_times) * size % (count - size)
+        inputs, labels = self.data.take(self.data.train[:, first : first + size])
+        params = self.model.params
+        logits = self.model.forward(params, inputs, training=True, update_statistics=True)
+        loss = cross_entropy(logits, labels).sum()
+        gradients = torch.autograd.grad(loss, list(params.values()), materialize_grads=True)
+        self.optimizer.step(params, dict(zip(params, gradients, strict=True)))
+
+    def repeat(self, steps_between: int) -> None:
+        """The schedule once, with some steps of training before each measurement."""
+        probes = PackProbes(configs=self.configs, model=self.model, data=self.data)
+        for step in self.configs[0].probe_steps():
+            self.step_times += [seconds(self.train) for _ in range(steps_between)]
+            self.measure_times.setdefault(step, []).append(seconds(lambda at=step: probes.measure(at)))
+
+    def overhead(self) -> float:
+        """Time of the schedule's measurements over that of all training steps."""
+        measuring = sum(statistics.median(times) for times in self.measure_times.values())
+        return measuring / (self.configs[0].steps() * statistics.median(self.step_times))
+
+
+def side(name: str) -> Side:
+    """The pack of that name."""
+    document, seeds = DOCUMENTS[name]
+    configs = [
+        TrialConfig.model_validate({**document, "activation": a, "normalization": n, "seed": seed})
+        for a in ACTIVATIONS
+        for n in NORMALIZATIONS
+        for seed in seeds
+    ]
+    ordered = [configs[lane] for lane in lane_order(configs)]
+    if name == "mlp":
+        return Side(ordered, pack_data(ordered, lane_axis=0, device="cpu", data_root=None))
+    return Side(ordered[:1], random_data(ordered[:1], examples=4096))  # packs of one are this shape's fastest
+
+
+def main(repetitions: int) -> None:
+    """One line with both overheads."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    sides = {name: side(name) for name in DOCUMENTS}
+    for _ in range(repetitions):
+        for name, pack in sides.items():
+            pack.repeat(steps_between=1 if name == "cnn" else 5)
+    for name, pack in sides.items():
+        print(
+            f"{name}: {len(pack.configs)} lanes, a step {1e3 * statistics.median(pack.step_times):.2f} ms, "
+            f"{pack.configs[0].steps()} steps; measured {len(pack.measure_times)} times, "
+            f"{1e3 * sum(statistics.median(times) for times in pack.measure_times.values()):.0f} ms in all"
+        )
+    print("bench probes " + " ".join(f"{name}_overhead={pack.overhead():.4f}" for name, pack in sides.items()))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
