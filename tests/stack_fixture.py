@@ -1,11 +1,13 @@
 """The whole stack for the few tests that need everything: started at its first use, once a session."""
 
+import gc
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 
 from actinium.client import Client
 from actinium.home import ClientFile
+from services.sink.__main__ import CLIENT_SETTINGS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,3 +65,18 @@ def stack() -> Iterator[RunningStack]:
     finally:
         subprocess.run([*command, "down"], env=environment, capture_output=True, check=False)
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def mlflow_url(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The stack's MLflow for MLflow's own client, with the sink's settings. Sessions that it keeps open are closed."""
+    from mlflow.utils import request_utils  # takes a second to import, and few tests need it
+
+    for name, value in CLIENT_SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    assert stack.address.mlflow_url is not None
+    yield stack.address.mlflow_url
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        request_utils._cached_get_request_session.cache_clear()
+        gc.collect()

@@ -4,7 +4,6 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import psutil
@@ -22,8 +21,8 @@ from db.engine import make_engine
 STUDY: dict[str, Any] = {
     "name": "chaos",
     "project": "tests",
-    "model": {"kind": "mlp", "depth": 2, "width": 32},
-    "training": {"learning_rate": 0.05, "batch_size": 16},
+    "model": {"kind": "mlp", "depth": 3, "width": 64},
+    "training": {"learning_rate": 0.02, "batch_size": 8},
     # A pack key for each number of epochs: at least five packs, so that the kills fall between results.
     "factors": {"activation": ["relu", "tanh"], "training.epochs": [4, 5, 6, 7, 8]},
     "seeds": 4,
@@ -42,22 +41,19 @@ RECORD = """
 
 
 class Monkey:
-    """Kills one more victim each time that the study has come a bit further."""
+    """Kills one more victim with each piece of news, as long as something is in training."""
 
     def __init__(self, running: RunningStack) -> None:
         self._running = running
-        self._plan: list[tuple[str, Callable[[dict[str, int]], bool]]] = [
-            ("ray", lambda states: states["leased"] > 0),
-            ("sink", lambda states: states["succeeded"] >= 1),
-            ("dispatcher", lambda states: states["succeeded"] >= 8 and states["leased"] > 0),
-            ("mlflow", lambda states: states["succeeded"] >= 12),
-        ]
+        # The worker first, while there surely is one. What a dead dispatcher held is due again only after a lease's
+        # length: the study outlasts the rest.
+        self._plan = ["ray", "dispatcher", "sink", "mlflow"]
         self.killed: list[str] = []
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Hear of progress."""
-        if self._plan and self._plan[0][1](event["counts"]["states"]):
-            name, _ = self._plan.pop(0)
+        if self._plan and event["counts"]["states"]["leased"] > 0:
+            name = self._plan.pop(0)
             for pid in self._victims(name):
                 os.kill(pid, signal.SIGKILL)
             self.killed.append(name)
@@ -87,17 +83,17 @@ def finished_runs(client: MlflowClient, experiment: str) -> list[Run]:
 
 
 @pytest.mark.chaos
-@pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)  # MLflow's client leaves its session open
-def test_a_study_survives_kills_of_everything_that_works_on_it(stack: RunningStack) -> None:
+@pytest.mark.filterwarnings(  # connections to a killed MLflow, which its client does not close
+    "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+def test_a_study_survives_kills_of_everything_that_works_on_it(stack: RunningStack, mlflow_url: str) -> None:
     client, monkey = stack.client(), Monkey(stack)
     study = client.submit(STUDY)
     assert study["trials"] == TRIALS
 
     ended = client.wait(study["id"], monkey)
 
-    assert monkey.killed == ["ray", "sink", "dispatcher", "mlflow"]
+    assert monkey.killed == ["ray", "dispatcher", "sink", "mlflow"]
     assert ended["state"] == "finished"
     assert ended["counts"]["states"]["succeeded"] == TRIALS
 
@@ -108,10 +104,10 @@ def test_a_study_survives_kills_of_everything_that_works_on_it(stack: RunningSta
     assert len(rows) == len({row.id for row in rows}) == TRIALS
     assert all(row.outcome is not None for row in rows), "a trial has no summary of its last attempt"
     assert any(row.attempt > 1 for row in rows), "the kills hit nothing"
-    points = len(TrialConfig.model_validate({"training": {"batch_size": 16, "epochs": 4}}).probe_steps())
+    points = len(TrialConfig.model_validate({"training": {"batch_size": 8, "epochs": 4}}).probe_steps())
     assert {(row.frames, row.of_attempt) for row in rows} == {(points, points)}
 
-    mlflow = MlflowClient(stack.address.mlflow_url)
+    mlflow = MlflowClient(mlflow_url)
     runs = finished_runs(mlflow, "tests/chaos")
     by_trial = {int(run.data.tags["actinium.trial_id"]): run for run in runs}
     assert len(by_trial) == TRIALS
@@ -122,7 +118,7 @@ def test_a_study_survives_kills_of_everything_that_works_on_it(stack: RunningSta
         assert run.data.tags["actinium.digest"] == row.digest
         assert run.data.tags["actinium.outcome"] == row.outcome
         assert run.info.run_name == f"{run.data.params['activation']}·none·he·s{run.data.params['seed']}"
-        assert run.data.params["training.batch_size"] == "16"
+        assert run.data.params["training.batch_size"] == "8"
         assert {name: run.data.metrics[name] for name in row.metrics} == pytest.approx(row.metrics)
     history = mlflow.get_metric_history(runs[0].info.run_id, "validation_loss")
     assert len(history) == len({point.step for point in history}) == points

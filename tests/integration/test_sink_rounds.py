@@ -12,7 +12,6 @@ import pytest
 from mlflow.entities import Run, ViewType
 from mlflow.tracking import MlflowClient
 from sqlalchemy import Engine, text
-from stack_fixture import RunningStack
 
 from actinium.errors import Unavailable
 from actinium.frame import Frame, Layout, Outcome, TrialSummary
@@ -20,26 +19,12 @@ from actinium.job import FailureClass, Lease, StudyId
 from actinium.study import expand, parse_study
 from actinium.trial import TrialConfig
 from db import frames, outbox, queue, studies
-from services.sink.__main__ import CLIENT_SETTINGS
 from services.sink.sink import LIVE_SECONDS, Sink
 from services.sink.tracking import Tracking
 from services.sink.wording import params
 
 LAYOUT = Layout(series=("train_loss", "validation_loss", "dead_unit_rate/layer_01"))
 STEPS = (0, 10, 170)
-
-
-# MLflow's client leaves its sessions open.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
-
-
-@pytest.fixture
-def mlflow_url(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A real server. Tests keep to experiments of their own."""
-    for name, value in CLIENT_SETTINGS.items():
-        monkeypatch.setenv(name, value)
-    assert stack.address.mlflow_url is not None
-    return stack.address.mlflow_url
 
 
 @dataclass(kw_only=True)
