@@ -6,6 +6,11 @@ oracle of what `workers` computes. Where a parameter's default is null, `drawn_a
 
 from actinium.definitions import LevelDefinition, Parameter, table
 
+
+def _start(doc: str) -> Parameter:
+    return Parameter(default=None, low=-100.0, high=100.0, nullable=True, doc=doc)
+
+
 ACTIVATIONS = table(
     LevelDefinition(
         name="linear",
@@ -59,6 +64,31 @@ ACTIVATIONS = table(
         },
         note="the slope is never decayed and has no bounds",
         formula="where(z > 0, z, initial_slope * z)",
+    ),
+    LevelDefinition(
+        name="srelu",
+        equation="t_r + a_r (z - t_r) where z >= t_r, else z where z > t_l, else t_l + a_l (z - t_l); all four learned",
+        derivative="a_r where z >= t_r, else 1 where z > t_l, else a_l",
+        citation="Jin et al. 2016; starts as in keras-contrib",
+        parameters={
+            "left_threshold": Parameter(default=0.0, low=-100.0, high=100.0, doc="where t_l starts"),
+            "left_slope": _start("where a_l starts; null: U(0, 1) by channel, 0.2 if frozen at first"),
+            "right_threshold": _start("where t_r starts; null: U(0, 5) by channel"),
+            "right_slope": Parameter(default=1.0, low=-100.0, high=100.0, doc="where a_r starts"),
+            "per": Parameter(
+                default="channel", kind="choice", choices=("channel", "layer"), doc="four a channel, or four a layer"
+            ),
+            "frozen_epochs": Parameter(
+                default=0, kind="integer", low=0, high=100_000, doc="epochs in which the four stay at their start"
+            ),
+            "quantile": Parameter(
+                default=0.9, above=0.0, high=1.0, doc="of z in the first batch after them, which becomes t_r"
+            ),
+        },
+        note="never decayed, no bounds; while frozen, with a_r = 1, it is a leaky relu",
+        formula="where(z >= right_threshold, right_threshold + right_slope * (z - right_threshold), "
+        "where(z > left_threshold, z, left_threshold + left_slope * (z - left_threshold)))",
+        drawn_at={"left_slope": 0.5, "right_threshold": 2.5},
     ),
     LevelDefinition(
         name="elu",

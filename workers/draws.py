@@ -36,6 +36,11 @@ class StepDraws:
         self._device, self._dtype = device, dtype
         self._drawn: dict[object, Tensor] = {}
 
+    @property
+    def step(self) -> int:
+        """The training step, counted from 0."""
+        return self._step
+
     def uniform(self, name: str, layer: str, lanes: slice, shape: Sequence[int]) -> Tensor:
         """[l, *shape], uniform on [0, 1), for the pack's lanes `lanes`; `layer` as it is named in the parameters."""
         return self._stacked(name, layer, lanes, shape, torch.rand)

@@ -44,7 +44,8 @@ class ActivationFunction:
     forward(z, level, learned) is phi(z), differentiable by autograd; derivative(z, level, learned) is phi'(z), with
     phi'(0) as torch's backward has it; steepest(level, learned) is max |phi'| over all z, broadcastable to z, and NaN
     where it has no bound. `learned` names the learned parameters. A `rectifier` has an off state: phi(z) <= 0 is
-    silence.
+    silence. `frozen_epochs` is for how long the learned parameters stay at their start; `thawed` then gives some of
+    them new values [l, C] from the values of z in the first batch after it, [l, C, n] ([l, 1, C n] where shared).
     """
 
     forward: Callable[[Tensor, Activation, Learned], Tensor]
@@ -52,6 +53,8 @@ class ActivationFunction:
     steepest: Callable[[Activation, Learned], Tensor | float]
     learned: Callable[[Activation], Mapping[str, LearnedParameter]] = nothing_learned
     rectifier: bool = False
+    frozen_epochs: Callable[[Activation], int] = lambda level: 0
+    thawed: Callable[[Tensor, Activation], Mapping[str, Tensor]] = lambda observed, level: {}
 
 
 def gate(z: Tensor) -> Tensor:

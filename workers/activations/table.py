@@ -9,6 +9,7 @@ from torch.nn import functional
 from workers.activations.forms import ActivationFunction, LearnedParameter, gate, slope_derivative
 from workers.activations.neuron import lif, lif_derivative
 from workers.activations.rectifiers import half_wave, half_wave_derivative, prelu, prelu_steepest
+from workers.activations.s_shaped import srelu, srelu_derivative, srelu_learned, srelu_steepest, srelu_thawed
 from workers.activations.smooth import (
     GELU_STEEPEST,
     SELU_ALPHA,
@@ -57,6 +58,15 @@ ACTIVATION_FUNCTIONS: Mapping[str, ActivationFunction] = {
             "slope": LearnedParameter(start=level.number("initial_slope"), shared=level.parameters["per"] == "layer")
         },
         rectifier=True,
+    ),
+    "srelu": ActivationFunction(
+        forward=srelu,
+        derivative=srelu_derivative,
+        steepest=srelu_steepest,
+        learned=srelu_learned,
+        rectifier=True,
+        frozen_epochs=lambda level: int(level.number("frozen_epochs")),
+        thawed=srelu_thawed,
     ),
     "elu": ActivationFunction(
         forward=lambda z, level, learned: functional.elu(z, level.number("alpha")),

@@ -95,9 +95,12 @@ class PackedNetworks:
             z = [part + added for part, added in zip(z, self._split(shortcut), strict=True)]
         if trace is not None:
             z = self._traced(z, trace.preactivations)
+        step = None if draws is None else draws.step
+        if update and step is not None:
+            self._thaw(params, layer, z, step)
         h = [
             piece.function.forward(part, piece.activation, learned)
-            for piece, part, learned in zip(self.slices, z, self._learned(params, layer), strict=True)
+            for piece, part, learned in zip(self.slices, z, self._learned(params, layer, step=step), strict=True)
         ]
         if trace is not None:
             h = self._traced(h, trace.activations)
@@ -161,13 +164,29 @@ class PackedNetworks:
 
     # ---- learned parameters of activations, and derivatives ---------------------------------------------------
 
-    def _learned(self, params: Parameters, layer: str) -> list[Learned]:
-        """Every slice's learned parameters, broadcastable to its z; one shared by a layer is its first entry."""
+    @torch.no_grad()
+    def _thaw(self, params: Parameters, layer: str, z: list[Tensor], step: int) -> None:
+        """Set anew what this step's z decides, in lanes whose activation has been frozen until now."""
+        for piece, part in zip(self.slices, z, strict=True):
+            if piece.frozen_steps and step == piece.frozen_steps:
+                observed = part.mT if self.lane_axis == 0 else part.permute(1, 2, 0, 3, 4).flatten(2)
+                if any(parameter.shared for parameter in piece.learned.values()):
+                    observed = observed.flatten(1).unsqueeze(1)
+                for name, values in piece.function.thawed(observed, piece.activation).items():
+                    params[f"{layer}.{name}"][piece.first : piece.first + piece.lanes] = values
+
+    def _learned(self, params: Parameters, layer: str, *, step: int | None = None) -> list[Learned]:
+        """Every slice's learned parameters, broadcastable to its z; one shared by a layer is its first entry.
+
+        Where they are frozen in training step `step`, they are constants.
+        """
         found: list[Learned] = []
         for piece in self.slices:
             learned = {}
             for name, parameter in piece.learned.items():
                 part = params[f"{layer}.{name}"][piece.first : piece.first + piece.lanes]
+                if step is not None and step < piece.frozen_steps:
+                    part = part.detach()
                 used = part[:, :1] if parameter.shared else part
                 learned[name] = used.unsqueeze(1) if self.lane_axis == 0 else used[None, :, :, None, None]
             found.append(learned)

@@ -18,6 +18,8 @@ class LaneSlice:
     lanes: int
     normalization: Normalization
     activation: Activation
+    frozen_steps: int
+    """Training steps in which what the activation learns stays at its start."""
 
     @property
     def function(self) -> ActivationFunction:
@@ -46,8 +48,15 @@ def slices_of(configs: Sequence[TrialConfig]) -> list[LaneSlice]:
     for _, group in groupby(configs, key=_levels):
         run = list(group)
         levels = run[0]
+        epochs = ACTIVATION_FUNCTIONS[levels.activation.name].frozen_epochs(levels.activation)
         slices.append(
-            LaneSlice(first=first, lanes=len(run), normalization=levels.normalization, activation=levels.activation)
+            LaneSlice(
+                first=first,
+                lanes=len(run),
+                normalization=levels.normalization,
+                activation=levels.activation,
+                frozen_steps=epochs * (levels.task.train_count() // levels.training.batch_size),
+            )
         )
         first += len(run)
     return slices
