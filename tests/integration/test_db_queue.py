@@ -289,6 +289,13 @@ def test_suspects_do_not_draw_in_the_innocent(connection: Connection, design: Ma
     assert len(lease(connection, now)) == 6
 
 
+def test_a_half_full_pack_of_suspects_is_not_filled_up(connection: Connection, design: Make, now: datetime) -> None:
+    studies.create(connection, design(seeds=4), owner="ada", now=now)
+    pack = lease(connection, now, width=3)
+    queue.fail(connection, now=now, attempts=pack, failure_class=TRIAL, error="e")
+    assert [len(lease(connection, now)) for _ in range(3)] == [2, 1, 5]
+
+
 def test_a_release_gives_back_without_blame(connection: Connection, design: Make, now: datetime) -> None:
     study_id = studies.create(connection, design(), owner="ada", now=now)
     pack = lease(connection, now)
