@@ -87,11 +87,11 @@ def finished_runs(client: MlflowClient, experiment: str) -> list[Run]:
     "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
 def test_a_study_survives_kills_of_everything_that_works_on_it(stack: RunningStack, mlflow_url: str) -> None:
-    client, monkey = stack.client(), Monkey(stack)
-    study = client.submit(STUDY)
-    assert study["trials"] == TRIALS
-
-    ended = client.wait(study["id"], monkey)
+    monkey = Monkey(stack)
+    with stack.client() as client:
+        study = client.submit(STUDY)
+        assert study["trials"] == TRIALS
+        ended = client.wait(study["id"], monkey)
 
     assert monkey.killed == ["ray", "dispatcher", "sink", "mlflow"]
     assert ended["state"] == "finished"
