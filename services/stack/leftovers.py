@@ -10,7 +10,7 @@ from services.stack import processes
 from services.stack.parts import DATABASE
 from services.stack.state import PartState, StackState
 
-END_SECONDS = 10.0
+END_SECONDS = 5.0
 DATABASE_SECONDS = 60.0
 
 

@@ -206,6 +206,31 @@ def test_a_run_that_a_dead_sink_had_made_is_taken_over(scene: Scene) -> None:
     assert run.data.params == params(lease.config)
 
 
+def test_a_run_whose_making_was_not_answered_is_not_made_twice(scene: Scene) -> None:
+    class Deaf(Tracking):
+        """MLflow dies when it has made the run, and before it says so."""
+
+        deaf = True
+
+        def create_run(self, **given: Any) -> str:
+            made = super().create_run(**given)
+            if self.deaf:
+                self.deaf = False
+                self.forget()
+                raise Unavailable("no answer")
+            return made
+
+    scene.submit()
+    (lease,) = scene.lease()
+    scene.frames(lease)
+    scene.complete(lease)
+    sink = Sink(engine=scene.engine, tracking=Deaf(scene.url))
+    with pytest.raises(Unavailable, match="no answer"):
+        scene.tell(sink)
+    scene.tell(sink)
+    assert [run.info.status for run in scene.runs()] == ["FINISHED"]
+
+
 def test_mlflow_away_loses_nothing(scene: Scene) -> None:
     scene.submit(seeds=2)
     for lease in scene.lease(2):
