@@ -217,8 +217,12 @@ def invalid_combination(normalization: Normalization, *, channels: int, position
     name = normalization.name
     if name == "instance" and positions == 1:
         return "instance normalization on a fully connected layer has one element a statistic"
-    if name == "batch" and batch_size * positions == 1:
-        return "batch normalization in training mode with one element a statistic (m = 1)"
+    if name in ("batch", "batch_renorm", "noisy_batch"):
+        size = normalization.parameters.get("ghost_batch_size") or batch_size
+        if batch_size % int(size):
+            return f"ghosts of {size} examples do not divide a batch of {batch_size}"
+        if int(size) * positions == 1:
+            return "batch normalization in training mode with one element a statistic (m = 1)"
     if name == "group":
         groups = groups_for(normalization, channels)
         if channels % groups:

@@ -1,19 +1,19 @@
 """Batch normalization of folded lanes: statistics over the batch in training, the running ones in eval mode.
 
-Legend: l lanes, B examples, C channels or units, K = l C folded channels. A folded slice is [B, K, ...]; gamma, beta
-and running statistics are [l, C].
+Legend: l lanes, B examples, C channels or units, K = l C folded channels, m elements of a statistic. A folded slice is
+[B, K, ...]; gamma, beta and running statistics are [l, C].
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from actinium.levels import Normalization
-
-BATCH_LEVELS = frozenset({"batch"})
-"""Levels that normalize by the batch in training, and keep running statistics for eval mode."""
+from workers.draws import StepDraws
+from workers.layers import Parameters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,15 +35,48 @@ class Affine:
 
 @dataclass(frozen=True, kw_only=True)
 class RunningStatistics:
-    """A slice's running mean and unbiased variance, [l, C] each; views that a training pass moves in place."""
+    """A slice's running mean and unbiased variance, [l, C] each; views that a training pass moves in place.
+
+    batches [l, 1]: how many batches have moved them, where the level goes by the progress of the training; it is a
+    view that moves too. steps: of the whole training. reestimated: batches that a re-estimation at fixed weights has
+    averaged before this one; None: none is going on.
+    """
 
     mean: Tensor
     var: Tensor
+    batches: Tensor | None = None
+    steps: int = 1
+    reestimated: int | None = None
+
+    def progress(self) -> Tensor:
+        """The share of the training's steps that lies behind, of every folded channel: [K]."""
+        assert self.batches is not None, "the level goes by the progress of the training"
+        return (self.batches / self.steps).expand_as(self.mean).flatten()
 
 
 def keeps_statistics(level: Normalization) -> bool:
     """Whether the level normalizes by the batch in training, and by running statistics in eval mode."""
-    return level.name in BATCH_LEVELS
+    return level.name in TRAINING_RULES
+
+
+def follows_progress(level: Normalization) -> bool:
+    """Whether what the level computes in training depends on how far the training is."""
+    return level.name == "batch_renorm" or level.parameters.get("frozen_after") is not None
+
+
+def running_of(
+    level: Normalization, statistics: Parameters, layer: str, lanes: slice, *, steps: int, reestimated: int | None
+) -> RunningStatistics | None:
+    """The running statistics of a layer's slice of lanes, as views; None where the level keeps none."""
+    if not keeps_statistics(level):
+        return None
+    return RunningStatistics(
+        mean=statistics[f"{layer}.running_mean"][lanes],
+        var=statistics[f"{layer}.running_var"][lanes],
+        batches=statistics[f"{layer}.batches"][lanes] if follows_progress(level) else None,
+        steps=steps,
+        reestimated=reestimated,
+    )
 
 
 def batch_normalize(
@@ -60,13 +93,154 @@ def batch_normalize(
     The running variance moves towards the unbiased one (m / (m - 1)); a training pass without `update` leaves both.
     """
     assert running is not None, "batch normalization keeps running statistics"
-    used = running if update or not training else None
+    if not training:
+        return _by(running.mean, running.var, folded, level, affine)
+    moving = running if update else replace(running, mean=running.mean.clone(), var=running.var.clone())
+    rule = TRAINING_RULES[level.name] if running.reestimated is None else _ghosts
+    y = rule(folded, level, affine, moving)
+    if update and running.batches is not None:
+        running.batches.add_(1.0)
+    return y
+
+
+def _by(mean: Tensor, var: Tensor, folded: Tensor, level: Normalization, affine: Affine) -> Tensor:
+    """Normalization by given statistics, [l, C] each."""
+    eps = level.number("eps")
+    return functional.batch_norm(folded, mean.flatten(), var.flatten(), *affine.flat(), training=False, eps=eps)
+
+
+def _momentum(level: Normalization, running: RunningStatistics) -> float:
+    return level.number("momentum") if running.reestimated is None else 1.0 / (running.reestimated + 1)
+
+
+def _move(running: RunningStatistics, mean: Tensor, var: Tensor) -> None:
+    """Overwrite the running statistics, [K] or [l, C] each.
+
+    Behind autograd's back: torch's batch_norm holds the running statistics that it was given in training without ever
+    using them, and would refuse a backward pass because neighbouring lanes' views of one tensor have moved.
+    """
+    running.mean.data.copy_(mean.view_as(running.mean))
+    running.var.data.copy_(var.view_as(running.var))
+
+
+def _plain(folded: Tensor, level: Normalization, affine: Affine, running: RunningStatistics) -> Tensor:
     return functional.batch_norm(
         folded,
-        None if used is None else used.mean.flatten(),
-        None if used is None else used.var.flatten(),
+        running.mean.flatten(),
+        running.var.flatten(),
         *affine.flat(),
-        training=training,
-        momentum=level.number("momentum"),
+        training=True,
+        momentum=_momentum(level, running),
         eps=level.number("eps"),
     )
+
+
+def _ghosts(folded: Tensor, level: Normalization, affine: Affine, running: RunningStatistics) -> Tensor:
+    """Each run of `ghost_batch_size` examples is normalized by itself (Hoffer et al. 2017).
+
+    The running statistics move towards the mean over the ghosts of their means and unbiased variances. A measuring
+    pass over a batch that the size does not divide takes as many ghosts as fit, as equal as they can be.
+    """
+    examples, channels = folded.shape[:2]
+    size = level.parameters.get("ghost_batch_size")
+    ghosts = 1 if size is None else max(examples // int(size), 1)
+    if ghosts == 1:
+        return _plain(folded, level, affine, running)
+    gamma, beta = affine.flat()
+    least, larger = divmod(examples, ghosts)
+    done, means, variances = [], [], []
+    start = 0
+    for count, length in ((larger, least + 1), (ghosts - larger, least)):
+        if not count:
+            continue
+        part = folded[start : start + count * length]
+        start += count * length
+        side_by_side = part.reshape(count, length, channels, -1).transpose(0, 1).reshape(length, count * channels, -1)
+        own = RunningStatistics(
+            mean=running.mean.flatten().repeat(count),
+            var=running.var.flatten().repeat(count),
+            reestimated=running.reestimated,
+        )
+        repeated = Affine(
+            gamma=None if gamma is None else gamma.repeat(count), beta=None if beta is None else beta.repeat(count)
+        )
+        y = _plain(side_by_side, level, repeated, own)
+        done.append(y.view(length, count, channels, -1).transpose(0, 1).reshape(part.shape))
+        means.append(own.mean.view(count, channels))
+        variances.append(own.var.view(count, channels))
+    _move(running, torch.cat(means).mean(0), torch.cat(variances).mean(0))
+    return torch.cat(done)
+
+
+def _batch(folded: Tensor, level: Normalization, affine: Affine, running: RunningStatistics) -> Tensor:
+    """Ghost by ghost; by the running statistics, which stand still, once `frozen_after` of the training is over."""
+    share = level.parameters["frozen_after"]
+    if share is None:
+        return _ghosts(folded, level, affine, running)
+    frozen = running.progress() >= float(share)
+    by_running = _by(running.mean.clone(), running.var.clone(), folded, level, affine)
+    moved = replace(running, mean=running.mean.clone(), var=running.var.clone())
+    by_batch = _ghosts(folded, level, affine, moved)
+    mask = frozen.view_as(running.mean)
+    _move(running, torch.where(mask, running.mean, moved.mean), torch.where(mask, running.var, moved.var))
+    return torch.where(_along_channels(frozen, folded), by_running, by_batch)
+
+
+def _along_channels(vector: Tensor, folded: Tensor) -> Tensor:
+    """[K], to be used with [B, K, ...]."""
+    return vector.view(1, -1, *[1] * (folded.dim() - 2))
+
+
+def _renorm(folded: Tensor, level: Normalization, affine: Affine, running: RunningStatistics) -> Tensor:
+    """x = (z - mean) / s r + d, s^2 = var + eps of the batch, S^2 = running var + eps; Ioffe 2017, algorithm 1.
+
+    r = s / S within [1 / r_max, r_max] and d = (mean - running mean) / S within [-d_max, d_max] are constants to the
+    gradient. Both bounds widen linearly, from 1 and 0 at `ramp_start` on. The running variance is kept, not its root.
+    """
+    axes = [axis for axis in range(folded.dim()) if axis != 1]
+    var, mean = torch.var_mean(folded, axes, correction=0)
+    root, eps = (var + level.number("eps")).sqrt(), level.number("eps")
+    running_mean, running_root = running.mean.flatten(), (running.var.flatten() + eps).sqrt()
+    since = running.progress() - level.number("ramp_start")
+    r_max = 1.0 + (level.number("r_max") - 1.0) * (since / level.number("r_ramp")).clamp(0.0, 1.0)
+    d_max = level.number("d_max") * (since / level.number("d_ramp")).clamp(0.0, 1.0)
+    r = (root.detach() / running_root).clamp(1.0 / r_max, r_max)
+    d = ((mean.detach() - running_mean) / running_root).clamp(-d_max, d_max)
+    gamma, beta = affine.flat()
+    scale, shift = r if gamma is None else r * gamma, d if gamma is None else d * gamma
+    shift = shift if beta is None else shift + beta
+    y = (folded - _along_channels(mean, folded)) * _along_channels(scale / root, folded)
+    elements, weight = folded.numel() // folded.shape[1], _momentum(level, running)
+    unbiased = var.detach() * (elements / (elements - 1))
+    running_var = running.var.flatten()
+    _move(running, running_mean.lerp(mean.detach(), weight), running_var.lerp(unbiased, weight))
+    return y + _along_channels(shift, folded)
+
+
+TRAINING_RULES: Mapping[str, Callable[[Tensor, Normalization, Affine, RunningStatistics], Tensor]] = {
+    "batch": _batch,
+    "batch_renorm": _renorm,
+    "noisy_batch": _plain,
+}
+"""What every level of the batch does in training: [B, K, ...] to the same, moving the running statistics."""
+
+
+def with_noise(
+    y: Tensor, level: Normalization, draws: StepDraws | None, layer: str, lanes: slice, *, lane_axis: int
+) -> Tensor:
+    """`noisy_batch` in a training step: y times N(s, jitter^2) plus U(mu - jitter, mu + jitter), of every example and
+    channel; mu ~ U(-shift, shift) and s ~ U(1, 1 + scale) of every channel and step (Santurkar et al. 2018, appendix).
+
+    y is [l, B, N] or [B, l, C, H, W], by `lane_axis`. Without draws, nothing is added.
+    """
+    if draws is None or level.name != "noisy_batch":
+        return y
+    examples, channels = y.shape[1 - lane_axis], y.shape[2]
+    jitter = level.number("jitter")
+    mu = level.number("shift") * (2.0 * draws.uniform("noise_mu", layer, lanes, (1, channels)) - 1.0)
+    s = 1.0 + level.number("scale") * draws.uniform("noise_s", layer, lanes, (1, channels))
+    factor = s + jitter * draws.normal("noise_factor", layer, lanes, (examples, channels))
+    term = mu + jitter * (2.0 * draws.uniform("noise_term", layer, lanes, (examples, channels)) - 1.0)
+    if lane_axis == 1:
+        factor, term = factor.transpose(0, 1)[..., None, None], term.transpose(0, 1)[..., None, None]
+    return torch.addcmul(term, y, factor)

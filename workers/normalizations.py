@@ -16,7 +16,10 @@ from actinium.levels import Normalization, groups_for
 from workers.batch_normalization import Affine as Affine
 from workers.batch_normalization import RunningStatistics as RunningStatistics
 from workers.batch_normalization import batch_normalize
+from workers.batch_normalization import follows_progress as follows_progress
 from workers.batch_normalization import keeps_statistics as keeps_statistics
+from workers.batch_normalization import running_of as running_of
+from workers.batch_normalization import with_noise as with_noise
 
 
 def stands_before(level: Normalization) -> bool:
@@ -48,9 +51,10 @@ def cancels_bias(level: Normalization) -> bool:
     """Whether a constant added to a channel beforehand has no effect, so that the layer carries no bias (SCIENCE B).
 
     The mean over a channel takes the constant away again, with or without a beta of its own; the mean over several
-    channels does not, nor does a normalization behind the activation.
+    channels does not, nor a running mean that stands still, nor a normalization behind the activation.
     """
-    return (keeps_statistics(level) or level.name == "instance") and stands_before(level)
+    over_channels = keeps_statistics(level) or level.name == "instance"
+    return over_channels and stands_before(level) and level.parameters.get("frozen_after") is None
 
 
 def _groups(level: Normalization, channels: int) -> int:

@@ -12,10 +12,13 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
+from actinium.frame import PackFrames
 from actinium.levels import NORMALIZATIONS, Activation, Normalization
-from actinium.trial import Cnn, Mlp, Training, TrialConfig
+from actinium.trial import Cnn, Mlp, Task, Training, TrialConfig
+from workers.draws import StepDraws
 from workers.evaluation import cross_entropy
 from workers.models import build_model
+from workers.models.lanes import PackedNetworks
 from workers.models.slices import lane_order
 from workers.models.start import parameter_count
 from workers.normalizations import (
@@ -26,8 +29,10 @@ from workers.normalizations import (
     learned_affine,
     normalize_channels,
     normalize_units,
+    with_noise,
 )
 from workers.optimizers import OPTIMIZERS
+from workers.train import pack_layout, train_pack
 
 LANES, EXAMPLES, CHANNELS, SIDE = 2, 6, 8, 3
 TIGHT = {"rtol": 1e-10, "atol": 1e-11}
@@ -36,11 +41,13 @@ KINDS = {"units": Mlp(depth=1, width=CHANNELS), "channels": Cnn(width=CHANNELS)}
 
 LEVELS: dict[str, Callable[[bool, int], nn.Module]] = {
     "batch": lambda conv, channels: (nn.BatchNorm2d if conv else nn.BatchNorm1d)(channels),
+    "batch_renorm": lambda conv, channels: (nn.BatchNorm2d if conv else nn.BatchNorm1d)(channels),
+    "noisy_batch": lambda conv, channels: (nn.BatchNorm2d if conv else nn.BatchNorm1d)(channels),
     "layer": lambda conv, channels: nn.GroupNorm(1, channels),
     "group": lambda conv, channels: nn.GroupNorm(channels // 4, channels),
     "instance": lambda conv, channels: nn.InstanceNorm2d(channels, affine=True),
 }
-"""torch's module, with statistics and affine parameters at their start, by level."""
+"""torch's module by level, with statistics and affine parameters at their start: what it computes at first."""
 
 CASES = [(name, kind) for name in LEVELS for kind in KINDS if kind == "channels" or name != "instance"]
 
@@ -51,7 +58,9 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
 
 def fresh(lanes: int, channels: int) -> RunningStatistics:
     return RunningStatistics(
-        mean=torch.zeros(lanes, channels, dtype=torch.float64), var=torch.ones(lanes, channels, dtype=torch.float64)
+        mean=torch.zeros(lanes, channels, dtype=torch.float64),
+        var=torch.ones(lanes, channels, dtype=torch.float64),
+        batches=torch.zeros(lanes, 1, dtype=torch.float64),
     )
 
 
@@ -295,3 +304,227 @@ def test_only_levels_of_the_batch_see_other_examples() -> None:
         axis = 0 if kind == "channels" else 1
         rest = [apply(level, part).narrow(axis, 1, EXAMPLES - 1) for part in (x, other)]
         assert torch.equal(*rest) != keeps_statistics(level), (name, kind)
+
+
+# ---- ghost batches ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ghost_batches_are_normalized_each_by_itself(kind: str) -> None:
+    """Against batch normalization of each ghost alone; the running statistics are the mean over the ghosts."""
+    level, plain = Normalization.of({"name": "batch", "ghost_batch_size": 2}), Normalization.of("batch")
+    x, axis = slice_of(kind), 0 if kind == "channels" else 1
+    normalize = normalize_channels if kind == "channels" else normalize_units
+    affine = Affine(gamma=normal(LANES, CHANNELS, seed=1), beta=normal(LANES, CHANNELS, seed=2))
+    running, parts = fresh(LANES, CHANNELS), [fresh(LANES, CHANNELS) for _ in range(3)]
+    x.requires_grad_()
+    y = normalize(x, level, affine, running, training=True, update=True)
+    ghosts = x.split(2, dim=axis)
+    pairs = zip(ghosts, parts, strict=True)
+    expected = torch.cat([normalize(g, plain, affine, r, training=True, update=True) for g, r in pairs], dim=axis)
+    torch.testing.assert_close(y, expected, **TIGHT)
+    cotangent = normal(*x.shape, seed=3)
+    gradients = [torch.autograd.grad(out, x, cotangent, retain_graph=True)[0] for out in (y, expected)]
+    torch.testing.assert_close(*gradients, **TIGHT)
+    torch.testing.assert_close(running.mean, torch.stack([r.mean for r in parts]).mean(0), **TIGHT)
+    torch.testing.assert_close(running.var, torch.stack([r.var for r in parts]).mean(0), **TIGHT)
+
+
+def test_a_measured_batch_that_ghosts_do_not_divide_has_no_small_ghost() -> None:
+    """Seven examples in ghosts of two: three of them, of 3, 2 and 2."""
+    level, plain = Normalization.of({"name": "batch", "ghost_batch_size": 2}), Normalization.of("batch")
+    x = normal(1, 7, CHANNELS)
+    expected = torch.cat([apply(plain, part) for part in x.split([3, 2, 2], dim=1)], dim=1)
+    torch.testing.assert_close(apply(level, x), expected, **TIGHT)
+    one = x[:, :1]
+    torch.testing.assert_close(apply(level, x[:, :3]), apply(plain, x[:, :3]), **TIGHT)
+    torch.testing.assert_close(apply(level, one, training=False), apply(plain, one, training=False), **TIGHT)
+
+
+@pytest.mark.parametrize(
+    ("document", "batch_size", "kind", "reason"),
+    [
+        ({"name": "batch", "ghost_batch_size": 4}, 64, "units", None),
+        ({"name": "batch", "ghost_batch_size": 5}, 64, "units", "ghosts of 5 examples do not divide"),
+        ({"name": "batch", "ghost_batch_size": 128}, 64, "units", "ghosts of 128 examples do not divide"),
+        ({"name": "batch", "ghost_batch_size": 1}, 64, "units", "m = 1"),
+        ({"name": "batch", "ghost_batch_size": 1}, 64, "channels", None),
+        ("batch", 1, "units", "m = 1"),
+        ("batch_renorm", 1, "units", "m = 1"),
+        ("noisy_batch", 1, "units", "m = 1"),
+        ("batch_renorm", 1, "channels", None),
+    ],
+)
+def test_designs_without_two_elements_a_statistic_are_invalid(
+    document: object, batch_size: int, kind: str, reason: str | None
+) -> None:
+    config = TrialConfig(
+        model=KINDS[kind], normalization=Normalization.of(document), training=Training(batch_size=batch_size)
+    )
+    found = config.invalid_design()
+    assert found is None if reason is None else reason in str(found)
+
+
+# ---- what goes by the progress of the training --------------------------------------------------------------------
+
+
+def at_step(step: int, *, steps: int = 100, seed: int = 6) -> RunningStatistics:
+    return RunningStatistics(
+        mean=normal(LANES, CHANNELS, seed=seed),
+        var=0.5 + normal(LANES, CHANNELS, seed=seed + 1).square(),
+        batches=torch.full((LANES, 1), float(step), dtype=torch.float64),
+        steps=steps,
+    )
+
+
+@pytest.mark.parametrize("step", [0, 20, 100])
+def test_batch_renormalization_is_its_papers_algorithm(step: int) -> None:
+    """Ioffe 2017, algorithm 1, written out lane by lane; at step 20 of 100 both bounds are halfway."""
+    level = Normalization.of(
+        {"name": "batch_renorm", "r_max": 1.5, "d_max": 0.4, "ramp_start": 0.1, "r_ramp": 0.2, "d_ramp": 0.2}
+    )
+    x = slice_of("units").requires_grad_()
+    gamma, beta = normal(LANES, CHANNELS, seed=1).requires_grad_(), normal(LANES, CHANNELS, seed=2).requires_grad_()
+    running, before = at_step(step), at_step(step)
+    y = normalize_units(x, level, Affine(gamma=gamma, beta=beta), running, training=True, update=True)
+    cotangent = normal(*x.shape, seed=3)
+    leaves = (x, gamma, beta)
+    found = torch.autograd.grad(y, leaves, cotangent)
+    share = {0: 0.0, 20: 0.5, 100: 1.0}[step]
+    r_max, d_max = 1.0 + 0.5 * share, 0.4 * share
+    lanes = []
+    for lane in range(LANES):
+        z = x[lane]
+        mean, root = z.mean(0), (z.var(0, correction=0) + 1e-5).sqrt()
+        running_root = (before.var[lane] + 1e-5).sqrt()
+        r = (root / running_root).detach().clip(1 / r_max, r_max)
+        d = ((mean - before.mean[lane]) / running_root).detach().clip(-d_max, d_max)
+        lanes.append(gamma[lane] * ((z - mean) / root * r + d) + beta[lane])
+        torch.testing.assert_close(running.mean[lane], 0.9 * before.mean[lane] + 0.1 * mean, **TIGHT)
+        torch.testing.assert_close(running.var[lane], 0.9 * before.var[lane] + 0.1 * z.var(0), **TIGHT)
+    torch.testing.assert_close(y, torch.stack(lanes), **TIGHT)
+    expected = torch.autograd.grad(torch.stack(lanes), leaves, cotangent)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, **TIGHT)
+    assert running.batches is not None and bool((running.batches == step + 1).all())
+
+
+def test_batch_renormalization_lies_between_batch_and_running_statistics() -> None:
+    """At its start it is batch normalization; without bounds its training output is its eval output."""
+    level = Normalization.of({"name": "batch_renorm", "r_max": 1e6, "d_max": 1e6})
+    x = slice_of("channels")
+    for step, other in ((0, "batch"), (100, level)):
+        quiet = {"training": other == "batch", "update": False}
+        nothing = Affine(gamma=None, beta=None)
+        y = normalize_channels(x, level, nothing, at_step(step), training=True, update=False)
+        expected = normalize_channels(x, Normalization.of(other), nothing, at_step(step), **quiet)
+        torch.testing.assert_close(y, expected, **TIGHT)
+
+
+@pytest.mark.parametrize("ghosts", [None, 3])
+def test_frozen_statistics_stand_still_and_are_used(ghosts: int | None) -> None:
+    level = Normalization.of({"name": "batch", "frozen_after": 0.5, "ghost_batch_size": ghosts})
+    moving = Normalization.of({"name": "batch", "ghost_batch_size": ghosts})
+    x, nothing = slice_of("units").requires_grad_(), Affine(gamma=None, beta=None)
+    early, late, plain = at_step(49), at_step(50), at_step(49)
+    y = normalize_units(x, level, nothing, early, training=True, update=True)
+    expected = normalize_units(x, moving, nothing, plain, training=True, update=True)
+    torch.testing.assert_close(y, expected, **TIGHT)
+    torch.testing.assert_close(early.mean, plain.mean, **TIGHT)
+    y = normalize_units(x, level, nothing, late, training=True, update=True)
+    torch.testing.assert_close(y, apply_eval(moving, x, at_step(50)), **TIGHT)
+    assert torch.equal(late.mean, at_step(50).mean) and torch.equal(late.var, at_step(50).var)
+    (gradient,) = torch.autograd.grad(y.sum(), x)
+    torch.testing.assert_close(gradient, (late.var + 1e-5).rsqrt().unsqueeze(1).expand_as(x), **TIGHT)
+
+
+def apply_eval(level: Normalization, x: Tensor, running: RunningStatistics) -> Tensor:
+    return normalize_units(x, level, Affine(gamma=None, beta=None), running, training=False, update=False)
+
+
+def test_frozen_statistics_stop_in_the_middle_of_a_training() -> None:
+    """Of a trial's whole training: frozen after half the steps, the running mean is what it was at that step."""
+    config = config_of({"name": "batch", "frozen_after": 0.5}, "units")
+    config = config.model_copy(update={"training": Training(batch_size=359, epochs=2, learning_rate=0.5)})
+    assert config.steps() == 6
+    model = build_model([config], dtype=torch.float64)
+    inputs, _ = batch_of(1, 0)
+    means = []
+    for _ in range(6):
+        model.forward(model.params, inputs, training=True, update_statistics=True)
+        means.append(model.statistics["layer_01.running_mean"].clone())
+    assert not torch.equal(means[1], means[2])
+    assert torch.equal(means[2], means[3]) and torch.equal(means[2], means[5])
+
+
+# ---- noise --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_noisy_batch_normalization_adds_noise_in_training_steps_alone(kind: str) -> None:
+    """Without draws and in eval mode it is batch normalization; with them each lane has its seed's numbers."""
+    noisy, plain = (
+        build_model([config_of(name, kind, seed) for seed in (0, 0, 1)]) for name in ("noisy_batch", "batch")
+    )
+    inputs, _ = batch_of(3, noisy.lane_axis)
+    inputs = inputs.float()
+
+    def logits(model: PackedNetworks, draws: StepDraws | None, *, training: bool = True) -> Tensor:
+        return model.forward(model.params, inputs, training=training, update_statistics=False, draws=draws)
+
+    assert torch.equal(logits(noisy, None), logits(plain, None))
+    assert torch.equal(logits(noisy, None, training=False), logits(plain, None, training=False))
+    first, second = logits(noisy, StepDraws((0, 0, 1), 0)), logits(noisy, StepDraws((0, 0, 1), 1))
+    assert not torch.allclose(first, logits(plain, None), atol=1e-2)
+    assert not torch.allclose(first, second, atol=1e-2)
+    torch.testing.assert_close(first[0], first[1])
+    alone = noisy.narrow(2, 1)
+    inputs = inputs[:, 2:] if noisy.lane_axis else inputs[2:]
+    torch.testing.assert_close(logits(alone, StepDraws((1,), 0))[0], first[2])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_noise_is_the_papers(kind: str) -> None:
+    """y = 0 and y = 1 give the term and the factor: over channels U(-.5, .5) and U(1, 1.25), over examples +-.1."""
+    level, channels, examples = Normalization.of("noisy_batch"), 2000, 50
+    draws = StepDraws((3,), 7, dtype=torch.float64)
+    shape = (examples, 1, channels, 2, 1) if kind == "channels" else (1, examples, channels)
+    axis = 1 if kind == "channels" else 0
+    zero = with_noise(torch.zeros(shape), level, draws, "layer_01", slice(0, 1), lane_axis=axis).select(axis, 0)
+    one = with_noise(torch.ones(shape), level, draws, "layer_01", slice(0, 1), lane_axis=axis).select(axis, 0)
+    term, factor = zero, one - zero
+    if kind == "channels":
+        assert torch.equal(term[..., 0, 0], term[..., 1, 0])
+        term, factor = term[..., 0, 0], factor[..., 0, 0]
+    mu, s = term.mean(0), factor.mean(0)
+    assert float((term - mu).abs().max()) < 0.2 and float((term - mu).std()) == pytest.approx(0.1 / 3**0.5, rel=0.03)
+    assert float((factor - s).std()) == pytest.approx(0.1, rel=0.03)
+    assert float(mu.std()) == pytest.approx(1 / 12**0.5, rel=0.05) and float(mu.mean()) == pytest.approx(0, abs=0.03)
+    assert float(s.mean()) == pytest.approx(1.125, abs=0.01) and float(s.std()) == pytest.approx(
+        0.25 / 12**0.5, rel=0.05
+    )
+
+
+def test_noisy_lanes_train_alone_as_in_company() -> None:
+    """Whole trials through the training loop: a noisy lane beside others, and by itself."""
+    task, training = Task(train_examples=120), Training(batch_size=12, epochs=2, learning_rate=0.05)
+    configs = [
+        TrialConfig(
+            task=task, training=training, model=Mlp(depth=2, width=8), normalization=Normalization.of(name), seed=1
+        )
+        for name in ("noisy_batch", "batch", "batch_renorm", {"name": "batch", "frozen_after": 0.3})
+    ]
+    company, alone = losses_of(configs), [losses_of([config])[0] for config in configs]
+    for ours, theirs in zip(company, alone, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4)
+    assert len({round(losses[-1], 5) for losses in company}) == 4, "four levels, four trainings"
+
+
+def losses_of(configs: list[TrialConfig]) -> list[list[float]]:
+    position = pack_layout(configs[0]).position("validation_loss")
+    losses: list[list[float]] = [[] for _ in configs]
+    for event in train_pack(configs):
+        if isinstance(event, PackFrames):
+            for lane, row in zip(event.lanes, event.values, strict=True):
+                losses[lane].append(float(row[position]))
+    return losses

@@ -19,14 +19,14 @@ from workers.layers import Parameters, Trace
 from workers.models.slices import lane_order, slices_of
 from workers.models.start import initial_parameters, initial_statistics
 from workers.normalizations import (
-    RunningStatistics,
     cancels_bias,
-    keeps_statistics,
     learned_affine,
     normalize_channels,
     normalize_units,
+    running_of,
     stands_after,
     stands_before,
+    with_noise,
 )
 
 
@@ -55,6 +55,8 @@ class PackedNetworks:
             name: tensor.to(device=device, dtype=dtype)
             for name, tensor in initial_statistics(configs, self.hidden_names).items()
         }
+        self._steps = configs[0].steps()
+        self._reestimated: int | None = None
         biased = [not cancels_bias(config.normalization) for config in configs]
         self._carries_bias = torch.tensor(biased).to(device=device, dtype=dtype).unsqueeze(1)
         self._dropout = torch.tensor([config.training.dropout for config in configs]).to(device=device, dtype=dtype)
@@ -90,7 +92,9 @@ class PackedNetworks:
         `shortcut`, shaped as u, is added to what the activation receives.
         `draws` is for levels that draw in a training step, by slice; None: nothing is random.
         """
-        z = self._normalized(params, layer, self._split(u), stands_before, training=training, update=update)
+        z = self._normalized(
+            params, layer, self._split(u), stands_before, training=training, update=update, draws=draws
+        )
         if shortcut is not None:
             z = [part + added for part, added in zip(z, self._split(shortcut), strict=True)]
         if trace is not None:
@@ -104,7 +108,9 @@ class PackedNetworks:
         ]
         if trace is not None:
             h = self._traced(h, trace.activations)
-        y = self._joined(self._normalized(params, layer, h, stands_after, training=training, update=update))
+        y = self._joined(
+            self._normalized(params, layer, h, stands_after, training=training, update=update, draws=draws)
+        )
         return self._dropped(layer, y, draws)
 
     def _dropped(self, layer: str, y: Tensor, draws: StepDraws | None) -> Tensor:
@@ -140,6 +146,7 @@ class PackedNetworks:
         *,
         training: bool,
         update: bool,
+        draws: StepDraws | None,
     ) -> list[Tensor]:
         if not any(stands_here(piece.normalization) for piece in self.slices):
             return parts
@@ -151,15 +158,10 @@ class PackedNetworks:
             if not stands_here(piece.normalization):
                 done.append(part)
                 continue
-            running = None
-            if keeps_statistics(piece.normalization):
-                lanes = slice(piece.first, piece.first + piece.lanes)
-                running = RunningStatistics(
-                    mean=self.statistics[f"{layer}.running_mean"][lanes],
-                    var=self.statistics[f"{layer}.running_var"][lanes],
-                )
-            affine = learned_affine(piece.normalization, gamma, beta)
-            done.append(normalize(part, piece.normalization, affine, running, training=training, update=update))
+            level, lanes = piece.normalization, slice(piece.first, piece.first + piece.lanes)
+            running = running_of(level, self.statistics, layer, lanes, steps=self._steps, reestimated=self._reestimated)
+            y = normalize(part, level, learned_affine(level, gamma, beta), running, training=training, update=update)
+            done.append(with_noise(y, level, draws, layer, lanes, lane_axis=self.lane_axis))
         return done
 
     # ---- learned parameters of activations, and derivatives ---------------------------------------------------

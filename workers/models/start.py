@@ -12,7 +12,7 @@ from actinium.trial import TrialConfig
 from workers.activations import ACTIVATION_FUNCTIONS, LearnedParameter
 from workers.initializations import initial_weight
 from workers.layers import Parameters
-from workers.normalizations import cancels_bias, keeps_statistics, learns_scale, learns_shift
+from workers.normalizations import cancels_bias, follows_progress, keeps_statistics, learns_scale, learns_shift
 from workers.seeding import generator, learned_stream, weights_stream
 
 
@@ -48,13 +48,18 @@ def initial_parameters(configs: Sequence[TrialConfig], weight_shapes: Mapping[st
 
 
 def initial_statistics(configs: Sequence[TrialConfig], layers: Sequence[str]) -> Parameters:
-    """Running mean 0 and variance 1, [L, C], of every hidden layer; nothing where no lane has batch normalization."""
+    """Running mean 0 and variance 1, [L, C], of every hidden layer; nothing where no lane has batch normalization.
+
+    Where a lane's level goes by the progress of its training, also the batches seen, [L, 1].
+    """
     if not any(keeps_statistics(config.normalization) for config in configs):
         return {}
     statistics: Parameters = {}
     for layer, width in zip(layers, _widths(configs[0]), strict=True):
         statistics[f"{layer}.running_mean"] = torch.zeros(len(configs), width)
         statistics[f"{layer}.running_var"] = torch.ones(len(configs), width)
+        if any(follows_progress(config.normalization) for config in configs):
+            statistics[f"{layer}.batches"] = torch.zeros(len(configs), 1)
     return statistics
 
 
