@@ -239,6 +239,25 @@ class Client:
         """Levels with parameters, equation, derivative and citation; datasets."""
         return self._json("GET", "/v1/catalogue")
 
+    def datasets(self) -> list[Document]:
+        """Every dataset that studies can name: those of the house, then those that were added."""
+        items: list[Document] = self._json("GET", "/v1/datasets")["items"]
+        return items
+
+    def add_dataset(self, file: str | Path, name: str | None = None) -> Document:
+        """Adds an .npz file of `inputs` [N, C, H, W] or [N, D] and `labels` [N] under a name (by default, the file's).
+
+        The same arrays under the same name again change nothing.
+        """
+        path = Path(file)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise InvalidInput(f"{path} cannot be read: {error.strerror}; name an .npz file") from error
+        headers = {"Content-Type": "application/octet-stream"}
+        params = {"name": name or path.stem}
+        return self._json("POST", "/v1/datasets", content=content, headers=headers, params=params, repeatable=True)
+
     def tokens(self) -> list[Document]:
         """All tokens, without their secrets."""
         items: list[Document] = self._json("GET", "/v1/tokens")["items"]

@@ -6,13 +6,14 @@ the same names.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_serializer, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from actinium.activations import ACTIVATIONS as ACTIVATIONS
+from actinium.datasets import DATASETS as DATASETS
+from actinium.datasets import DatasetDefinition as DatasetDefinition
 from actinium.definitions import LevelDefinition as LevelDefinition
 from actinium.definitions import Parameter as Parameter
 from actinium.definitions import ParameterValue as ParameterValue
@@ -20,56 +21,6 @@ from actinium.definitions import did_you_mean as did_you_mean
 from actinium.definitions import table as table
 from actinium.initializations import INITIALIZATIONS as INITIALIZATIONS
 from actinium.normalizations import NORMALIZATIONS as NORMALIZATIONS
-
-
-@dataclass(frozen=True, kw_only=True)
-class DatasetDefinition:
-    """A dataset as the house sees it before any file is read.
-
-    `shape` is (channels, height, width). The last `official_test` of `examples` are the fixed test set; where that
-    is 0, each split draws its own.
-    """
-
-    name: str
-    shape: tuple[int, int, int]
-    classes: int
-    examples: int
-    official_test: int
-    citation: str
-
-
-DATASETS: dict[str, DatasetDefinition] = {
-    d.name: d
-    for d in (
-        DatasetDefinition(
-            name="digits",
-            shape=(1, 8, 8),
-            classes=10,
-            examples=1797,
-            official_test=0,
-            citation="Alpaydin & Kaynak 1998, UCI optical recognition of handwritten digits (test part)",
-        ),
-        DatasetDefinition(
-            name="mnist", shape=(1, 28, 28), classes=10, examples=70_000, official_test=10_000, citation="LeCun 1998"
-        ),
-        DatasetDefinition(
-            name="fashion_mnist",
-            shape=(1, 28, 28),
-            classes=10,
-            examples=70_000,
-            official_test=10_000,
-            citation="Xiao et al. 2017",
-        ),
-        DatasetDefinition(
-            name="cifar10",
-            shape=(3, 32, 32),
-            classes=10,
-            examples=60_000,
-            official_test=10_000,
-            citation="Krizhevsky 2009",
-        ),
-    )
-}
 
 
 class Level(BaseModel):

@@ -105,7 +105,7 @@ def assign(document: dict[str, Any], path: str, value: Any) -> None:
 
 def path_faults(where: str, path: str, base: dict[str, Any]) -> list[FieldError]:
     """What is wrong with varying `path` in the document `base`."""
-    known = sorted(path for path in paths(base) if path != "target_loss")
+    known = sorted(path for path in paths(base) if path.partition(".")[0] in FACTOR_ROOTS and not _filled_in(path))
     if path in known or _parameter_path(path):
         return [FieldError(f"{where}.{path}", KIND_MEND)] if path == "model.kind" else []
     return [FieldError(f"{where}.{path[:200]}", f"no such path; {did_you_mean(path[:200], known)}")]
@@ -120,6 +120,11 @@ def level_faults(where: str, path: str, value: Any) -> list[FieldError]:
         except InvalidInput as error:
             faults += [FieldError(f"{where}.{fault.path}", fault.message) for fault in error.errors]
     return faults
+
+
+def _filled_in(path: str) -> bool:
+    """Whether the service alone writes there."""
+    return path == "task.stored" or path.startswith("task.stored.")
 
 
 def _parameter_path(path: str) -> bool:

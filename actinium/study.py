@@ -11,6 +11,8 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 from yaml.constructor import ConstructorError
 
+from actinium.dataset_names import Find, nothing_stored, settle
+from actinium.datasets import StoredDataset
 from actinium.errors import FieldError, InvalidInput
 from actinium.explain import explain, faults_error
 from actinium.levels import LEVEL_KINDS, Activation, Initialization, Normalization, compact_label
@@ -180,9 +182,10 @@ def _nested_paths(where: str, given: Mapping[str, object]) -> list[FieldError]:
     ]
 
 
-def expand(spec: StudySpec, *, max_trials: int = MAX_TRIALS) -> Design:
+def expand(spec: StudySpec, *, max_trials: int = MAX_TRIALS, find: Find = nothing_stored) -> Design:
     """The grid of a study: product of the factors, less `exclude`, plus `include`; impossible cells set apart.
 
+    `find` knows the datasets that cells may name beside those of the table and the study's own.
     Raises InvalidInput with a path for each level that cannot be, and for a grid over `max_trials`.
     """
     if spec.grid_size() > max_trials:
@@ -197,6 +200,13 @@ def expand(spec: StudySpec, *, max_trials: int = MAX_TRIALS) -> Design:
     whole = spec.model_dump(mode="json")
     base: dict[str, Any] = {root: whole[root] for root in FACTOR_ROOTS}
     base["target_loss"] = spec.target.value
+    datasets = {spec.task.dataset: spec.task.stored}
+
+    def found(name: str) -> StoredDataset | None:
+        if name not in datasets:
+            datasets[name] = find(name)
+        return datasets[name]
+
     faults = [fault for path in spec.factors for fault in path_faults("factors", path, base)]
     patterns: list[tuple[str, Mapping[str, Any]]] = [
         (f"exclude.{number}", pattern) for number, pattern in enumerate(spec.exclude)
@@ -217,7 +227,7 @@ def expand(spec: StudySpec, *, max_trials: int = MAX_TRIALS) -> Design:
     for number, proposal in enumerate([*proposals, *spec.include]):
         included = number >= len(proposals)
         where = f"include.{number - len(proposals)}" if included else "factors"
-        config = _resolve(base, proposal, where)
+        config = _resolve(base, proposal, where, found)
         cell = {path: canonical_in(config, path, value) for path, value in proposal.items()}
         if not included and any(matches(config, pattern) for pattern in spec.exclude if pattern):
             continue
@@ -252,10 +262,11 @@ def reference_pattern(spec: StudySpec, cells: tuple[DesignCell, ...]) -> Cell:
     return {kind: getattr(first, kind).compact() for kind in LEVEL_KINDS}
 
 
-def _resolve(base: dict[str, Any], cell: Cell, where: str) -> TrialConfig:
+def _resolve(base: dict[str, Any], cell: Cell, where: str, find: Find) -> TrialConfig:
     document = json.loads(json.dumps(base))
     for path, value in cell.items():
         assign(document, path, value)
+    settle(document["task"], find)
     try:
         return TrialConfig.model_validate(document)
     except ValidationError as error:

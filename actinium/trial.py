@@ -4,12 +4,13 @@ import hashlib
 import json
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
+from actinium.datasets import DATASETS, DatasetDefinition, StoredDataset
 from actinium.document import Document as Document
 from actinium.errors import FieldError
 from actinium.explain import faults_error
-from actinium.levels import DATASETS, Activation, Initialization, Normalization, did_you_mean, invalid_combination
+from actinium.levels import Activation, Initialization, Normalization, did_you_mean, invalid_combination
 from actinium.probes import ActivationStatistics as ActivationStatistics
 from actinium.probes import DeadUnits as DeadUnits
 from actinium.probes import GradientFlow as GradientFlow
@@ -39,12 +40,18 @@ class Task(Document):
     train_examples: int | None = Field(default=None, ge=1)
     augmentation: Augmentation | None = None
 
-    @field_validator("dataset")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        if value not in DATASETS:
-            raise ValueError(f"no dataset is called {value[:80]!r}; {did_you_mean(value[:80], list(DATASETS))}")
-        return value
+    stored: StoredDataset | None = None
+    """What the service knows of a dataset of somebody's own; it fills this in."""
+
+    @model_validator(mode="after")
+    def _known(self) -> "Task":
+        if self.stored is None and self.dataset not in DATASETS:
+            word = self.dataset[:80]
+            fault = (
+                f"no dataset is called {word!r}; {did_you_mean(word, list(DATASETS))}; `actinium data add` adds yours"
+            )
+            raise faults_error([FieldError("dataset", fault)])
+        return self
 
     @model_validator(mode="after")
     def _leaves_examples(self) -> "Task":
@@ -57,13 +64,17 @@ class Task(Document):
             raise faults_error([FieldError("train_examples", fault)])
         return self
 
+    def definition(self) -> DatasetDefinition:
+        """The dataset's shape, classes and size."""
+        return DATASETS[self.dataset] if self.stored is None else self.stored.definition(self.dataset)
+
     def counts(self) -> tuple[int, int, int]:
         """Training (before `train_examples`), validation and test examples; they do not depend on the seed.
 
         A dataset with an official test set keeps it whole, and `validation_fraction` is of the rest; otherwise both
         fractions are of all examples.
         """
-        dataset = DATASETS[self.dataset]
+        dataset = self.definition()
         test = dataset.official_test or round(dataset.examples * self.test_fraction)
         rest = dataset.examples - test
         base = rest if dataset.official_test else dataset.examples
@@ -171,8 +182,13 @@ class TrialConfig(Document):
         return self
 
     def digest(self) -> str:
-        """SHA-256 (hex) over every field, defaults and spec version included."""
+        """SHA-256 (hex) over every field, defaults and spec version included.
+
+        A stored dataset counts by its content, whatever its name.
+        """
         document = self.model_dump(mode="json")
+        if self.task.stored is not None:
+            del document["task"]["dataset"]
         return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def pack_key(self) -> str:
@@ -205,11 +221,14 @@ class TrialConfig(Document):
             case Mlp(depth=depth, width=width):
                 return [(width, 1)] * depth
             case Cnn(width=width):
-                _, height, wide = DATASETS[self.task.dataset].shape
+                _, height, wide = self.task.definition().shape
                 return [(width, height * wide), (2 * width, (height // 2) * (wide // 2))]
 
     def invalid_design(self) -> str | None:
         """Why this design is structurally impossible (SCIENCE A2), or None."""
+        channels, height, wide = self.task.definition().shape
+        if self.model.kind == "cnn" and min(height, wide) < 2:
+            return f"a cnn pools 2x2, and the inputs are {channels}x{height}x{wide}"
         for number, (channels, positions) in enumerate(self.layers(), start=1):
             reason = invalid_combination(
                 self.normalization,

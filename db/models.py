@@ -210,3 +210,32 @@ tokens = Table(
     Column("revoked_at", MOMENT),
     CheckConstraint("role IN ('viewer', 'submitter', 'admin')", name="role"),
 )
+
+# A name means one content for ever; a content is kept once, in pieces of a few megabytes.
+dataset_contents = Table(
+    "dataset_contents",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("shape", ARRAY(Integer), nullable=False),
+    Column("classes", Integer, nullable=False),
+    Column("examples", Integer, nullable=False),
+    Column("label_counts", ARRAY(Integer), nullable=False),
+    Column("file_bytes", BigInteger, nullable=False),
+)
+
+dataset_pieces = Table(
+    "dataset_pieces",
+    metadata,
+    Column("sha256", Text, ForeignKey("dataset_contents.sha256"), primary_key=True),
+    Column("index", Integer, primary_key=True, autoincrement=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("sha256", Text, ForeignKey("dataset_contents.sha256"), nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+)

@@ -50,6 +50,10 @@ class Settings(BaseSettings):
 
     max_body_bytes: int = Field(default=1_000_000, ge=1)
     """Largest request body; a larger one is answered 413."""
+    max_dataset_bytes: int = Field(default=256 * 2**20, ge=1)
+    """Largest file of a dataset; a larger one is answered 413."""
+    max_dataset_array_bytes: int = Field(default=2**30, ge=1)
+    """Largest inputs of a dataset, as the float32 that they are trained on; larger ones are answered 413."""
     max_trials: int = Field(default=MAX_TRIALS, ge=1)
     """Largest grid of one study, cells times seeds before exclusions."""
     max_nesting: int = Field(default=32, ge=4)

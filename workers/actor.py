@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 import ray
+from numpy.typing import NDArray
 
 from actinium.frame import Layout, PackEvent
 from actinium.trial import TrialConfig
@@ -56,17 +58,25 @@ class PackTrainer:
         """Answered once the actor is warm."""
         return ActorInfo(node=socket.gethostname(), pid=os.getpid(), device=self._device)
 
-    def train(self, documents: Sequence[dict[str, Any]]) -> Iterator[StreamItem]:
+    def train(
+        self, documents: Sequence[dict[str, Any]], dataset: NDArray[np.uint8] | None = None
+    ) -> Iterator[StreamItem]:
         """Train a pack given as TrialConfig documents: its layout, then its events, as they happen.
+
+        `dataset`: the bytes of the file, for a task on a dataset that somebody added.
 
         A cancelled task ends before its next event. An exception of the trials' code ends the stream with a
         PackFailed that carries its traceback.
         """
+        from workers.datasets.stored import SHELF
         from workers.train import pack_layout, train_pack
 
         context = ray.get_runtime_context()
         try:
             configs = [TrialConfig.model_validate(document) for document in documents]
+            stored = configs[0].task.stored
+            if stored is not None and dataset is not None:
+                SHELF.put(stored.sha256, dataset)
             yield pack_layout(configs[0])
             for event in train_pack(configs, device=self._device, data_root=self._data_root):
                 if context.is_canceled():

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from actinium.trial import TrialConfig
-from workers.datasets import load, split, standardize
+from workers.datasets import load_task, split, standardize
 from workers.seeding import generator, order_stream
 
 
@@ -63,9 +63,9 @@ def pack_data(
 ) -> PackData:
     """The data of a pack, on the device. Raises DatasetMissing where the dataset's files are not there."""
     task = configs[0].task
-    arrays = load(task.dataset, data_root)
+    arrays = load_task(task, data_root)
     parts = {seed: split(task, arrays.labels, seed) for seed in {config.seed for config in configs}}
-    scaling = {seed: standardize(arrays.inputs, part.train, task.dataset) for seed, part in parts.items()}
+    scaling = {seed: standardize(arrays.inputs, part.train, task.definition().scaling) for seed, part in parts.items()}
     seeds = [config.seed for config in configs]
     mean = torch.cat([scaling[seed][0] for seed in seeds])
     std = torch.cat([scaling[seed][1] for seed in seeds])

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinium.frame import Outcome
-from actinium.levels import DATASETS
 from actinium.trial import TrialConfig
 
 DIVERGENCE_FACTOR = 10.0
@@ -47,7 +46,7 @@ class LaneRecord:
         train, validation = self.train_losses[-1], self.validation_losses[-1]
         if not (math.isfinite(train) and math.isfinite(validation)):
             return True
-        chance = math.log(DATASETS[self.config.task.dataset].classes)
+        chance = math.log(self.config.task.definition().classes)
         return train > DIVERGENCE_FACTOR * max(self.train_losses[0], chance)
 
     def stops(self) -> bool:

@@ -7,7 +7,6 @@ alone, 1.6 times worse in company). Pure arithmetic: a dispatcher may import it 
 
 from dataclasses import dataclass
 
-from actinium.levels import DATASETS
 from actinium.trial import Cnn, Mlp, TrialConfig
 
 
@@ -29,7 +28,7 @@ GPU = Room(lanes=256, outputs=2**30, weights=2**31)
 
 def weight_count(config: TrialConfig) -> int:
     """Elements of one trial's weight matrices and kernels."""
-    dataset = DATASETS[config.task.dataset]
+    dataset = config.task.definition()
     channels, height, wide = dataset.shape
     match config.model:
         case Mlp(depth=depth, width=width):

@@ -9,14 +9,14 @@ from sqlalchemy import Engine
 
 from actinium.errors import StackError
 from db.engine import make_engine
-from services.api import catalogue, events, export, health, problem, report, studies, tokens, trials
+from services.api import catalogue, datasets, events, export, health, problem, report, studies, tokens, trials
 from services.api.access import authorized, check_table
 from services.api.edge import Edge
 from services.api.openapi import PROBLEMS
 from services.api.report import ReportCache
 from services.settings import Settings
 
-RESOURCES = (studies, trials, report, export, events, catalogue, tokens)
+RESOURCES = (studies, trials, report, export, events, catalogue, datasets, tokens)
 
 
 def create_app(settings: Settings, *, engine: Engine | None = None) -> FastAPI:

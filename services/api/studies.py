@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import ValidationError
 
+from actinium.dataset_names import with_stored
 from actinium.errors import FieldError, InvalidInput
 from actinium.explain import explain
 from actinium.frame import Outcome
@@ -13,6 +14,7 @@ from actinium.study import Design, StudySpec, expand, parse_study
 from db import studies, trials
 from services.api.access import Caller, Database, Now
 from services.api.body import json_body
+from services.api.datasets import finder
 from services.api.documents import (
     Retried,
     StudyChanges,
@@ -48,7 +50,10 @@ def submit(
 ) -> Submitted:
     """Submits a study. With an Idempotency-Key, the same body again gives the same study."""
     settings = settings_of(request)
-    design = expand(parse_study(document), max_trials=settings.max_trials)
+    with engine.begin() as connection:
+        find = finder(connection)
+        spec = parse_study(with_stored(document, find))
+        design = expand(spec, max_trials=settings.max_trials, find=find)
     if dry_run:
         response.status_code = 200
         return _submitted(design, links={})

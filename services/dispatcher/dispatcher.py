@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from actinium.job import Attempt, Lease
 from actinium.trial import TrialConfig
-from db import queue
+from db import datasets, queue
 from db.engine import DATABASE_AWAY
 from services.dispatcher.fleet import Fleet, SlotId
 from services.dispatcher.ledger import Ledger
@@ -106,15 +106,24 @@ class Dispatcher:
             log.info("slot %d trains %d lanes of %s", slot, len(leases), leases[0].pack_key)
 
     def _lease_pack(self, device: str, *, share: int, now: datetime) -> list[Lease]:
-        """A pack no wider than measured to be good, and no wider than a slot's share of what is due."""
+        """A pack no wider than measured to be good, and no wider than a slot's share of what is due.
+
+        The fleet has its dataset when this returns; where the database goes away meanwhile, nothing is leased.
+        """
         with self._engine.begin() as conn:
-            return queue.lease(
+            leases = queue.lease(
                 conn,
                 now=now,
                 holder=self._holder,
                 lease_seconds=self._lease_seconds,
                 width=lambda config: max(1, min(share, self._width(config, device))),
             )
+            stored = leases[0].config.task.stored if leases else None
+            if stored is not None and not self._fleet.holds(stored.sha256):
+                content = datasets.content(conn, stored.sha256)
+                if content is not None:  # else the pack says that it is missing
+                    self._fleet.hold(stored.sha256, content)
+            return leases
 
     def _release(self, attempts: Sequence[Attempt], *, now: datetime) -> None:
         if attempts:

@@ -55,8 +55,14 @@ class Fleet(Protocol):
     def device(self, slot: SlotId) -> str:
         """What the slot computes on: `cpu` or `cuda`."""
 
+    def holds(self, sha256: str) -> bool:
+        """Whether the fleet has the dataset of this SHA-256."""
+
+    def hold(self, sha256: str, content: bytes) -> None:
+        """Take in a dataset's file, for packs to come."""
+
     def start(self, slot: SlotId, configs: Sequence[TrialConfig]) -> None:
-        """Train a pack in an idle slot."""
+        """Train a pack in an idle slot. The fleet holds the pack's dataset, if it is one that was added."""
 
     def stop(self, slot: SlotId) -> None:
         """End the slot's pack soon. Its end still comes as news."""

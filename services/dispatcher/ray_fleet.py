@@ -2,12 +2,14 @@
 
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
+import numpy as np
 import ray
 from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, TaskCancelledError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -28,6 +30,8 @@ WARM_UP_SECONDS = 300.0
 """How long a new actor may take to become warm."""
 BACKOFF_MOST_SECONDS = 30.0
 """The longest pause before a slot whose actors keep dying gets another."""
+MOST_DATASETS = 4
+"""Datasets of people's own that Ray's object store is asked to hold; packs in training keep theirs."""
 ITEMS_A_ROUND = 200
 """News taken from one stream in a row, so that no pack starves the others."""
 
@@ -55,6 +59,8 @@ class RayFleet:
 
     _slots: dict[SlotId, Slot] = field(default_factory=dict)
     _places: list[Place] = field(default_factory=list)
+    _datasets: OrderedDict[str, Any] = field(default_factory=OrderedDict)
+    """Files in Ray's object store, by SHA-256."""
     _numbers: Iterator[int] = field(default_factory=count)
     _survey_at: datetime | None = None
     _deaths: int = 0
@@ -74,11 +80,25 @@ class RayFleet:
         """What the slot computes on."""
         return self._slots[slot].place.device
 
+    def holds(self, sha256: str) -> bool:
+        """Whether Ray's object store has the dataset of this SHA-256."""
+        return sha256 in self._datasets
+
+    def hold(self, sha256: str, content: bytes) -> None:
+        """Put a dataset's file into Ray's object store; the least recently used of too many goes."""
+        self._datasets[sha256] = ray.put(np.frombuffer(content, np.uint8))  # an array is read there without a copy
+        while len(self._datasets) > MOST_DATASETS:
+            self._datasets.popitem(last=False)
+
     def start(self, slot: SlotId, configs: Sequence[TrialConfig]) -> None:
         """Train a pack in an idle slot. A dead actor shows in the news."""
         documents = [config.model_dump(mode="json") for config in configs]
-        chosen = self._slots[slot]
-        chosen.stream = chosen.actor.train.options(num_returns="streaming").remote(documents)
+        chosen, stored = self._slots[slot], configs[0].task.stored
+        dataset = None
+        if stored is not None and stored.sha256 in self._datasets:
+            self._datasets.move_to_end(stored.sha256)
+            dataset = self._datasets[stored.sha256]
+        chosen.stream = chosen.actor.train.options(num_returns="streaming").remote(documents, dataset)
 
     def stop(self, slot: SlotId) -> None:
         """End the slot's pack: at its next event, or by killing the actor when that takes too long."""

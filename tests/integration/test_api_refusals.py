@@ -116,8 +116,7 @@ def test_routes_that_are_not_there(submitter: httpx.Client) -> None:
     for method, path in (
         ("GET", "/v1/nothing"),
         ("GET", "/v1/claims"),
-        ("GET", "/v1/datasets"),
-        ("POST", "/v1/datasets"),
+        ("GET", "/v1/datasets/digits"),
         ("POST", "/v1/studies/s/extend"),
         ("POST", "/v1/studies/s/pause"),
         ("POST", "/v1/studies/s/resume"),

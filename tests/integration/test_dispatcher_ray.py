@@ -1,5 +1,6 @@
 """The fleet on a real Ray: actors become warm, train, are stopped, are killed and replaced."""
 
+import io
 import os
 import signal
 import tempfile
@@ -8,15 +9,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import ray
 
+from actinium.dataset_file import read_dataset
 from actinium.frame import LaneFinished, Layout, PackFrames
 from actinium.job import FailureClass
 from actinium.trial import TrialConfig
 from services.dispatcher.connection import answers, split
 from services.dispatcher.fleet import FleetLost, News, PackBroken, PackDone, SlotId
-from services.dispatcher.ray_fleet import RayFleet
+from services.dispatcher.ray_fleet import MOST_DATASETS, RayFleet
 
 PATIENCE = 600
 """Rounds of a tenth of a second."""
@@ -149,3 +152,28 @@ def test_addresses() -> None:
     assert not answers("127.0.0.1:1")
     with pytest.raises(FleetLost, match="host:port"):
         split("ray://head:10001")
+
+
+def test_a_dataset_goes_to_the_actor_through_the_object_store(fleet: RayFleet) -> None:
+    """It is handed over with the pack; only the last few are held; without it the trial says what is missing."""
+    file = io.BytesIO()
+    np.savez(file, inputs=np.random.default_rng(0).normal(size=(400, 3)), labels=np.arange(400) % 2)
+    stored = read_dataset(file.getvalue(), most_bytes=10**6).facts()
+    trial = config(task={"dataset": "mine", "stored": stored.model_dump(mode="json")})
+    slot = warm_slot(fleet)
+    fleet.start(slot, [trial])
+    end = until(fleet, ended)[-1].item
+    assert isinstance(end, PackBroken) and "was not handed to this process" in end.error
+    assert not fleet.holds(stored.sha256)
+    fleet.hold(stored.sha256, file.getvalue())
+    for number in range(MOST_DATASETS):
+        assert fleet.holds(stored.sha256)
+        fleet.start(slot, [trial])
+        items = [news.item for news in until(fleet, ended)]
+        assert isinstance(items[-1], PackDone) and any(isinstance(item, LaneFinished) for item in items)
+        fleet.hold(f"{number:064d}", b"another")
+    fleet.hold("f" * 64, b"another")
+    assert fleet.holds(stored.sha256)
+    for number in range(MOST_DATASETS):
+        fleet.hold(f"{number:032d}", b"another")
+    assert not fleet.holds(stored.sha256)

@@ -1,5 +1,6 @@
 """The dispatcher's rounds on a real database with real training, in this process instead of on Ray."""
 
+import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -10,18 +11,21 @@ import numpy as np
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
+from actinium.dataset_file import read_dataset
+from actinium.errors import DatasetMissing
 from actinium.frame import Layout, PackFrames
 from actinium.job import Attempt, FailureClass, Lease, StudyId, StudyState
 from actinium.study import expand, parse_study
 from actinium.trial import TrialConfig
-from db import queue, studies
+from db import datasets, queue, studies
 from db.embedded import EmbeddedServer
 from services.dispatcher.dispatcher import Dispatcher, fair_share
 from services.dispatcher.fleet import News, PackBroken, PackDone, PackItem, SlotId
 from services.dispatcher.heart import Heart
 from services.dispatcher.ledger import Ledger
+from workers.datasets.stored import SHELF
 from workers.train import pack_layout, train_pack
 
 LEASE_SECONDS = 30.0
@@ -50,6 +54,7 @@ class HereFleet:
     streams: dict[SlotId, Iterator[PackItem]] = field(default_factory=dict)
     widths: list[int] = field(default_factory=list)
     stopped: list[SlotId] = field(default_factory=list)
+    datasets: dict[str, bytes] = field(default_factory=dict)
 
     def size(self) -> int:
         return self.slots
@@ -59,6 +64,12 @@ class HereFleet:
 
     def device(self, slot: SlotId) -> str:
         return "cpu"
+
+    def holds(self, sha256: str) -> bool:
+        return sha256 in self.datasets
+
+    def hold(self, sha256: str, content: bytes) -> None:
+        self.datasets[sha256] = content
 
     def start(self, slot: SlotId, configs: Sequence[TrialConfig]) -> None:
         self.widths.append(len(configs))
@@ -330,3 +341,63 @@ def test_a_lease_is_lost_as_its_fence_says(now: datetime) -> None:
     ledger.add([lease])
     assert ledger.confirm(ledger.held(), []) == [Attempt(trial_id=queue.TrialId(1), attempt=1)]
     assert ledger.is_lost(lease)
+
+
+def added(house: House, name: str = "mine") -> dict[str, Any]:
+    """A dataset in the database, and the task that names it."""
+    file = io.BytesIO()
+    labels = np.arange(100) % 2
+    np.savez(file, inputs=np.random.default_rng(0).normal(size=(100, 3)) + labels[:, None], labels=labels)
+    arrays = read_dataset(file.getvalue(), most_bytes=10**6)
+    stored, counts = arrays.facts(), arrays.label_counts()
+    with house.engine.begin() as conn:
+        datasets.add(
+            conn,
+            name=name,
+            stored=stored,
+            label_counts=counts,
+            content=file.getvalue(),
+            owner="ann",
+            now=house.now,
+        )
+    return {"dataset": name, "stored": stored.model_dump(mode="json")}
+
+
+def test_an_added_dataset_is_read_once_and_trained_on(house: House) -> None:
+    """The fleet is given it with the first lease, and no more; the pack trains on it."""
+    reads = []
+    event.listen(house.engine, "before_execute", lambda *given: reads.append(str(given[1])))
+
+    def trainer(configs: Sequence[TrialConfig]) -> Iterator[PackItem]:
+        stored = configs[0].task.stored
+        assert stored is not None
+        SHELF.put(stored.sha256, house.fleet.datasets[stored.sha256])
+        return stream(configs)
+
+    house.fleet.trainer, house.width = trainer, 1
+    study = house.submit(task=added(house), seeds=4)
+    house.finish(study)
+    assert house.state(study) is StudyState.FINISHED
+    assert sum("FROM dataset_pieces" in query for query in reads) == 1
+    states = house.rows("select distinct state from jobs")
+    assert [row.state for row in states] == ["succeeded"]
+
+
+def test_a_dataset_that_is_gone_fails_its_trials_and_nobody_elses(house: House) -> None:
+    """The pack says what is missing; another study goes on."""
+
+    def trainer(configs: Sequence[TrialConfig]) -> Iterator[PackItem]:
+        try:
+            yield from stream(configs)
+        except DatasetMissing as error:
+            yield PackBroken(failure_class=FailureClass.TRIAL, error=str(error))
+
+    house.fleet.trainer = trainer
+    task = added(house)
+    task["stored"]["sha256"] = "0" * 64
+    lost, good = house.submit(name="lost", task=task, seeds=1), house.submit(name="good", seeds=1)
+    house.finish(good)
+    house.finish(lost)
+    errors = house.rows(f"select error from jobs where study_id = {lost}")
+    assert "was not handed to this process" in errors[0].error
+    assert [row.state for row in house.rows(f"select state from jobs where study_id = {good}")] == ["succeeded"]

@@ -159,7 +159,7 @@ def test_a_corrupt_cifar_file_is_refused_by_name(content: bytes, says: str, tmp_
 
 def test_digits_are_scaled_per_pixel_and_constant_pixels_become_zero() -> None:
     inputs, train = load("digits").inputs, torch.arange(0, 1797, 2)
-    mean, std = standardize(inputs, train, "digits")
+    mean, std = standardize(inputs, train, "input")
     assert mean.shape == std.shape == (1, 1, 8, 8)
     scaled = ((inputs - mean) / std)[train].double()
     constant = inputs[train].amax(0) == inputs[train].amin(0)
@@ -175,7 +175,7 @@ def test_images_are_scaled_per_colour_channel_with_the_training_part_only() -> N
     inputs[:, 2] = 0.1
     train = torch.arange(4500)
     inputs[4500:] = 1e6
-    mean, std = standardize(inputs, train, "cifar10")
+    mean, std = standardize(inputs, train, "channel")
     assert mean.shape == std.shape == (1, 3, 1, 1)
     expected = inputs[train].numpy().astype(np.float64)
     np.testing.assert_allclose(mean.flatten(), expected.mean((0, 2, 3)), rtol=1e-6)

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.table import Column, Table
 
+from actinium.datasets import DATASETS
 from actinium.errors import ActiniumError
-from actinium.levels import DATASETS
 from workers.datasets.fetch import fetch
 from workers.datasets.files import OFFICIAL, default_root, present
 

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from actinium.datasets import DATASETS
+from actinium.definitions import did_you_mean
 from actinium.errors import InvalidInput
-from actinium.levels import DATASETS, did_you_mean
 from workers.datasets.digits import read_digits
 from workers.datasets.files import default_root, read_official
 
@@ -42,15 +44,15 @@ def _load(name: str, root: Path) -> Arrays:
     return Arrays(inputs=inputs, labels=torch.tensor(labels, dtype=torch.int64))
 
 
-def standardize(inputs: Tensor, train: Tensor, dataset: str) -> tuple[Tensor, Tensor]:
+def standardize(inputs: Tensor, train: Tensor, scaling: Literal["input", "channel"]) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of `inputs[train]`, to z-score with: float32, shaped to broadcast over inputs.
 
-    Digits: one of each a pixel, [1, C, H, W]. Image sets: one a colour channel, [1, C, 1, 1]. The deviation is the
+    `input`: one of each an input (a pixel), [1, C, H, W]; `channel`: one a channel, [1, C, 1, 1]. The deviation is the
     biased one (divisor n); where a pixel never varies it is 1, so that it becomes 0 and not NaN. Sums are in float64.
     """
-    axes = (0,) if dataset == "digits" else (0, 2, 3)
+    axes = (0,) if scaling == "input" else (0, 2, 3)
     parts = torch.split(train, CHUNK)
-    count = train.numel() * (1 if dataset == "digits" else inputs.shape[2] * inputs.shape[3])
+    count = train.numel() * (1 if scaling == "input" else inputs.shape[2] * inputs.shape[3])
     mean = torch.stack([inputs[part].double().sum(axes, keepdim=True) for part in parts]).sum(0) / count
     squares = torch.stack([(inputs[part].double() - mean).square().sum(axes, keepdim=True) for part in parts]).sum(0)
     std = (squares / count).sqrt()

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import httpx
 
+from actinium.datasets import DATASETS
+from actinium.definitions import did_you_mean
 from actinium.errors import InvalidInput, Unavailable
-from actinium.levels import DATASETS, did_you_mean
 from workers.datasets.files import OFFICIAL, present
 from workers.datasets.sources import SOURCES, Source
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from actinium.levels import DATASETS
 from actinium.trial import Task
 from workers.seeding import generator
 
@@ -29,7 +28,7 @@ def split(task: Task, labels: Tensor, seed: int) -> Split:
     are none, it is drawn. One random order of the examples decides everything: within a class the first ones go to
     test, the next to validation, then to training, so that `train_examples` leaves validation and test as they are.
     """
-    definition = DATASETS[task.dataset]
+    definition = task.definition()
     _, validation_count, test_count = task.counts()
     drawn = labels.numel() - definition.official_test
     split_seed = seed if task.split_seed == "seed" else task.split_seed

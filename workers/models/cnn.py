@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from actinium.levels import DATASETS
 from actinium.trial import Cnn, TrialConfig
 from workers.draws import StepDraws
 from workers.layers import Parameters, Trace, classify
@@ -28,7 +27,7 @@ class LaneCnn(PackedNetworks):
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        model, dataset = configs[0].model, DATASETS[configs[0].task.dataset]
+        model, dataset = configs[0].model, configs[0].task.definition()
         assert isinstance(model, Cnn)
         self._pool = functional.max_pool2d if model.pooling == "max" else functional.avg_pool2d
         shapes = {

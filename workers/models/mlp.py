@@ -9,7 +9,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from actinium.levels import DATASETS
 from actinium.trial import Mlp, TrialConfig
 from workers.draws import StepDraws
 from workers.layers import Parameters, Trace, classify
@@ -30,7 +29,7 @@ class LaneMlp(PackedNetworks):
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        model, dataset = configs[0].model, DATASETS[configs[0].task.dataset]
+        model, dataset = configs[0].model, configs[0].task.definition()
         assert isinstance(model, Mlp)
         self.residual, self.after_add = model.residual, model.residual_activation == "after_add"
         channels, height, wide = dataset.shape
