@@ -5,6 +5,7 @@ oracle of what `workers` computes. Where a parameter's default is null, `drawn_a
 """
 
 from actinium.definitions import LevelDefinition, Parameter, table
+from actinium.written import resolve_written
 
 
 def _start(doc: str) -> Parameter:
@@ -204,5 +205,24 @@ ACTIVATIONS = table(
         derivative="lambda where z > 0, else lambda alpha exp(z)",
         citation="Klambauer et al. 2017: alpha = 1.6732632423543772, lambda = 1.0507009873554805",
         formula="1.0507009873554805 * where(z > 0, z, 1.6732632423543772 * (exp(z) - 1))",
+    ),
+    LevelDefinition(
+        name="expression",
+        equation="expr: an expression of z and of its parameters, in a small closed language",
+        derivative="that of expr",
+        citation="your own",
+        parameters={
+            "expr": Parameter(default=None, kind="text", doc="such as z * sigmoid(beta * z)"),
+            "parameters": Parameter(
+                default={},
+                kind="mapping",
+                doc="by name: {init: a number, learnable: true or false, per: channel or layer}",
+            ),
+        },
+        note="operators + - * / ** < <= > >= == !=; where exp log sqrt abs sin cos tanh sigmoid relu softplus erf "
+        "min max clip",
+        formula="z * sigmoid(beta * z)",
+        drawn_at={"beta": 1.0},
+        resolve=resolve_written,
     ),
 )

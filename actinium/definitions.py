@@ -1,12 +1,23 @@
 """What is to be known of a level without computing with it: the forms in which the tables of levels are written."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Literal, TypeAlias
 
-ParameterValue: TypeAlias = float | int | str | None
+ParameterValue: TypeAlias = float | int | str | dict[str, dict[str, float | bool | str]] | None
+"""A number, a word, or (for what people define themselves) named parameters with their fields."""
+
+MAX_TEXT = 500
+
+
+class ParameterFault(ValueError):
+    """What is wrong with a level's parameters taken together; `path` is below the level."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(message)
+        self.path, self.message = path, message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +26,7 @@ class Parameter:
 
     default: ParameterValue
     doc: str
-    kind: Literal["number", "integer", "choice"] = "number"
+    kind: Literal["number", "integer", "choice", "text", "mapping"] = "number"
     low: float | None = None
     high: float | None = None
     above: float | None = None
@@ -26,6 +37,8 @@ class Parameter:
         """What would be accepted, in words."""
         if self.kind == "choice":
             return "one of " + ", ".join(self.choices)
+        if self.kind in ("text", "mapping"):
+            return f"a text of at most {MAX_TEXT} characters" if self.kind == "text" else "a mapping"
         bounds = [
             f"above {self.above:g}" if self.above is not None else "",
             f"at least {self.low:g}" if self.low is not None else "",
@@ -41,6 +54,12 @@ class Parameter:
         if self.kind == "choice":
             if isinstance(value, str) and value in self.choices:
                 return value
+        elif self.kind == "text":
+            if isinstance(value, str) and len(value) <= MAX_TEXT:
+                return value
+        elif self.kind == "mapping":
+            if isinstance(value, Mapping):
+                return dict(value)
         elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             whole = float(value).is_integer()
             inside = (
@@ -58,7 +77,8 @@ class LevelDefinition:
     """What is to be known of a level: `GET /v1/catalogue` shows it.
 
     An activation's `formula` is phi(z) in the language of `actinium.expression` over its numeric parameters; where the
-    default of one is null, `drawn_at` has the value at which it is drawn.
+    default of one is null, `drawn_at` has the value at which it is drawn. `resolve` brings parameters that depend on
+    each other into their canonical form, or raises ParameterFault.
     """
 
     name: str
@@ -70,6 +90,7 @@ class LevelDefinition:
     note: str = ""
     formula: str = ""
     drawn_at: Mapping[str, float] = field(default_factory=dict)
+    resolve: Callable[[dict[str, ParameterValue]], dict[str, ParameterValue]] | None = None
 
 
 def table(*definitions: LevelDefinition) -> dict[str, LevelDefinition]:

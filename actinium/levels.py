@@ -16,11 +16,13 @@ from actinium.datasets import DATASETS as DATASETS
 from actinium.datasets import DatasetDefinition as DatasetDefinition
 from actinium.definitions import LevelDefinition as LevelDefinition
 from actinium.definitions import Parameter as Parameter
+from actinium.definitions import ParameterFault as ParameterFault
 from actinium.definitions import ParameterValue as ParameterValue
 from actinium.definitions import did_you_mean as did_you_mean
 from actinium.definitions import table as table
 from actinium.initializations import INITIALIZATIONS as INITIALIZATIONS
 from actinium.normalizations import NORMALIZATIONS as NORMALIZATIONS
+from actinium.written import written_label
 
 
 class Level(BaseModel):
@@ -34,7 +36,8 @@ class Level(BaseModel):
     noun: ClassVar[str]
 
     name: str
-    parameters: dict[str, ParameterValue]
+    parameters: dict[str, Any]
+    """By name, each as its `Parameter.checked` gives it, or the definition's `resolve`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -64,6 +67,12 @@ class Level(BaseModel):
                 parameters[key] = definition.parameters[key].checked(raw)
             except ValueError as error:
                 raise PydanticCustomError("level", "{message}", {"message": str(error), "path": key}) from error
+        if definition.resolve:
+            try:
+                parameters = definition.resolve(parameters)
+            except ParameterFault as fault:
+                context = {"message": fault.message, "path": fault.path}
+                raise PydanticCustomError("level", "{message}", context) from fault
         return {"name": name, "parameters": parameters}
 
     @classmethod
@@ -100,11 +109,11 @@ class Level(BaseModel):
         return {"name": self.name, **changed} if changed else self.name
 
     def label(self) -> str:
-        """For people and plots: `leaky_relu` or `leaky_relu(negative_slope=0.2)`."""
+        """For people and plots: `leaky_relu`, `leaky_relu(negative_slope=0.2)`, or `z * sigmoid(z)`."""
         return compact_label(self.compact())
 
     def __hash__(self) -> int:
-        return hash((self.name, tuple(self.parameters.items())))
+        return hash(self.model_dump_json())
 
     @classmethod
     def of(cls, value: object) -> Self:
@@ -143,6 +152,8 @@ LEVEL_KINDS: dict[str, type[Level]] = {
 def compact_label(value: object) -> str:
     """A factor's value (as `Level.compact` or a scalar) as one short word."""
     if isinstance(value, Mapping):
+        if value.get("name") == "expression" and isinstance(value.get("expr"), str):
+            return written_label(value)
         inner = ", ".join(f"{key}={compact_label(item)}" for key, item in value.items() if key != "name")
         return f"{value.get('name', '')}({inner})" if inner else str(value.get("name"))
     return f"{value:g}" if isinstance(value, float) else str(value)

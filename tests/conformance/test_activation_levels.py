@@ -13,15 +13,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from actinium.curves import OPERATIONS as NUMPY_OPERATIONS
 from actinium.curves import curve
 from actinium.curves import gain as gain_of_formula
-from actinium.expression import parse
+from actinium.expression import FUNCTIONS, parse
 from actinium.frame import LaneFinished, PackFrames
 from actinium.levels import ACTIVATIONS, Activation
 from actinium.trial import Cnn, Mlp, Model, Probes, Schedule, Task, Training, TrialConfig
 from workers.activations import ACTIVATION_FUNCTIONS, gain
 from workers.activations.s_shaped import srelu_learned
 from workers.draws import StepDraws
+from workers.expressions import OPERATIONS as TORCH_OPERATIONS
 from workers.layers import Trace
 from workers.models import build_model
 from workers.models.lanes import PackedNetworks
@@ -141,6 +143,27 @@ CASES: Mapping[str, Case] = {
     "softplus-sharp": Case(
         level={"name": "softplus", "beta": 3}, reference=lambda z: functional.softplus(z, beta=3, threshold=1e3)
     ),
+    "expression": Case(
+        level={"name": "expression", "expr": "z*sigmoid(z)*where(z>1, 2, 1)"},
+        reference=lambda z: functional.silu(z) * (1 + (z > 1)),
+        kinks=(1,),
+    ),
+    "expression-fixed": Case(
+        level={"name": "expression", "expr": "max(z, slope * z)", "parameters": {"slope": {"init": 0.3}}},
+        reference=lambda z: functional.leaky_relu(z, 0.3) + 0.35 * z * (z == 0),
+        kinks=(0,),
+    ),
+    "expression-learned": Case(
+        level={
+            "name": "expression",
+            "expr": "shift + z * sigmoid(beta * z)",
+            "parameters": {
+                "beta": {"init": 1.5, "learnable": True},
+                "shift": {"init": 0.1, "learnable": True, "per": "layer"},
+            },
+        },
+        reference=lambda z, phi_beta, phi_shift: phi_shift + z * torch.sigmoid(phi_beta * z),
+    ),
     "selu": Case(level="selu", reference=functional.selu, kinks=(0,), moments=(0, 1, 1.071615)),
 }
 
@@ -158,6 +181,8 @@ def learned_of(level: Activation, channels: int) -> dict[str, Tensor]:
 
 def numbers_of(level: Activation) -> dict[str, float]:
     """The level's numeric parameters: what its formula is written in."""
+    if level.name == "expression":
+        return {name: fields["init"] for name, fields in level.parameters["parameters"].items()}
     typical = {NAMED.get(name, name): float(tensor.detach()[0]) for name, tensor in learned_of(level, 1).items()}
     given = {name: value for name, value in level.parameters.items() if isinstance(value, int | float)}
     used = parse_names(level)
@@ -166,7 +191,12 @@ def numbers_of(level: Activation) -> dict[str, float]:
 
 def parse_names(level: Activation) -> set[str]:
     """The parameters that the formula mentions."""
-    return {name for name in ACTIVATIONS[level.name].parameters if name in ACTIVATIONS[level.name].formula}
+    return {name for name in ACTIVATIONS[level.name].parameters if name in formula_of(level)}
+
+
+def formula_of(level: Activation) -> str:
+    """The level's formula; a written activation is its own."""
+    return str(level.parameters["expr"]) if level.name == "expression" else ACTIVATIONS[level.name].formula
 
 
 def points(*kinks: float) -> Tensor:
@@ -262,13 +292,13 @@ def test_the_formula_says_the_same(case: Case) -> None:
     level = Activation.of(case.level)
     if level.parameters.get("mode") == "gate":
         return  # the formula is the default mode's
-    entry, definition = ACTIVATION_FUNCTIONS[level.name], ACTIVATIONS[level.name]
+    entry, formula = ACTIVATION_FUNCTIONS[level.name], formula_of(level)
     numbers, z = numbers_of(level), points(*case.kinks)
-    h, slope = curve(parse(definition.formula, list(numbers)), numbers, z.numpy())
+    h, slope = curve(parse(formula, list(numbers)), numbers, z.numpy())
     learned = learned_of(level, CHANNELS)
     np.testing.assert_allclose(entry.forward(z, level, learned).detach().numpy(), h, rtol=1e-11, atol=1e-12)
     np.testing.assert_allclose(entry.derivative(z, level, learned).detach().numpy(), slope, rtol=1e-10, atol=1e-12)
-    assert gain_of_formula(parse(definition.formula, list(numbers)), numbers) == pytest.approx(gain(level), rel=2e-4)
+    assert gain_of_formula(parse(formula, list(numbers)), numbers) == pytest.approx(gain(level), rel=2e-4)
 
 
 def test_the_catalogue_can_tell_of_it(case: Case) -> None:
@@ -360,6 +390,72 @@ def test_thawing_puts_the_right_threshold_at_a_quantile(per: str, model_of: Mode
     share = (z <= found[: len(z), None]).float().mean(1)
     torch.testing.assert_close(share, torch.full_like(share, 0.75), atol=1.5 / z.shape[1], rtol=0)
     torch.testing.assert_close(found[: len(z)], wanted, atol=0.2, rtol=0)
+
+
+def test_what_is_written_is_the_level_that_it_spells() -> None:
+    """A study's worth of training with relu and prelu spelt as expressions: the same losses as the levels'."""
+    spelt = [
+        ("relu", {"name": "expression", "expr": "relu(z)"}),
+        (
+            "prelu",
+            {
+                "name": "expression",
+                "expr": "where(z > 0, z, a * z)",
+                "parameters": {"a": {"init": 0.25, "learnable": True}},
+            },
+        ),
+    ]
+    for named, written in spelt:
+        configs = [
+            TrialConfig(
+                task=Task(train_examples=80),
+                model=Mlp(depth=2, width=8),
+                training=Training(batch_size=16, epochs=2),
+                activation=Activation.of(level),
+                probes=Probes(schedule=Schedule(points=4)),
+            )
+            for level in (named, written)
+        ]
+        theirs, own = trained(configs)
+        layout = pack_layout(configs[0])
+        for name in ("train_loss", "validation_loss", "dead_unit_rate", "saturated_rate"):
+            np.testing.assert_allclose(own[:, layout.position(name)], theirs[:, layout.position(name)], rtol=1e-5)
+        assert configs[0].digest() != configs[1].digest()
+        counts = [parameter_count(config, build_model([config]).params) for config in configs]
+        assert counts[0] == counts[1]
+
+
+EVERY_OPERATION = [
+    *(f"z {symbol} 0.5" for symbol in ("+", "-", "*", "/", "<", "<=", ">", ">=", "==", "!=")),
+    *(f"{name}(-z)" for name in ("exp", "abs", "sin", "cos", "tanh", "sigmoid", "relu", "softplus", "erf")),
+    *(f"{name}(abs(z) + 0.1)" for name in ("log", "sqrt")),
+    *("min(z, 0.3)", "max(z, 0.3)", "clip(z, -1, 1)", "where(z - 1, z, 0)", "z ** 3", "2 ** z", "abs(z) ** z"),
+]
+
+
+@pytest.mark.parametrize("text", EVERY_OPERATION)
+def test_every_operation_of_the_language_is_numpys(text: str) -> None:
+    level, z = Activation.of({"name": "expression", "expr": text}), points(0.0) + 0.01
+    h, slope = curve(parse(text), {}, z.numpy())
+    entry = ACTIVATION_FUNCTIONS["expression"]
+    np.testing.assert_allclose(entry.forward(z, level, {}).numpy(), h, rtol=1e-11)
+    np.testing.assert_allclose(entry.derivative(z, level, {}).numpy(), slope, rtol=1e-9, atol=1e-12)
+
+
+def test_the_operations_are_those_of_the_language() -> None:
+    operators = {"+", "-", "*", "/", "**", "negative", "<", "<=", ">", ">=", "==", "!="}
+    assert set(TORCH_OPERATIONS) == set(NUMPY_OPERATIONS) == set(FUNCTIONS) | operators
+
+
+def test_the_digest_knows_the_meaning_not_the_spelling() -> None:
+    texts = ("z*sigmoid(beta*z)", " z * (sigmoid((beta * z)))", "sigmoid(beta * z) * z")
+    one, same, other = (
+        TrialConfig(
+            activation=Activation.of({"name": "expression", "expr": text, "parameters": {"beta": {"init": 1}}})
+        ).digest()
+        for text in texts
+    )
+    assert one == same != other
 
 
 def trained(configs: list[TrialConfig]) -> list[np.ndarray]:

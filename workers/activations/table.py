@@ -21,6 +21,7 @@ from workers.activations.smooth import (
     silu_derivative,
     softplus,
 )
+from workers.expressions import written, written_derivative, written_parameters, written_steepest
 
 ACTIVATION_FUNCTIONS: Mapping[str, ActivationFunction] = {
     "linear": ActivationFunction(
@@ -138,5 +139,11 @@ ACTIVATION_FUNCTIONS: Mapping[str, ActivationFunction] = {
         derivative=selu_derivative,
         steepest=lambda level, learned: SELU_LAMBDA * SELU_ALPHA,
         rectifier=True,
+    ),
+    "expression": ActivationFunction(
+        forward=written,
+        derivative=written_derivative,
+        steepest=written_steepest,
+        learned=written_parameters,
     ),
 }
