@@ -1,6 +1,6 @@
 """What of a trial is measured, and when: the `probes` part of a study."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -42,6 +42,37 @@ class ActivationStatistics(Document):
     rank_points: int = Field(default=4, ge=2, le=10_000)
 
 
+class UnitStates(Document):
+    """SCIENCE D1: pinned and constant units, and further thresholds of tau-dormancy. `constant` is a range of outputs
+    of at most this share of the layer's root mean square.
+    """
+
+    constant: float = Field(default=1e-6, gt=0.0, lt=1.0)
+    dormant_taus: tuple[Annotated[float, Field(ge=0.0, lt=1.0)], ...] = Field(default=(0.0, 0.1), max_length=8)
+
+
+class Sparsity(Document):
+    """SCIENCE D5: lifetime and population sparsity after Treves & Rolls 1991 and Hoyer 2004, and the share of zeros."""
+
+
+class Spectrum(Document):
+    """SCIENCE D5: stable rank, and srank, the number of singular values that hold `share` of their sum, of a layer's
+    outputs. Measured at `points` of the schedule's points, evenly spaced among them.
+    """
+
+    share: float = Field(default=0.99, gt=0.0, lt=1.0)
+    points: int = Field(default=4, ge=2, le=10_000)
+
+
+class Weights(Document):
+    """SCIENCE D4: norms of weights and of their gradients on the first `examples` of the probe set, learned slopes, and
+    how nearly each filter has its opposite. Measured at `points` of the schedule's points, evenly spaced among them.
+    """
+
+    examples: int = Field(default=256, ge=2, le=65536)
+    points: int = Field(default=8, ge=2, le=10_000)
+
+
 class Probes(Document):
     """What is measured beside the losses. A probe set to null is off.
 
@@ -54,3 +85,7 @@ class Probes(Document):
     dead_units: DeadUnits | None = DeadUnits()
     gradient_flow: GradientFlow | None = GradientFlow()
     activation_statistics: ActivationStatistics | None = ActivationStatistics()
+    unit_states: UnitStates | None = None
+    sparsity: Sparsity | None = None
+    spectrum: Spectrum | None = None
+    weights: Weights | None = None

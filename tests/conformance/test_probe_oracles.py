@@ -24,6 +24,7 @@ from workers.models.cnn import LaneCnn
 from workers.models.mlp import LaneMlp
 from workers.models.slices import lane_order
 from workers.probes import PackProbes, pack, probe_series
+from workers.probes.series import LAYER_MEANS
 
 ACTIVATIONS: list[Any] = [
     "linear",
@@ -44,7 +45,13 @@ PROBES = {
     "dead_units": {"epsilon": 0.02, "dormant_tau": 0.3, "examples": 50},
     "gradient_flow": {"examples": 20},
     "activation_statistics": {"rank_points": 2},
+    "unit_states": {"constant": 0.05, "dormant_taus": [0.0, 0.6]},
+    "sparsity": {},
+    "spectrum": {"share": 0.8},
+    "weights": {"examples": 20},
 }
+WHOLE = ("dead_unit_rate", "off_rate", "pinned_negative_rate", "pinned_positive_rate")
+RATES = (*WHOLE, "saturated_rate", "dormant_rate_0.3", "dormant_rate_0", "dormant_rate_0.6", "activation_rate")
 EXAMPLES, AVERAGED, FLOW = 50, 30, 20
 
 
@@ -165,7 +172,67 @@ def expected_of_layer(lane: PlainLane, number: int) -> dict[str, Any]:
         "activation_mean": float(flat.mean()),
         "activation_std": float(flat.std(correction=0)),
         "effective_rank": math.exp(-sum(q * math.log(q) for q in p)),
+        "pinned_negative_rate": [all(value < 0 for value in unit) for unit in zs],
+        "pinned_positive_rate": [all(value > 0 for value in unit) for unit in zs],
+        "ranges": [max(unit) - min(unit) for unit in hs],
+        "rms": float(flat.square().mean().sqrt()),
+        "dormant_rate_0": [size <= 0 for size in sizes],
+        "dormant_rate_0.6": [size <= 0.6 * mean_size for size in sizes],
+        "zero_share": share(h == 0 for unit in hs for h in unit),
+        "lifetime_sparsity": mean_known(treves_rolls(unit) for unit in hs),
+        "lifetime_hoyer": mean_known(hoyer(unit) for unit in hs),
+        "population_sparsity": mean_known(treves_rolls(row) for row in flat.tolist()),
+        "population_hoyer": mean_known(hoyer(row) for row in flat.tolist()),
+        "stable_rank": float(spectrum.square().sum() / spectrum[0].square()),
+        "srank": next(k for k in range(1, len(spectrum) + 1) if spectrum[:k].sum() >= 0.8 * spectrum.sum()),
     }
+
+
+def treves_rolls(values: list[float]) -> float:
+    sizes = np.abs(values)
+    if not sizes.any():
+        return math.nan
+    return float((1 - sizes.mean() ** 2 / (sizes**2).mean()) / (1 - 1 / len(sizes)))
+
+
+def hoyer(values: list[float]) -> float:
+    sizes = np.abs(values)
+    if not sizes.any():
+        return math.nan
+    root = math.sqrt(len(sizes))
+    return float((root - sizes.sum() / np.linalg.norm(sizes)) / (root - 1))
+
+
+def mean_known(values: Iterator[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def expected_of_weights(lane: PlainLane, x: Tensor, labels: Tensor) -> dict[str, float]:
+    """Norms, slopes and cosines, by loops over filters."""
+    values: dict[str, float] = {}
+    layers = [name for name in lane.tensors if name != "classifier"]
+    for layer in layers:
+        lane.tensors[layer]["weight"].requires_grad_()
+    functional.cross_entropy(lane(x[:FLOW], training=True), labels[:FLOW]).backward()
+    for number, layer in enumerate(layers, start=1):
+        weight = lane.tensors[layer]["weight"]
+        assert weight.grad is not None
+        flat = weight.detach() if lane.config.model.kind == "cnn" else weight.detach().T
+        filters = [part / np.linalg.norm(part) for part in flat.flatten(1).numpy()]
+        least = [min(float(one @ other) for other in filters if other is not one) for one in filters]
+        slope = lane.tensors[layer]["slope"] if lane.config.activation.name == "prelu" else torch.tensor([math.nan])
+        found = {
+            "weight_norm": float(weight.detach().square().sum().sqrt()),
+            "weight_gradient_rms": float(weight.grad.square().mean().sqrt()),
+            "weight_gradient_share": float(weight.grad.norm() / weight.detach().norm()),
+            "learned_slope": float(
+                (slope[:1] if lane.config.activation.parameters.get("per") == "layer" else slope).mean()
+            ),
+            "opposite_cosine": sum(least) / len(least),
+        }
+        values |= {layer_series(name, number): value for name, value in found.items()}
+    return values
 
 
 def expected(lane: PlainLane, x: Tensor, labels: Tensor) -> dict[str, float]:
@@ -174,23 +241,28 @@ def expected(lane: PlainLane, x: Tensor, labels: Tensor) -> dict[str, float]:
     whole = [expected_of_layer(lane, number) for number in range(len(lane.z))]
     lane(x[:AVERAGED], training=False)
     layers = [
-        {**expected_of_layer(lane, number), **{name: whole[number][name] for name in ("dead_unit_rate", "off_rate")}}
+        {**expected_of_layer(lane, number), **{name: whole[number][name] for name in WHOLE}}
         for number in range(len(lane.z))
     ]
+    for everywhere, layer in zip(whole, layers, strict=True):
+        layer["constant_rate"] = [width <= 0.05 * layer["rms"] for width in everywhere["ranges"]]
     values: dict[str, float] = {}
-    for name in ("dead_unit_rate", "off_rate", "saturated_rate", "dormant_rate_0.3", "activation_rate"):
+    for name in (*RATES, "constant_rate"):
         values[name] = float(np.mean([flag for layer in layers for flag in layer[name]]))
         for number, layer in enumerate(layers, start=1):
             values[layer_series(name, number)] = float(np.mean(layer[name]))
-    for name in ("activation_mean", "activation_std", "effective_rank"):
+    for name in ("activation_mean", "activation_std", *LAYER_MEANS):
         for number, layer in enumerate(layers, start=1):
             values[layer_series(name, number)] = layer[name]
-    values["effective_rank"] = float(np.mean([layer["effective_rank"] for layer in layers]))
+    for name in LAYER_MEANS:
+        values[name] = mean_known(layer[name] for layer in layers)
+    values["dead_layers"] = sum(all(layer["dead_unit_rate"]) for layer in layers)
 
     logits = lane(x[:FLOW], training=True)
     functional.cross_entropy(logits, labels[:FLOW]).backward()
     rms = [math.sqrt(float(z.grad.square().mean())) for z in lane.z if z.grad is not None]
     values |= {layer_series("gradient_rms", number): value for number, value in enumerate(rms, start=1)}
+    values |= expected_of_weights(lane, x, labels)
     if all(value > 0 for value in rms):
         values["gradient_slope"] = -float(np.polyfit(range(len(rms)), np.log(rms), 1)[0])
     else:
@@ -298,7 +370,7 @@ def test_every_series_is_the_oracles(
         normalizations = normalizations[:1]  # the slow way, once is enough
     monkeypatch.setitem(pack.ELEMENTS_AT_ONCE, "cpu", at_once)
     seen = compare(*mixed_pack(model, normalizations, torch.float64), relative=1e-6)
-    for name in ("dead_unit_rate", "off_rate", "saturated_rate", "dormant_rate_0.3", "activation_rate"):
+    for name in (*RATES, "constant_rate", "zero_share"):
         assert np.nanmax(seen[name]) > np.nanmin(seen[name]) >= 0, f"{name} was put to the test"
     assert 0 < np.nanmax(seen["dead_unit_rate"]) < 1
 

@@ -18,6 +18,7 @@ from workers.probes.series import probe_examples, rank_steps
 from workers.train import pack_layout, train_pack
 
 OFF = {"dead_units": None, "gradient_flow": None, "activation_statistics": None}
+EXTRA: dict[str, Any] = {"unit_states": {}, "sparsity": {}, "spectrum": {}, "weights": {}}
 
 
 def config_of(**document: Any) -> TrialConfig:
@@ -115,7 +116,7 @@ def test_losses_are_the_same_to_the_bit_with_probes_and_without(model: dict[str,
     post = {"name": "batch", "position": "post"}
     levels = [("none", "relu"), ("batch", "prelu"), (post, "elu"), ("group", "tanh")]
     runs = []
-    for probes in ({}, OFF):
+    for probes in (EXTRA, OFF):
         configs = [
             config_of(model=model, normalization=normalization, activation=activation, seed=seed, probes=probes)
             for seed, (normalization, activation) in enumerate(levels)
@@ -226,6 +227,21 @@ def test_the_effective_rank_is_measured_at_some_points_first_and_last_included()
     place = probe_series(ordered[0]).index("effective_rank")
     measured = {step: probes.measure(step)[0, place] for step in ordered[0].probe_steps()}
     assert [step for step, value in measured.items() if not np.isnan(value)] == [0, ordered[0].steps()]
+
+
+@pytest.mark.parametrize("probe", EXTRA)
+def test_a_family_that_is_off_by_default_adds_its_series_and_nothing_else(probe: str) -> None:
+    usual, more = config_of(), config_of(probes={probe: EXTRA[probe]})
+    _, model, data = pack_of([more])
+    before = dict(
+        zip(probe_series(usual), PackProbes(configs=[usual], model=model, data=data).measure(0)[0], strict=True)
+    )
+    after = dict(zip(probe_series(more), PackProbes(configs=[more], model=model, data=data).measure(0)[0], strict=True))
+    added = {name: value for name, value in after.items() if name not in before}
+    assert added
+    assert all(np.isfinite(value) for name, value in added.items() if "slope" not in name)
+    for name, value in before.items():
+        np.testing.assert_array_equal(after[name], value)
 
 
 def test_gradient_flow_is_measured_at_some_points_first_and_last_included() -> None:

@@ -10,6 +10,9 @@ from workers.probes.chunk import LayerChunk
 from workers.probes.dormant import Dormant
 from workers.probes.effective_rank import EffectiveRank
 from workers.probes.gradient_flow import gradient_slope
+from workers.probes.sparsity import Sparsity
+from workers.probes.spectrum import srank, stable_rank
+from workers.probes.weights import opposite_cosine
 
 
 def chunk_of(h: torch.Tensor, lane_axis: int = 0) -> LayerChunk:
@@ -51,6 +54,39 @@ def test_the_effective_rank_takes_positions_for_rows() -> None:
     h[0, 0, 0, 0, 1] = 1.0
     h[0, 0, 1, 1, 0] = 1.0
     assert rank_of(h, lane_axis=1) == pytest.approx([2.0])
+
+
+def test_the_ranks_of_known_spectra() -> None:
+    singular = torch.tensor([[0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 1.0, 3.0], [math.nan] * 4])
+    assert stable_rank(singular).tolist()[:3] == pytest.approx([0.0, 4.0, 10 / 9])
+    assert srank(singular, 0.75).tolist()[:3] == [0.0, 3.0, 1.0]
+    assert srank(singular, 0.76).tolist()[:3] == [0.0, 4.0, 2.0]
+    assert stable_rank(singular)[3].isnan() and srank(singular, 0.99)[3].isnan()
+
+
+def test_the_sparsity_of_rectified_gaussians_is_the_closed_form_and_that_of_one_in_n_is_one() -> None:
+    """SCIENCE C20: 1 - 1/pi."""
+    gaussian = torch.randn(1, 4000, 50, generator=torch.Generator().manual_seed(2)).relu()
+    quantity = Sparsity()
+    for part in gaussian.split(1500, dim=1):
+        quantity.add(chunk_of(part))
+    found = quantity.by_layer()
+    assert found["lifetime_sparsity"].item() == pytest.approx(0.6817, abs=0.005)
+    assert found["zero_share"].item() == pytest.approx(0.5, abs=0.005)
+    single = Sparsity()
+    single.add(chunk_of(torch.eye(6)[None]))
+    assert all(value.item() == pytest.approx(1.0) for name, value in single.by_layer().items() if name != "zero_share")
+    silent = Sparsity()
+    silent.add(chunk_of(torch.zeros(1, 3, 4)))
+    shares = silent.by_layer()
+    assert shares.pop("zero_share").item() == 1.0 and all(value.isnan() for value in shares.values())
+
+
+def test_filters_in_opposite_pairs_are_told_from_orthogonal_ones() -> None:
+    eye = torch.eye(3, 5, dtype=torch.float64)
+    filters = torch.stack([torch.cat([eye, -2 * eye]), torch.cat([eye, torch.eye(5, dtype=torch.float64)[2:]])])
+    assert opposite_cosine(filters).tolist() == pytest.approx([-1.0, 0.0])
+    assert opposite_cosine(filters[:, :1]).isnan().all()
 
 
 def test_a_layer_that_is_all_zero_is_wholly_dormant_and_the_threshold_is_included() -> None:

@@ -40,12 +40,20 @@ class EffectiveRank:
         crossed = self._sum.unsqueeze(2) * r.unsqueeze(1)
         return self._products + crossed + crossed.mT + self._samples * r.unsqueeze(2) * r.unsqueeze(1)
 
-    def rank(self) -> Tensor:
-        """[L] float64; NaN where an output is not finite."""
+    def singular_values(self) -> Tensor:
+        """Of H, [L, C] float64 in ascending order; NaN where an output is not finite."""
         gram = self.gram()
         finite = torch.isfinite(gram).all(2).all(1)
         spectrum = torch.linalg.eigvalsh(torch.where(finite[:, None, None], gram, 0.0)).clamp(min=0).sqrt()
-        total = spectrum.sum(1, keepdim=True)
-        shares = spectrum / torch.where(total > 0, total, 1.0)
-        rank = torch.where(total[:, 0] > 0, torch.special.entr(shares).sum(1).exp(), 0.0)
-        return torch.where(finite, rank, torch.nan)
+        return torch.where(finite[:, None], spectrum, torch.nan)
+
+    def rank(self) -> Tensor:
+        """[L] float64; NaN where an output is not finite."""
+        return effective_rank(self.singular_values())
+
+
+def effective_rank(singular: Tensor) -> Tensor:
+    """[L] from singular values [L, C]; NaN where they are."""
+    total = singular.sum(1, keepdim=True)
+    shares = singular / torch.where(total == 0, 1.0, total)
+    return torch.where(total[:, 0] == 0, 0.0, torch.special.entr(shares).sum(1).exp())

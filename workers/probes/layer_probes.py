@@ -1,6 +1,6 @@
 """What is gathered of one hidden layer while the probe set goes by, part by part.
 
-One visible table: `unit_quantities` and `layer_quantities` say which series comes of what. A quantity is added by an
+`unit_quantities` says which series of units comes of what, `LayerProbes` those of layers. A quantity is added by an
 entry there, its file, and its name in `workers.probes.series`. Legend: L lanes, C units.
 """
 
@@ -16,12 +16,16 @@ from workers.layers import LaneModel
 from workers.probes.activation_moments import ActivationMoments
 from workers.probes.activation_rate import ActivationRate
 from workers.probes.chunk import LayerChunk, SilenceQuantity, UnitQuantity
+from workers.probes.constant import Constant
 from workers.probes.dead_units import DeadUnits
 from workers.probes.dormant import Dormant
-from workers.probes.effective_rank import EffectiveRank
+from workers.probes.effective_rank import EffectiveRank, effective_rank
 from workers.probes.off_units import OffUnits
+from workers.probes.pinned import Pinned
 from workers.probes.saturated import Saturated
 from workers.probes.series import dormant_series
+from workers.probes.sparsity import Sparsity
+from workers.probes.spectrum import srank, stable_rank
 
 
 def unit_quantities(probes: Probes, model: LaneModel, layer: int) -> dict[str, UnitQuantity]:
@@ -36,23 +40,30 @@ def unit_quantities(probes: Probes, model: LaneModel, layer: int) -> dict[str, U
         quantities[dormant_series(probes.dead_units.dormant_tau)] = Dormant(probes.dead_units.dormant_tau)
     if probes.activation_statistics:
         quantities["activation_rate"] = ActivationRate()
+    if probes.unit_states:
+        quantities["pinned_negative_rate"] = Pinned(1.0)
+        quantities["pinned_positive_rate"] = Pinned(-1.0)
+        quantities["constant_rate"] = Constant(probes.unit_states.constant)
+        quantities |= {dormant_series(tau): Dormant(tau) for tau in probes.unit_states.dormant_taus}
     return quantities
 
 
 class LayerProbes:
     """One hidden layer of some lanes: feed it every part of the probe set, then read what was found."""
 
-    def __init__(self, probes: Probes, model: LaneModel, layer: int, *, with_rank: bool) -> None:
+    def __init__(self, probes: Probes, model: LaneModel, layer: int, *, with_rank: bool, with_spectrum: bool) -> None:
         """`layer` counts from 0; the model's lanes are those of every part to come."""
-        self._model, self._layer = model, layer
+        self._model, self._layer, self._with_rank = model, layer, with_rank
         self._units = unit_quantities(probes, model, layer)
         self._moments = ActivationMoments() if probes.activation_statistics else None
-        self._rank = EffectiveRank() if with_rank else None
+        self._sparsity = Sparsity() if probes.sparsity else None
+        self._singular = EffectiveRank() if with_rank or with_spectrum else None
+        self._share = probes.spectrum.share if probes.spectrum and with_spectrum else None
 
     def add(self, preactivation: Tensor, activation: Tensor) -> None:
         """Take in a part's z and h."""
         chunk = self._chunk(self._model, preactivation, activation)
-        for quantity in (*self._units.values(), self._moments, self._rank):
+        for quantity in (*self._units.values(), self._moments, self._sparsity, self._singular):
             if quantity is not None:
                 quantity.add(chunk)
 
@@ -88,6 +99,12 @@ class LayerProbes:
         values: dict[str, Tensor] = {}
         if self._moments:
             values |= {"activation_mean": self._moments.mean(), "activation_std": self._moments.std()}
-        if self._rank:
-            values["effective_rank"] = self._rank.rank()
+        if self._sparsity:
+            values |= self._sparsity.by_layer()
+        if self._singular:
+            singular = self._singular.singular_values()
+            if self._with_rank:
+                values["effective_rank"] = effective_rank(singular)
+            if self._share is not None:
+                values |= {"stable_rank": stable_rank(singular), "srank": srank(singular, self._share)}
         return values

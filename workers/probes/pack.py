@@ -17,9 +17,19 @@ from workers.batches import PackData
 from workers.layers import LaneModel, Trace
 from workers.probes.gradient_flow import gradient_rms, gradient_slope
 from workers.probes.layer_probes import LayerProbes
-from workers.probes.series import averaged_examples, flow_steps, probe_examples, probe_series, rank_steps
+from workers.probes.series import (
+    LAYER_MEANS,
+    averaged_examples,
+    flow_steps,
+    probe_examples,
+    probe_series,
+    rank_steps,
+    spectrum_steps,
+    weights_steps,
+)
 from workers.probes.silence import decide_silence
 from workers.probes.trajectory import classify
+from workers.probes.weights import weight_values
 
 ELEMENTS_AT_ONCE = {"cpu": 2**19, "cuda": 2**26}
 """Values of the widest layer in one pass, so that on a CPU they stay in the cache, and on a GPU in its memory."""
@@ -52,7 +62,8 @@ class PackProbes:
         self._series = probe_series(self._config)
         self._widths = [channels for channels, _ in self._config.layers()]
         self._averages = averages(self._widths).to(data.inputs.device)
-        self._rank_steps, self._flow_steps = rank_steps(self._config), flow_steps(self._config)
+        self._rank_steps, self._spectrum_steps = rank_steps(self._config), spectrum_steps(self._config)
+        self._flow_steps, self._weights_steps = flow_steps(self._config), weights_steps(self._config)
         self._elements = ELEMENTS_AT_ONCE[data.inputs.device.type]
         self._steps: list[int] = []
         self._dead: list[Tensor] = []
@@ -66,7 +77,9 @@ class PackProbes:
         `step` is one of the config's probe steps; they come in ascending order.
         """
         with torch.no_grad():
-            values = self._activations(step) | (self._gradients() if step in self._flow_steps else {})
+            values = self._activations(step)
+            values |= self._gradients() if step in self._flow_steps else {}
+            values |= self._weights() if step in self._weights_steps else {}
         absent = torch.full((len(self._model.configs),), torch.nan, dtype=torch.float64, device=self._data.scale.device)
         rows = [values.get(name, absent) for name in self._series]
         if not rows:
@@ -105,11 +118,12 @@ class PackProbes:
     def _activations(self, step: int) -> dict[str, Tensor]:
         """Everything that an eval-mode pass over the probe set shows, [L] by series name; the dead are remembered."""
         probes = self._config.probes
-        if not (probes.dead_units or probes.activation_statistics):
+        unit_wise = probes.dead_units or probes.activation_statistics or probes.unit_states
+        if not (unit_wise or probes.sparsity or step in self._spectrum_steps):
             return {}
         widest = max(channels * positions for channels, positions in self._config.layers())
         groups = [
-            self._pass(model, data, widest, with_rank=step in self._rank_steps)
+            self._pass(model, data, widest, step)
             for model, data in self._groups(widest * averaged_examples(self._config))
         ]
         finite = torch.cat([group.finite for group in groups]).unsqueeze(1)
@@ -119,11 +133,18 @@ class PackProbes:
         table = torch.cat([torch.stack(list(group.values.values()), 1) for group in groups])
         return dict(zip(groups[0].values, torch.where(finite, table, torch.nan).unbind(1), strict=True))
 
-    def _pass(self, model: LaneModel, data: PackData, widest: int, *, with_rank: bool) -> Findings:
+    def _pass(self, model: LaneModel, data: PackData, widest: int, step: int) -> Findings:
         """What a group of lanes shows on the probe set, part by part."""
         lanes = len(model.configs)
         layers = [
-            LayerProbes(self._config.probes, model, layer, with_rank=with_rank) for layer in range(len(self._widths))
+            LayerProbes(
+                self._config.probes,
+                model,
+                layer,
+                with_rank=step in self._rank_steps,
+                with_spectrum=step in self._spectrum_steps,
+            )
+            for layer in range(len(self._widths))
         ]
         finite = torch.ones(lanes, dtype=torch.bool, device=data.scale.device)
         at_once = max(1, self._elements // (lanes * widest))
@@ -151,8 +172,12 @@ class PackProbes:
         by_layer = [layer.by_layer() for layer in layers]
         for layer, of_layer in enumerate(by_layer, start=1):
             values |= {layer_series(name, layer): value for name, value in of_layer.items()}
-        if "effective_rank" in by_layer[0]:
-            values["effective_rank"] = torch.stack([of_layer["effective_rank"] for of_layer in by_layer]).mean(0)
+        for name in LAYER_MEANS:
+            if name in by_layer[0]:
+                values[name] = torch.stack([of_layer[name] for of_layer in by_layer]).nanmean(0)
+        if "dead_unit_rate" in by_unit[0]:
+            all_dead = [(of_layer["dead_unit_rate"] == 1).all(1) for of_layer in by_unit]
+            values["dead_layers"] = torch.stack(all_dead).double().sum(0)
         return Findings(values=values, dead=dead, finite=finite)
 
     def _gradients(self) -> dict[str, Tensor]:
@@ -170,3 +195,15 @@ class PackProbes:
         )
         values = {layer_series("gradient_rms", number): column for number, column in enumerate(rms.unbind(1), start=1)}
         return {**values, "gradient_slope": gradient_slope(rms)}
+
+    def _weights(self) -> dict[str, Tensor]:
+        """What weights and their gradients show on the first examples of the probe set, [L] by series name."""
+        weights = self._config.probes.weights
+        assert weights is not None
+        examples = min(weights.examples, self.examples)
+        per_example = sum(channels * positions for channels, positions in self._config.layers())
+        groups = [
+            weight_values(model, *data.take(data.train[:, :examples]))
+            for model, data in self._groups(per_example * examples)
+        ]
+        return {name: torch.cat([group[name] for group in groups]) for name in groups[0]}

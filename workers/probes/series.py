@@ -5,6 +5,11 @@ from collections.abc import Sequence
 from actinium.frame import layer_series
 from actinium.trial import DeadUnits, TrialConfig
 
+SPARSITIES = ("lifetime_sparsity", "lifetime_hoyer", "population_sparsity", "population_hoyer", "zero_share")
+WEIGHT_SERIES = ("weight_norm", "weight_gradient_rms", "weight_gradient_share", "learned_slope", "opposite_cosine")
+LAYER_MEANS = ("effective_rank", "stable_rank", "srank", *SPARSITIES)
+"""Quantities that layers have and units have not: the network's is the mean over its layers."""
+
 
 def dormant_series(tau: float) -> str:
     """`dormant_rate_0.025`: the threshold is part of the name."""
@@ -26,6 +31,19 @@ def probe_series(config: TrialConfig) -> tuple[str, ...]:
     if probes.gradient_flow:
         network += ["gradient_slope"]
         layered += ["gradient_rms"]
+    if probes.unit_states:
+        states = ["pinned_negative_rate", "pinned_positive_rate", "constant_rate"]
+        states += [name for name in map(dormant_series, probes.unit_states.dormant_taus) if name not in network]
+        network += [*states, "dead_layers"] if probes.dead_units else states
+        layered += states
+    if probes.sparsity:
+        network += SPARSITIES
+        layered += SPARSITIES
+    if probes.spectrum:
+        network += ["stable_rank", "srank"]
+        layered += ["stable_rank", "srank"]
+    if probes.weights:
+        layered += WEIGHT_SERIES
     layers = range(1, len(config.layers()) + 1)
     return (*network, *(layer_series(name, layer) for name in layered for layer in layers))
 
@@ -50,6 +68,18 @@ def flow_steps(config: TrialConfig) -> frozenset[int]:
     """The measured steps at which gradient flow is measured too, the first and the last included."""
     flow = config.probes.gradient_flow
     return _spaced(config.probe_steps(), flow.points) if flow else frozenset()
+
+
+def spectrum_steps(config: TrialConfig) -> frozenset[int]:
+    """The measured steps at which stable rank and srank are measured too, the first and the last included."""
+    spectrum = config.probes.spectrum
+    return _spaced(config.probe_steps(), spectrum.points) if spectrum else frozenset()
+
+
+def weights_steps(config: TrialConfig) -> frozenset[int]:
+    """The measured steps at which weights are measured too, the first and the last included."""
+    weights = config.probes.weights
+    return _spaced(config.probe_steps(), weights.points) if weights else frozenset()
 
 
 def _spaced(steps: Sequence[int], points: int) -> frozenset[int]:

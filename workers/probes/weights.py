@@ -1,0 +1,73 @@
+"""Norms of weights and of their gradients, learned slopes, and opposite filters (SCIENCE D4, crelu-pairs).
+
+The gradients are of the mean cross-entropy over the examples given, statistics as in training; they are this probe's
+own and reach no parameter. Legend: L lanes, B examples, D hidden layers, F filters (units), n weights of one.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from actinium.frame import layer_series
+from workers.layers import LaneModel
+from workers.models.slices import slices_of
+
+
+def weight_values(model: LaneModel, inputs: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """[L] float64 by series name, of every hidden layer; inputs in the model's layout, labels [L, B].
+
+    weight_norm: |W|_F. weight_gradient_rms: |dL/dW|_F / sqrt(numel). weight_gradient_share: |dL/dW|_F / |W|_F.
+    learned_slope: the mean over units of what a parametric rectifier learned, NaN elsewhere. opposite_cosine: the mean
+    over filters of the least cosine with any other, -1 where each has its opposite (Shang et al. 2016).
+    """
+    values: dict[str, Tensor] = {}
+    weights = [model.params[f"{layer}.weight"].detach().double() for layer in model.hidden_names]
+    gradients = _gradients(model, inputs, labels)
+    for number, (layer, weight, gradient) in enumerate(
+        zip(model.hidden_names, weights, gradients, strict=True), start=1
+    ):
+        size = weight.flatten(1).norm(dim=1)
+        steepness = gradient.double().flatten(1).norm(dim=1)
+        per_filter = weight.mT if model.lane_axis == 0 else weight.flatten(2)
+        found = {
+            "weight_norm": size,
+            "weight_gradient_rms": steepness / weight[0].numel() ** 0.5,
+            "weight_gradient_share": steepness / size,
+            "learned_slope": _slopes(model, layer),
+            "opposite_cosine": opposite_cosine(per_filter),
+        }
+        values |= {layer_series(name, number): value for name, value in found.items()}
+    return values
+
+
+def _gradients(model: LaneModel, inputs: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
+    params = {name: tensor.detach() for name, tensor in model.params.items()}
+    with torch.enable_grad():
+        watched = [params[f"{layer}.weight"].requires_grad_() for layer in model.hidden_names]
+        logits = model.forward(params, inputs, training=True, update_statistics=False)
+        loss = functional.cross_entropy(logits.mT, labels, reduction="sum") / logits.shape[1]
+        return torch.autograd.grad(loss, watched, materialize_grads=True)
+
+
+def _slopes(model: LaneModel, layer: str) -> Tensor:
+    """The mean learned slope, [L]; one that is shared by the layer is its first entry."""
+    means = torch.full(
+        (len(model.configs),), torch.nan, dtype=torch.float64, device=model.params[f"{layer}.bias"].device
+    )
+    for piece in slices_of(model.configs):
+        parameter = piece.learned.get("slope")
+        if parameter is not None:
+            lanes = slice(piece.first, piece.first + piece.lanes)
+            slope = model.params[f"{layer}.slope"][lanes].detach().double()
+            means[lanes] = slope[:, 0] if parameter.shared else slope.mean(1)
+    return means
+
+
+def opposite_cosine(filters: Tensor) -> Tensor:
+    """mean_i min_{j != i} cos(w_i, w_j), [L] from filters [L, F, n]; NaN for a single filter or one that is zero."""
+    unit = filters / filters.norm(dim=2, keepdim=True)
+    cosines = unit @ unit.mT
+    itself = torch.eye(filters.shape[1], dtype=torch.bool, device=filters.device)
+    if filters.shape[1] == 1:
+        return filters.new_full((filters.shape[0],), torch.nan)
+    return torch.where(itself, torch.inf, cosines).amin(2).mean(1)
