@@ -6,6 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
+from actinium.architectures import Architecture, resnet20, resnet50, vgg11
 from actinium.datasets import DATASETS, DatasetDefinition, StoredDataset
 from actinium.document import Document as Document
 from actinium.errors import FieldError
@@ -113,7 +114,40 @@ class Cnn(Document):
     pooling: Literal["max", "average"] = "max"
 
 
-Model: TypeAlias = Annotated[Mlp | Cnn, Field(discriminator="kind")]
+class Vgg11(Document):
+    """VGG-11 for small images (`actinium.architectures.vgg11`); 64 is the original's width."""
+
+    kind: Literal["vgg11"] = "vgg11"
+    width: int = Field(default=64, ge=1, le=1024)
+
+    def architecture(self, shape: tuple[int, int, int]) -> Architecture:
+        """Its convolutions, for images of `shape`."""
+        return vgg11(self.width, shape)
+
+
+class ResNet20(Document):
+    """ResNet-20 for small images (`actinium.architectures.resnet20`); 16 is the original's width."""
+
+    kind: Literal["resnet20"] = "resnet20"
+    width: int = Field(default=16, ge=1, le=1024)
+
+    def architecture(self, shape: tuple[int, int, int]) -> Architecture:
+        """Its convolutions, for images of `shape`."""
+        return resnet20(self.width, shape)
+
+
+class ResNet50(Document):
+    """ResNet-50 for small images (`actinium.architectures.resnet50`); 64 is the original's width."""
+
+    kind: Literal["resnet50"] = "resnet50"
+    width: int = Field(default=64, ge=1, le=1024)
+
+    def architecture(self, shape: tuple[int, int, int]) -> Architecture:
+        """Its convolutions, for images of `shape`."""
+        return resnet50(self.width, shape)
+
+
+Model: TypeAlias = Annotated[Mlp | Cnn | Vgg11 | ResNet20 | ResNet50, Field(discriminator="kind")]
 
 
 class EarlyStopping(Document):
@@ -223,6 +257,9 @@ class TrialConfig(Document):
             case Cnn(width=width):
                 _, height, wide = self.task.definition().shape
                 return [(width, height * wide), (2 * width, (height // 2) * (wide // 2))]
+            case Vgg11() | ResNet20() | ResNet50() as model:
+                hidden = model.architecture(self.task.definition().shape).hidden()
+                return [(layer.outputs, layer.height * layer.wide) for layer in hidden]
 
     def invalid_design(self) -> str | None:
         """Why this design is structurally impossible (SCIENCE A2), or None."""

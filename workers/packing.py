@@ -5,25 +5,28 @@ by 2 to 10 times, convolutions on 8x8 images by 2), and rises past that (convolu
 alone, 1.6 times worse in company). Pure arithmetic: a dispatcher may import it without loading torch.
 """
 
+import math
 from dataclasses import dataclass
 
-from actinium.trial import Cnn, Mlp, TrialConfig
+from actinium.trial import Cnn, Mlp, ResNet20, ResNet50, TrialConfig, Vgg11
 
 
 @dataclass(frozen=True, kw_only=True)
 class Room:
     """What a pack may take of a device. More than `lanes` lower the cost of one no further, but keep others waiting;
-    `outputs`: elements of the largest layer for one batch, all lanes together; `weights`: of all lanes together, each
-    of which is held four times (value, gradient, momentum, and as of the last frame).
+    `outputs`: elements of the largest layer for one batch, all lanes together; `held`: of all layers, which a backward
+    pass needs, some three times each; `weights`: of all lanes together, each of which is held four times (value,
+    gradient, momentum, and as of the last frame).
     """
 
     lanes: int
     outputs: int
+    held: int
     weights: int
 
 
-CPU = Room(lanes=24, outputs=2**19, weights=2**24)
-GPU = Room(lanes=256, outputs=2**30, weights=2**31)
+CPU = Room(lanes=24, outputs=2**19, held=2**26, weights=2**24)
+GPU = Room(lanes=256, outputs=2**30, held=2**32, weights=2**31)
 
 
 def weight_count(config: TrialConfig) -> int:
@@ -35,10 +38,15 @@ def weight_count(config: TrialConfig) -> int:
             return width * (channels * height * wide + (depth - 1) * width + dataset.classes)
         case Cnn(width=width):
             return width * (25 * channels + 2 * 9 * width + 2 * dataset.classes)
+        case Vgg11() | ResNet20() | ResNet50() as model:
+            architecture = model.architecture(dataset.shape)
+            kernels = sum(math.prod(c.shape) for c in (*architecture.hidden(), *architecture.projections()))
+            return kernels + architecture.hidden()[-1].outputs * dataset.classes
 
 
 def pack_width(config: TrialConfig, device: str) -> int:
     """The most lanes to lease at once for this trial's pack key."""
     room = CPU if device.startswith("cpu") else GPU
-    outputs = config.training.batch_size * max(channels * positions for channels, positions in config.layers())
-    return max(1, min(room.lanes, room.outputs // outputs, room.weights // weight_count(config)))
+    outputs = [config.training.batch_size * channels * positions for channels, positions in config.layers()]
+    by_memory = min(room.outputs // max(outputs), room.held // sum(outputs), room.weights // weight_count(config))
+    return max(1, min(room.lanes, by_memory))

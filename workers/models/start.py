@@ -12,7 +12,14 @@ from actinium.trial import TrialConfig
 from workers.activations import ACTIVATION_FUNCTIONS, LearnedParameter
 from workers.initializations import initial_weight
 from workers.layers import Parameters
-from workers.normalizations import cancels_bias, follows_progress, keeps_statistics, learns_scale, learns_shift
+from workers.normalizations import (
+    cancels_bias,
+    follows_progress,
+    keeps_statistics,
+    learns_scale,
+    learns_shift,
+    stands_before,
+)
 from workers.seeding import generator, learned_stream, weights_stream
 
 
@@ -24,9 +31,9 @@ def base_draws(seed: int, layer: int, shape: tuple[int, ...]) -> Tensor:
 def initial_parameters(configs: Sequence[TrialConfig], weight_shapes: Mapping[str, tuple[int, ...]]) -> Parameters:
     """Weights by each lane's rule from its seed's draws, the rest at its constants.
 
-    `weight_shapes`: one lane's weights by layer name, (N_in, N_out) or (C_out, C_in, k, k), the classifier last. A
-    pack in which some lane normalizes gives `gamma` and `beta` to all, and one in which some lane's activation learns a
-    parameter gives it to all: what a lane does not use gets no gradient and stays.
+    `weight_shapes`: one lane's weights by layer name, (N_in, N_out) or (C_out, C_in, k, k): hidden layers, projections,
+    the classifier. A pack in which some lane normalizes gives `gamma` and `beta` to all, and one in which some lane's
+    activation learns a parameter gives it to all: what a lane does not use gets no gradient and stays.
     """
     params: Parameters = {}
     for number, (layer, shape) in enumerate(weight_shapes.items(), start=1):
@@ -35,27 +42,28 @@ def initial_parameters(configs: Sequence[TrialConfig], weight_shapes: Mapping[st
     params["classifier.weight"] = params["classifier.weight"].mT.contiguous()
     lanes = len(configs)
     normalized = any(config.normalization.name != "none" for config in configs)
-    for layer, width in zip(weight_shapes, _widths(configs[0]), strict=False):
+    for layer, width in _outputs(weight_shapes).items():
         params[f"{layer}.bias"] = torch.zeros(lanes, width)
         if normalized:
             params[f"{layer}.gamma"] = torch.ones(lanes, width)
             params[f"{layer}.beta"] = torch.zeros(lanes, width)
-        for name in dict.fromkeys(name for config in configs for name in _learned(config)):
+        activated = layer.startswith("layer_")
+        for name in dict.fromkeys(name for config in configs for name in _learned(config) if activated):
             starts = [_first_values(config, layer, name, width) for config in configs]
             params[f"{layer}.{name}"] = torch.stack(starts)
     params["classifier.bias"] = torch.zeros(lanes, weight_shapes["classifier"][-1])
     return params
 
 
-def initial_statistics(configs: Sequence[TrialConfig], layers: Sequence[str]) -> Parameters:
-    """Running mean 0 and variance 1, [L, C], of every hidden layer; nothing where no lane has batch normalization.
+def initial_statistics(configs: Sequence[TrialConfig], weight_shapes: Mapping[str, tuple[int, ...]]) -> Parameters:
+    """Running mean 0 and variance 1, [L, C], of every layer but the classifier; nothing where no lane keeps them.
 
     Where a lane's level goes by the progress of its training, also the batches seen, [L, 1].
     """
     if not any(keeps_statistics(config.normalization) for config in configs):
         return {}
     statistics: Parameters = {}
-    for layer, width in zip(layers, _widths(configs[0]), strict=True):
+    for layer, width in _outputs(weight_shapes).items():
         statistics[f"{layer}.running_mean"] = torch.zeros(len(configs), width)
         statistics[f"{layer}.running_var"] = torch.ones(len(configs), width)
         if any(follows_progress(config.normalization) for config in configs):
@@ -66,15 +74,23 @@ def initial_statistics(configs: Sequence[TrialConfig], layers: Sequence[str]) ->
 def parameter_count(config: TrialConfig, params: Parameters) -> int:
     """Numbers that a trial learns; frozen biases and what its levels do not use do not count."""
     weights = sum(tensor[0].numel() for name, tensor in params.items() if name.endswith(".weight"))
-    layers, units = len(config.layers()), sum(_widths(config))
-    biases = params["classifier.bias"].shape[1] + (0 if cancels_bias(config.normalization) else units)
-    affine = units * (learns_scale(config.normalization) + learns_shift(config.normalization))
+    widths = {name: len(tensor[0]) for name, tensor in params.items() if name.endswith(".bias")}
+    layers, units = len(config.layers()), sum(channels for channels, _ in config.layers())
+    projected = sum(width for name, width in widths.items() if name.startswith("projection_"))
+    biases = params["classifier.bias"].shape[1] + (0 if cancels_bias(config.normalization) else units + projected)
+    normalized = units + projected if stands_before(config.normalization) else units
+    affine = normalized * (learns_scale(config.normalization) + learns_shift(config.normalization))
     learned = sum(layers if parameter.shared else units for parameter in _learned(config).values())
     return weights + biases + affine + learned
 
 
-def _widths(config: TrialConfig) -> list[int]:
-    return [channels for channels, _ in config.layers()]
+def _outputs(weight_shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+    """Units or channels of every layer but the classifier."""
+    return {
+        layer: shape[0] if len(shape) == 4 else shape[1]
+        for layer, shape in weight_shapes.items()
+        if layer != "classifier"
+    }
 
 
 def _learned(config: TrialConfig) -> Mapping[str, LearnedParameter]:

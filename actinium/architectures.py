@@ -1,0 +1,150 @@
+"""Convolutional architectures as lists of their convolutions: what is connected to what, and in which shapes.
+
+Pure arithmetic, so that a study can be checked and its memory estimated without torch. Images are (channels, height,
+width); a convolution of stride s keeps ceil(size / s) positions a side.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import chain
+
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convolution:
+    """A convolution by its name in the parameters; `height` and `wide` are of its output, before it is pooled 2x2."""
+
+    name: str
+    inputs: int
+    outputs: int
+    kernel: int
+    stride: int
+    height: int
+    wide: int
+    pooled: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of the kernel: (C_out, C_in, k, k)."""
+        return self.outputs, self.inputs, self.kernel, self.kernel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """Convolutions in a row, and a shortcut around them that is added before the last activation.
+
+    Without a `projection` the shortcut is the input, every `stride`-th position, with zeros for the channels that the
+    input has not (He et al. 2016, option A). A projection is a 1x1 convolution, normalized but not activated
+    (option B).
+    """
+
+    convolutions: tuple[Convolution, ...]
+    stride: int
+    projection: Convolution | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """A stem, then residual blocks; global average pooling and a linear classifier follow."""
+
+    stem: tuple[Convolution, ...]
+    blocks: tuple[Block, ...] = ()
+
+    def hidden(self) -> tuple[Convolution, ...]:
+        """The convolutions with an activation, in order."""
+        return *self.stem, *chain.from_iterable(block.convolutions for block in self.blocks)
+
+    def projections(self) -> tuple[Convolution, ...]:
+        """The shortcuts' convolutions, in order."""
+        return tuple(block.projection for block in self.blocks if block.projection is not None)
+
+
+class _Row:
+    """Convolutions one behind the other, named as they come."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape, self._layers, self._projections = shape, 0, 0
+
+    def convolution(self, outputs: int, kernel: int, *, stride: int = 1, pooled: bool = False) -> Convolution:
+        """The next layer, which the one after it reads."""
+        self._layers += 1
+        found = self._made(f"layer_{self._layers:02d}", outputs, kernel, stride)
+        height, wide = found.height, found.wide
+        pooled = pooled and min(height, wide) > 1
+        self.shape = (outputs, height // 2, wide // 2) if pooled else (outputs, height, wide)
+        return replace(found, pooled=pooled)
+
+    def projection(self, outputs: int, *, stride: int) -> Convolution:
+        """A shortcut from here, beside the layers to come."""
+        self._projections += 1
+        return self._made(f"projection_{self._projections:02d}", outputs, 1, stride)
+
+    def _made(self, name: str, outputs: int, kernel: int, stride: int) -> Convolution:
+        inputs, height, wide = self.shape
+        return Convolution(
+            name=name,
+            inputs=inputs,
+            outputs=outputs,
+            kernel=kernel,
+            stride=stride,
+            height=-(-height // stride),
+            wide=-(-wide // stride),
+        )
+
+
+@lru_cache(maxsize=256)
+def vgg11(width: int, shape: Shape) -> Architecture:
+    """Configuration A of Simonyan & Zisserman 2015 with one linear layer behind it: eight 3x3 convolutions of
+    1, 2, 4, 4, 8, 8, 8, 8 times `width`; 2x2 max pooling behind 1, 2, 4, 6 and 8, as long as a side has two positions.
+    """
+    row = _Row(shape)
+    plan = [(1, True), (2, True), (4, False), (4, True), (8, False), (8, True), (8, False), (8, True)]
+    return Architecture(stem=tuple(row.convolution(times * width, 3, pooled=pooled) for times, pooled in plan))
+
+
+def _stages(widths: list[int], lengths: list[int]) -> Iterator[tuple[int, int]]:
+    """(width, stride) of every block: each stage but the first begins with stride 2."""
+    for stage, (width, length) in enumerate(zip(widths, lengths, strict=True)):
+        for block in range(length):
+            yield width, 2 if stage and not block else 1
+
+
+@lru_cache(maxsize=256)
+def resnet20(width: int, shape: Shape) -> Architecture:
+    """He et al. 2016, section 4.2, n = 3: a 3x3 stem, then three stages of three blocks of two 3x3 convolutions of 1, 2
+    and 4 times `width`; shortcuts without parameters.
+    """
+    row = _Row(shape)
+    stem = row.convolution(width, 3)
+    blocks = [
+        Block(
+            convolutions=(row.convolution(channels, 3, stride=stride), row.convolution(channels, 3)),
+            stride=stride,
+            projection=None,
+        )
+        for channels, stride in _stages([width, 2 * width, 4 * width], [3, 3, 3])
+    ]
+    return Architecture(stem=(stem,), blocks=tuple(blocks))
+
+
+@lru_cache(maxsize=256)
+def resnet50(width: int, shape: Shape) -> Architecture:
+    """He et al. 2016, table 1, in its form for small images: a 3x3 stem without pooling, then 3, 4, 6 and 3 bottlenecks
+    (1x1, 3x3 with the stride, 1x1 to four times as many channels) of 1, 2, 4 and 8 times `width`; projections where the
+    shape changes.
+    """
+    row = _Row(shape)
+    stem = row.convolution(width, 3)
+    blocks = []
+    for channels, stride in _stages([width, 2 * width, 4 * width, 8 * width], [3, 4, 6, 3]):
+        same = stride == 1 and row.shape[0] == 4 * channels
+        projection = None if same else row.projection(4 * channels, stride=stride)
+        convolutions = (
+            row.convolution(channels, 1),
+            row.convolution(channels, 3, stride=stride),
+            row.convolution(4 * channels, 1),
+        )
+        blocks.append(Block(convolutions=convolutions, stride=stride, projection=projection))
+    return Architecture(stem=(stem,), blocks=tuple(blocks))

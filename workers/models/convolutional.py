@@ -1,0 +1,106 @@
+"""VGG-11 and residual convolutional networks, lane-first: lanes are groups of one grouped convolution.
+
+Legend: L lanes, B examples, C channels, H, W positions.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from actinium.architectures import Block, Convolution
+from actinium.trial import ResNet20, ResNet50, TrialConfig, Vgg11
+from workers.draws import StepDraws
+from workers.layers import Parameters, Trace, classify
+from workers.models.lanes import PackedNetworks
+
+
+class LaneConvolutional(PackedNetworks):
+    """The stem, the blocks, global average pooling and a linear classifier of an `Architecture`."""
+
+    lane_axis = 1
+
+    def __init__(
+        self,
+        configs: Sequence[TrialConfig],
+        *,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        model, dataset = configs[0].model, configs[0].task.definition()
+        assert isinstance(model, Vgg11 | ResNet20 | ResNet50)
+        self.architecture = model.architecture(dataset.shape)
+        hidden = self.architecture.hidden()
+        shapes: dict[str, tuple[int, ...]] = {layer.name: layer.shape for layer in hidden}
+        shapes |= {projection.name: projection.shape for projection in self.architecture.projections()}
+        shapes["classifier"] = (hidden[-1].outputs, dataset.classes)
+        super().__init__(configs, shapes, device=device, dtype=dtype)
+
+    def forward(
+        self,
+        params: Parameters,
+        inputs: Tensor,
+        *,
+        training: bool,
+        update_statistics: bool,
+        trace: Trace | None = None,
+        draws: StepDraws | None = None,
+    ) -> Tensor:
+        """Logits [L, B, classes] of inputs [B, L, C, H, W]."""
+
+        def layer(place: Convolution, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
+            y = self.hidden(
+                params,
+                place.name,
+                self._convolved(params, place, x),
+                training=training,
+                update=update_statistics,
+                trace=trace,
+                draws=draws,
+                shortcut=shortcut,
+            )
+            return pooled(y) if place.pooled else y
+
+        def shortcut(block: Block, x: Tensor) -> Tensor:
+            if block.projection is None:
+                return subsampled(x, block.stride, block.convolutions[-1].outputs)
+            u = self._convolved(params, block.projection, x)
+            return self.projected(
+                params, block.projection.name, u, training=training, update=update_statistics, draws=draws
+            )
+
+        x = inputs
+        for place in self.architecture.stem:
+            x = layer(place, x)
+        for block in self.architecture.blocks:
+            y = x
+            for place in block.convolutions[:-1]:
+                y = layer(place, y)
+            x = layer(block.convolutions[-1], y, shortcut(block, x))
+        return classify(x.mean(dim=(3, 4)).transpose(0, 1), params["classifier.weight"], params["classifier.bias"])
+
+    def _convolved(self, params: Parameters, place: Convolution, x: Tensor) -> Tensor:
+        """[B, L, C_out, H', W'] from x [B, L, C_in, H, W]: every lane with its kernels and biases."""
+        u = functional.conv2d(
+            x.flatten(1, 2),
+            params[f"{place.name}.weight"].flatten(0, 1),
+            self.bias(params, place.name).flatten(),
+            stride=place.stride,
+            padding=place.kernel // 2,
+            groups=x.shape[1],
+        )
+        return u.view(*x.shape[:2], -1, *u.shape[2:])
+
+
+def pooled(x: Tensor) -> Tensor:
+    """The largest of every 2x2 positions of [B, L, C, H, W]."""
+    halved = functional.max_pool2d(x.flatten(1, 2), 2)
+    return halved.view(*x.shape[:3], *halved.shape[2:])
+
+
+def subsampled(x: Tensor, stride: int, channels: int) -> Tensor:
+    """Every `stride`-th position of [B, L, C, H, W], with zeros for the channels from C on."""
+    missing = channels - x.shape[2]
+    x = x[..., ::stride, ::stride] if stride > 1 else x
+    return functional.pad(x, (0, 0, 0, 0, 0, missing)) if missing else x
