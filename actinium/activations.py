@@ -4,12 +4,20 @@
 oracle of what `workers` computes. Where a parameter's default is null, `drawn_at` says at what value it is drawn.
 """
 
-from actinium.definitions import LevelDefinition, Parameter, table
+from actinium.definitions import LevelDefinition, Parameter, ParameterFault, ParameterValue, table
 from actinium.written import resolve_written
 
 
 def _start(doc: str) -> Parameter:
     return Parameter(default=None, low=-100.0, high=100.0, nullable=True, doc=doc)
+
+
+def _ordered_slopes(parameters: dict[str, ParameterValue]) -> dict[str, ParameterValue]:
+    lower, upper = parameters["lower"], parameters["upper"]
+    assert isinstance(lower, float) and isinstance(upper, float)
+    if lower > upper:
+        raise ParameterFault("lower", f"{lower:g} is above upper, which is {upper:g}; give at most that")
+    return parameters
 
 
 ACTIVATIONS = table(
@@ -65,6 +73,19 @@ ACTIVATIONS = table(
         },
         note="the slope is never decayed and has no bounds",
         formula="where(z > 0, z, initial_slope * z)",
+    ),
+    LevelDefinition(
+        name="rrelu",
+        equation="z where z > 0, else a z; in training a ~ U(lower, upper) for every element and step, else their mean",
+        derivative="1 where z > 0, else a",
+        citation="Xu et al. 2015, eq. 4-5",
+        parameters={
+            "lower": Parameter(default=0.125, low=0.0, high=1.0, doc="smallest slope"),
+            "upper": Parameter(default=1.0 / 3.0, low=0.0, high=1.0, doc="largest slope, no less than lower"),
+        },
+        note="the defaults are 1 / 8 and 1 / 3; cells of a seed share their draws; probes see the mean slope",
+        formula="where(z > 0, z, (lower + upper) / 2 * z)",
+        resolve=_ordered_slopes,
     ),
     LevelDefinition(
         name="srelu",

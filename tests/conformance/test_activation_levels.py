@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 from torch.nn import functional
 
@@ -94,6 +95,12 @@ CASES: Mapping[str, Case] = {
         reference=lambda z, slope: functional.prelu(z, slope),
         kinks=(0,),
         moments=(0.299207, 0.53125, 0.53125),
+    ),
+    "rrelu": Case(level="rrelu", reference=lambda z: functional.rrelu(z, 1 / 8, 1 / 3, training=False), kinks=(0,)),
+    "rrelu-wide": Case(
+        level={"name": "rrelu", "lower": 0, "upper": 1},
+        reference=lambda z: functional.rrelu(z, 0.0, 1.0, training=False),
+        kinks=(0,),
     ),
     "srelu": Case(level="srelu", reference=s_shaped, kinks=(0, 2.5)),
     "srelu-bent": Case(level=BENT, reference=s_shaped, kinks=(-0.5, 1)),
@@ -390,6 +397,43 @@ def test_thawing_puts_the_right_threshold_at_a_quantile(per: str, model_of: Mode
     share = (z <= found[: len(z), None]).float().mean(1)
     torch.testing.assert_close(share, torch.full_like(share, 0.75), atol=1.5 / z.shape[1], rtol=0)
     torch.testing.assert_close(found[: len(z)], wanted, atol=0.2, rtol=0)
+
+
+@pytest.mark.parametrize("shape", [Mlp(depth=2, width=8), Cnn(width=2)], ids=["mlp", "cnn"])
+def test_rrelu_draws_every_slope_anew_in_training_alone(shape: Model) -> None:
+    config = TrialConfig(task=Task(train_examples=80), model=shape, activation=Activation.of("rrelu"))
+    leaky = config.model_copy(update={"activation": Activation.of({"name": "leaky_relu", "negative_slope": 11 / 48})})
+    model = build_model([config])
+    axes = (1, 16, 1, 8, 8) if model.lane_axis == 0 else (16, 1, 1, 8, 8)
+    inputs = torch.randn(axes, generator=torch.Generator().manual_seed(0))
+
+    def slopes(step: int | None) -> Tensor:
+        trace, draws = Trace(), None if step is None else StepDraws([config.seed], step)
+        with torch.no_grad():
+            model.forward(
+                model.params, inputs, training=step is not None, update_statistics=False, trace=trace, draws=draws
+            )
+        z, h = trace.preactivations[0], trace.activations[0]
+        assert torch.equal(h[z > 0], z[z > 0])
+        return (h / z)[z < -1e-3]
+
+    first, second = slopes(0), slopes(1)
+    assert torch.equal(first, slopes(0)) and not torch.equal(first, second)
+    for drawn in (first, second):
+        assert 0.12499 < drawn.min() < 0.14 and 0.31 < drawn.max() < 0.33334
+        assert drawn.mean() == pytest.approx(11 / 48, abs=0.02)
+        assert drawn.std() == pytest.approx((1 / 3 - 1 / 8) / math.sqrt(12), abs=0.01)
+    torch.testing.assert_close(slopes(None), torch.full_like(first, 11 / 48))
+    pair = [
+        build_model([one]).forward(model.params, inputs, training=False, update_statistics=False)
+        for one in (config, leaky)
+    ]
+    torch.testing.assert_close(*pair)
+
+
+def test_rrelu_slopes_are_in_order() -> None:
+    with pytest.raises(ValidationError, match=r"0\.5 is above upper, which is 0\.333"):
+        Activation.of({"name": "rrelu", "lower": 0.5})
 
 
 def test_what_is_written_is_the_level_that_it_spells() -> None:

@@ -46,6 +46,7 @@ class ActivationFunction:
     where it has no bound. `learned` names the learned parameters. A `rectifier` has an off state: phi(z) <= 0 is
     silence. `frozen_epochs` is for how long the learned parameters stay at their start; `thawed` then gives some of
     them new values [l, C] from the values of z in the first batch after it, [l, C, n] ([l, 1, C n] where shared).
+    noisy(z, level, uniform), where there is one, stands for forward in a training step; `uniform` on [0, 1) is as z.
     """
 
     forward: Callable[[Tensor, Activation, Learned], Tensor]
@@ -53,6 +54,7 @@ class ActivationFunction:
     steepest: Callable[[Activation, Learned], Tensor | float]
     learned: Callable[[Activation], Mapping[str, LearnedParameter]] = nothing_learned
     rectifier: bool = False
+    noisy: Callable[[Tensor, Activation, Tensor], Tensor] | None = None
     frozen_epochs: Callable[[Activation], int] = lambda level: 0
     thawed: Callable[[Tensor, Activation], Mapping[str, Tensor]] = lambda observed, level: {}
 

@@ -17,6 +17,17 @@ def prelu_steepest(_: Activation, learned: Learned) -> Tensor:
     return learned["slope"].abs().clamp(min=1.0)
 
 
+def rrelu_slope(level: Activation) -> float:
+    """The mean slope below zero, that of evaluation."""
+    return 0.5 * (level.number("lower") + level.number("upper"))
+
+
+def rrelu_noisy(z: Tensor, level: Activation, uniform: Tensor) -> Tensor:
+    """z where z > 0, else a z, with each element's own a = lower + (upper - lower) u."""
+    lower, upper = level.number("lower"), level.number("upper")
+    return torch.where(z > 0, z, (lower + (upper - lower) * uniform) * z)
+
+
 def half_wave(z: Tensor, level: Activation, _: Learned) -> Tensor:
     """max(0, z - theta), or z gated by z > theta."""
     over = z - level.number("threshold")

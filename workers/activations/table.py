@@ -8,7 +8,14 @@ from torch.nn import functional
 
 from workers.activations.forms import ActivationFunction, LearnedParameter, gate, slope_derivative
 from workers.activations.neuron import lif, lif_derivative
-from workers.activations.rectifiers import half_wave, half_wave_derivative, prelu, prelu_steepest
+from workers.activations.rectifiers import (
+    half_wave,
+    half_wave_derivative,
+    prelu,
+    prelu_steepest,
+    rrelu_noisy,
+    rrelu_slope,
+)
 from workers.activations.s_shaped import srelu, srelu_derivative, srelu_learned, srelu_steepest, srelu_thawed
 from workers.activations.smooth import (
     GELU_STEEPEST,
@@ -58,6 +65,13 @@ ACTIVATION_FUNCTIONS: Mapping[str, ActivationFunction] = {
         learned=lambda level: {
             "slope": LearnedParameter(start=level.number("initial_slope"), shared=level.parameters["per"] == "layer")
         },
+        rectifier=True,
+    ),
+    "rrelu": ActivationFunction(
+        forward=lambda z, level, learned: functional.leaky_relu(z, rrelu_slope(level)),
+        derivative=lambda z, level, learned: slope_derivative(z, rrelu_slope(level)),
+        steepest=lambda level, learned: 1.0,
+        noisy=rrelu_noisy,
         rectifier=True,
     ),
     "srelu": ActivationFunction(

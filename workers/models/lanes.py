@@ -16,7 +16,7 @@ from actinium.trial import TrialConfig
 from workers.activations.forms import Learned
 from workers.draws import StepDraws
 from workers.layers import Parameters, Trace
-from workers.models.slices import lane_order, slices_of
+from workers.models.slices import LaneSlice, lane_order, slices_of
 from workers.models.start import initial_parameters, initial_statistics
 from workers.normalizations import (
     cancels_bias,
@@ -43,19 +43,17 @@ class PackedNetworks:
         device: str | torch.device,
         dtype: torch.dtype,
     ) -> None:
-        """`configs` in `lane_order`; `weight_shapes` of one lane by layer name: `layer_NN`, `projection_NN`,
-        then `classifier`.
-        """
+        """`configs` in `lane_order`; `weight_shapes` of one lane by layer name, the classifier last."""
         assert lane_order(configs) == list(range(len(configs))), "lanes of equal levels must be neighbours"
         self.configs: Sequence[TrialConfig] = tuple(configs)
-        self.hidden_names = [layer for layer in weight_shapes if layer.startswith("layer_")]
+        self.hidden_names = [layer for layer in weight_shapes if layer != "classifier"]
         self.params: Parameters = {
             name: tensor.to(device=device, dtype=dtype).requires_grad_()
             for name, tensor in initial_parameters(configs, weight_shapes).items()
         }
         self.statistics: Parameters = {
             name: tensor.to(device=device, dtype=dtype)
-            for name, tensor in initial_statistics(configs, weight_shapes).items()
+            for name, tensor in initial_statistics(configs, self.hidden_names).items()
         }
         self._steps = configs[0].steps()
         self._reestimated: int | None = None
@@ -106,6 +104,8 @@ class PackedNetworks:
             self._thaw(params, layer, z, step)
         h = [
             piece.function.forward(part, piece.activation, learned)
+            if draws is None or piece.function.noisy is None
+            else piece.function.noisy(part, piece.activation, self._noise(piece, layer, part, draws))
             for piece, part, learned in zip(self.slices, z, self._learned(params, layer, step=step), strict=True)
         ]
         if trace is not None:
@@ -114,23 +114,6 @@ class PackedNetworks:
             self._normalized(params, layer, h, stands_after, training=training, update=update, draws=draws)
         )
         return self._dropped(layer, y, draws)
-
-    def projected(
-        self,
-        params: Parameters,
-        layer: str,
-        u: Tensor,
-        *,
-        training: bool,
-        update: bool,
-        draws: StepDraws | None,
-    ) -> Tensor:
-        """A shortcut's linear output, normalized where the hidden layers' are before their activation."""
-        return self._joined(
-            self._normalized(
-                params, layer, self._split(u), stands_before, training=training, update=update, draws=draws
-            )
-        )
 
     def _dropped(self, layer: str, y: Tensor, draws: StepDraws | None) -> Tensor:
         """Inverted dropout, y m / (1 - p), of every element by itself."""
@@ -182,6 +165,13 @@ class PackedNetworks:
             y = normalize(part, level, learned_affine(level, gamma, beta), running, training=training, update=update)
             done.append(with_noise(y, level, draws, layer, lanes, lane_axis=self.lane_axis))
         return done
+
+    def _noise(self, piece: LaneSlice, layer: str, z: Tensor, draws: StepDraws) -> Tensor:
+        """Uniform draws for every element of a slice's z."""
+        lanes = slice(piece.first, piece.first + piece.lanes)
+        if self.lane_axis == 0:
+            return draws.uniform("activation", layer, lanes, z.shape[1:])
+        return draws.uniform("activation", layer, lanes, (z.shape[0], *z.shape[2:])).transpose(0, 1)
 
     # ---- learned parameters of activations, and derivatives ---------------------------------------------------
 
