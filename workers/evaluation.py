@@ -24,6 +24,9 @@ GAP_BATCH = 256
 GAP_EXAMPLES = 2048
 """Most test examples of a lane on which the train-eval gap is measured."""
 
+PRECISE_EXAMPLES = 2048
+"""Most training examples of a lane over which its running statistics are averaged anew."""
+
 GAP_FRAMES = 3
 """The gap takes two passes over those examples: it is measured at every third frame, and at the end."""
 
@@ -93,3 +96,33 @@ def train_eval_gap(model: LaneModel, data: PackData) -> Tensor:
             difference = (running.sum(1) - own.sum(1)).to(gaps.dtype) / index.shape[1]
             gaps[start : start + lanes] = gaps[start : start + lanes].nan_to_num(0.0) + difference
     return gaps
+
+
+@torch.no_grad()
+def with_precise_statistics(model: LaneModel, data: PackData) -> LaneModel:
+    """A copy whose running statistics are those of its weights as they are (Wu & Johnson 2021).
+
+    The mean over batches of at most GAP_BATCH of the lane's first training examples, PRECISE_EXAMPLES at most, of the
+    batches' means and unbiased variances; every batch is normalized by itself, with no noise and no bounds.
+    """
+    precise = model.snapshot()
+    index = data.train[:, :PRECISE_EXAMPLES]
+    batches = math.ceil(index.shape[1] / GAP_BATCH)
+    room = CHUNK_ELEMENTS[index.device.type] // (GAP_BATCH * elements_per_example(model.configs[0]))
+    lanes, width = len(model.configs), max(room, 1)
+    for start in range(0, lanes, width):
+        count = min(width, lanes - start)
+        part, part_data = precise.narrow(start, count), data.narrow(start, count)
+        for number, chunk in enumerate(index[start : start + count].tensor_split(batches, dim=1)):
+            part.reestimated = number
+            part.forward(part.params, part_data.take(chunk)[0], training=True, update_statistics=True)
+    return precise
+
+
+def precise_error(model: LaneModel, data: PackData) -> Tensor:
+    """The test error with precise statistics (SCIENCE D3): [L], on the device; NaN for lanes that keep none."""
+    kept = [keeps_statistics(config.normalization) for config in model.configs]
+    if not any(kept):
+        return data.scale.new_full((len(kept),), math.nan)
+    error = evaluate(with_precise_statistics(model, data), data, data.test).error
+    return torch.where(torch.tensor(kept, device=error.device), error, math.nan)

@@ -49,6 +49,8 @@ class LaneModel(Protocol):
     """Trainable leaves."""
     statistics: Parameters
     """Running mean and variance, `layer_01.running_mean` [L, C]; empty where no lane has batch normalization."""
+    reestimated: int | None
+    """While running statistics are averaged anew at fixed weights: batches averaged so far; None otherwise."""
 
     def forward(
         self,

@@ -18,7 +18,7 @@ from actinium.trial import TrialConfig
 from workers.augmentation import augmented
 from workers.batches import epoch_order, pack_data
 from workers.draws import StepDraws
-from workers.evaluation import cross_entropy, evaluate, gap_steps, train_eval_gap
+from workers.evaluation import cross_entropy, evaluate, gap_steps, precise_error, train_eval_gap
 from workers.layers import LaneModel
 from workers.models import build_model
 from workers.models.slices import lane_order
@@ -29,7 +29,7 @@ from workers.probes import PackProbes, probe_series
 
 LOSS_SERIES = ("train_loss", "validation_loss", "validation_accuracy")
 GAP_SERIES = "train_eval_gap"
-END_METRICS = ("test_loss", "test_error", GAP_SERIES)
+END_METRICS = ("test_loss", "test_error", GAP_SERIES, "precise_test_error")
 """Of the networks at the last frame that was measured in full."""
 
 
@@ -208,7 +208,8 @@ class Pack:
         trajectories = self._probes.trajectories()
         tested = evaluate(networks, self._data, self._data.test)
         gaps = train_eval_gap(networks, self._data)
-        ends = torch.stack([tested.loss, tested.error, gaps], dim=1).tolist()
+        precise = precise_error(networks, self._data)
+        ends = torch.stack([tested.loss, tested.error, gaps, precise], dim=1).tolist()
         self._charge()
         return [
             LaneFinished(

@@ -12,11 +12,12 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from actinium.frame import PackFrames
+from actinium.frame import LaneFinished, PackFrames
 from actinium.levels import NORMALIZATIONS, Activation, Normalization
 from actinium.trial import Cnn, Mlp, Task, Training, TrialConfig
+from workers.batches import pack_data
 from workers.draws import StepDraws
-from workers.evaluation import cross_entropy
+from workers.evaluation import cross_entropy, evaluate, with_precise_statistics
 from workers.models import build_model
 from workers.models.lanes import PackedNetworks
 from workers.models.slices import lane_order
@@ -528,3 +529,41 @@ def losses_of(configs: list[TrialConfig]) -> list[list[float]]:
             for lane, row in zip(event.lanes, event.values, strict=True):
                 losses[lane].append(float(row[position]))
     return losses
+
+
+# ---- precise statistics -------------------------------------------------------------------------------------------
+
+
+def test_precise_statistics_are_torchs_cumulative_average() -> None:
+    """nn.BatchNorm1d(momentum=None) over the same training batches; the model that was given stays as it was."""
+    names = ["batch", "batch_renorm", {"name": "batch", "frozen_after": 0.0}, "none"]
+    configs = [config_of(name, "units", seed) for seed, name in enumerate(names)]
+    configs = [configs[lane] for lane in lane_order(configs)]
+    model = build_model(configs)
+    data = pack_data(configs, lane_axis=0, device="cpu", data_root=None)
+    before = {name: tensor.clone() for name, tensor in model.statistics.items()}
+    precise = with_precise_statistics(model, data)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.statistics.items())
+    for lane, config in enumerate(configs):
+        if config.normalization.name == "none":
+            continue
+        module = nn.BatchNorm1d(CHANNELS, momentum=None)
+        batches = data.train[lane].tensor_split(math.ceil(data.train.shape[1] / 256))
+        for batch in batches:
+            x = data.inputs[batch] * data.scale[lane] + data.shift[lane]
+            module(x.flatten(1) @ model.params["layer_01.weight"][lane])
+        for ours, theirs in (("running_mean", module.running_mean), ("running_var", module.running_var)):
+            torch.testing.assert_close(precise.statistics[f"layer_01.{ours}"][lane], theirs, rtol=1e-4, atol=1e-5)
+    assert not torch.equal(evaluate(precise, data, data.test).loss, evaluate(model, data, data.test).loss)
+
+
+def test_the_summary_has_the_error_with_precise_statistics() -> None:
+    """Two steps from the start, running statistics are far off; precise ones are not."""
+    training = Training(batch_size=64, epochs=1, learning_rate=0.1)
+    configs = [
+        TrialConfig(task=Task(train_examples=128), training=training, normalization=Normalization.of(name))
+        for name in ("batch", "none")
+    ]
+    found = {event.lane: event.summary.metrics for event in train_pack(configs) if isinstance(event, LaneFinished)}
+    assert found[0]["precise_test_error"] < found[0]["test_error"] - 0.1
+    assert math.isnan(found[1].get("precise_test_error", math.nan))

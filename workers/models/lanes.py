@@ -56,7 +56,7 @@ class PackedNetworks:
             for name, tensor in initial_statistics(configs, self.hidden_names).items()
         }
         self._steps = configs[0].steps()
-        self._reestimated: int | None = None
+        self.reestimated: int | None = None
         biased = [not cancels_bias(config.normalization) for config in configs]
         self._carries_bias = torch.tensor(biased).to(device=device, dtype=dtype).unsqueeze(1)
         self._dropout = torch.tensor([config.training.dropout for config in configs]).to(device=device, dtype=dtype)
@@ -161,7 +161,7 @@ class PackedNetworks:
                 done.append(part)
                 continue
             level, lanes = piece.normalization, slice(piece.first, piece.first + piece.lanes)
-            running = running_of(level, self.statistics, layer, lanes, steps=self._steps, reestimated=self._reestimated)
+            running = running_of(level, self.statistics, layer, lanes, steps=self._steps, reestimated=self.reestimated)
             y = normalize(part, level, learned_affine(level, gamma, beta), running, training=training, update=update)
             done.append(with_noise(y, level, draws, layer, lanes, lane_axis=self.lane_axis))
         return done
