@@ -65,6 +65,14 @@ class Task(Document):
             raise faults_error([FieldError("train_examples", fault)])
         return self
 
+    @model_validator(mode="after")
+    def _augments_images(self) -> "Task":
+        _, height, wide = self.definition().shape
+        if self.augmentation is not None and min(height, wide) < 2:
+            fault = f"{self.dataset} has no images to flip or cut; give null"
+            raise faults_error([FieldError("augmentation", fault)])
+        return self
+
     def definition(self) -> DatasetDefinition:
         """The dataset's shape, classes and size."""
         return DATASETS[self.dataset] if self.stored is None else self.stored.definition(self.dataset)

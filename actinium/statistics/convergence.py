@@ -70,7 +70,9 @@ def convergence(
         median = float(np.median(np.where(np.isfinite(halfway), halfway, np.inf))) if count else np.inf
         target = median if np.isfinite(median) else None
     finite = loss[np.isfinite(loss)]
-    aulc = area_under_curve(trial, step, loss, best=float(finite.min()) if len(finite) else 0.0, budget=budgets)
+    diverged = replicates.diverged[replicates.cell, replicates.seed]
+    best = float(finite.min()) if len(finite) else 0.0
+    aulc = area_under_curve(trial, step, loss, best=best, budget=budgets, diverged=diverged)
     return Convergence(
         target=target,
         target_trials=count,

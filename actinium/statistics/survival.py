@@ -36,10 +36,11 @@ def area_under_curve(
     *,
     best: float,
     budget: FloatArray,
+    diverged: BoolArray,
 ) -> FloatArray:
     """AULC per trial [N]: (1/B) times the trapezoid over steps of clip((L - best) / (L at its first evaluation - best),
-    0, 1). Not finite counts as 1, and so does the time from the last evaluation to the budget B. NaN without an
-    evaluation or where a trial starts no worse than `best`.
+    0, 1). Not finite counts as 1. From the last evaluation to the budget B a `diverged` trial [N] counts as 1; one that
+    stopped early keeps its last height. NaN without an evaluation or where a trial starts no worse than `best`.
     """
     count = len(budget)
     initial = np.full(count, np.nan)
@@ -52,7 +53,10 @@ def area_under_curve(
     inside = trial[:-1] == trial[1:]
     pieces = np.where(inside, np.diff(step) * (height[:-1] + height[1:]) / 2.0, 0.0)
     area = np.bincount(trial[:-1], weights=pieces, minlength=count)
-    total = (area + np.maximum(budget - last, 0.0)) / budget
+    end = np.ones(count)
+    end[trial] = height
+    end[diverged] = 1.0
+    total = (area + end * np.maximum(budget - last, 0.0)) / budget
     return np.where(initial > best, total, np.nan)
 
 

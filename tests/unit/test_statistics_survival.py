@@ -37,7 +37,7 @@ def test_two_trials_side_by_side_are_not_one() -> None:
 def test_nothing_evaluated_is_never_there() -> None:
     arrays = evaluations()
     assert time_to_target(*arrays, target=1.0, count=2).tolist() == [np.inf, np.inf]
-    assert np.isnan(area_under_curve(*arrays, best=0.0, budget=np.array([10.0]))).all()
+    assert np.isnan(area_under_curve(*arrays, best=0.0, budget=np.array([10.0]), diverged=np.array([False]))).all()
 
 
 def test_loss_at_takes_the_last_evaluation_at_or_before() -> None:
@@ -80,6 +80,10 @@ def test_area_under_a_learning_curve_by_hand() -> None:
         [(0, 3.0), (50, 2.0), (100, 9.0)],  # 1, 0.5, and above the start clipped to 1
         [(0, 3.0), (50, 1.0), (75, float("nan"))],  # diverged: up to 1 by 75, then 1 to the end
         [(0, 1.0), (100, 1.0)],  # started no worse than the best
+        [(0, 3.0), (50, 2.0)],  # stopped early: 1 to 0.5, then as it was
+        [(0, 3.0), (50, 2.0)],  # diverged after a finite evaluation
     )
-    found = area_under_curve(*arrays, best=1.0, budget=np.full(4, 100.0))
-    assert found.tolist() == pytest.approx([0.25, 0.75, 0.25 + 0.125 + 0.25, np.nan], nan_ok=True)
+    diverged = np.array([False, False, True, False, False, True])
+    found = area_under_curve(*arrays, best=1.0, budget=np.full(6, 100.0), diverged=diverged)
+    expected = [0.25, 0.75, 0.25 + 0.125 + 0.25, np.nan, 0.375 + 0.25, 0.375 + 0.5]
+    assert found.tolist() == pytest.approx(expected, nan_ok=True)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from actinium.datasets import StoredDataset
 from actinium.frame import LaneFinished, PackFrames, TrialSummary
 from actinium.trial import Augmentation, Cnn, EarlyStopping, Mlp, Probes, Schedule, Task, Training, TrialConfig
 from workers.augmentation import augmented
@@ -147,3 +148,10 @@ def test_what_cannot_be_is_refused(fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Training.model_validate(fields)
     assert math.isfinite(Training().learning_rate)
+
+
+def test_only_images_are_augmented() -> None:
+    vectors = StoredDataset(sha256="0" * 64, examples=100, shape=(7, 1, 1), classes=3)
+    with pytest.raises(ValidationError, match="no images"):
+        Task(dataset="mine", stored=vectors, augmentation=Augmentation(flip=True))
+    assert Task(dataset="mine", stored=vectors).augmentation is None
