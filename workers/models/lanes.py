@@ -43,17 +43,19 @@ class PackedNetworks:
         device: str | torch.device,
         dtype: torch.dtype,
     ) -> None:
-        """`configs` in `lane_order`; `weight_shapes` of one lane by layer name, the classifier last."""
+        """`configs` in `lane_order`; `weight_shapes` of one lane by layer name: `layer_NN`, `projection_NN`,
+        then `classifier`.
+        """
         assert lane_order(configs) == list(range(len(configs))), "lanes of equal levels must be neighbours"
         self.configs: Sequence[TrialConfig] = tuple(configs)
-        self.hidden_names = [layer for layer in weight_shapes if layer != "classifier"]
+        self.hidden_names = [layer for layer in weight_shapes if layer.startswith("layer_")]
         self.params: Parameters = {
             name: tensor.to(device=device, dtype=dtype).requires_grad_()
             for name, tensor in initial_parameters(configs, weight_shapes).items()
         }
         self.statistics: Parameters = {
             name: tensor.to(device=device, dtype=dtype)
-            for name, tensor in initial_statistics(configs, self.hidden_names).items()
+            for name, tensor in initial_statistics(configs, weight_shapes).items()
         }
         self._steps = configs[0].steps()
         self.reestimated: int | None = None
@@ -92,6 +94,8 @@ class PackedNetworks:
         `shortcut`, shaped as u, is added to what the activation receives.
         `draws` is for levels that draw in a training step, by slice; None: nothing is random.
         """
+        if trace is not None and trace.outputs is not None:
+            trace.outputs.append(u)
         z = self._normalized(
             params, layer, self._split(u), stands_before, training=training, update=update, draws=draws
         )
@@ -114,6 +118,23 @@ class PackedNetworks:
             self._normalized(params, layer, h, stands_after, training=training, update=update, draws=draws)
         )
         return self._dropped(layer, y, draws)
+
+    def projected(
+        self,
+        params: Parameters,
+        layer: str,
+        u: Tensor,
+        *,
+        training: bool,
+        update: bool,
+        draws: StepDraws | None,
+    ) -> Tensor:
+        """A shortcut's linear output, normalized where the hidden layers' are before their activation."""
+        return self._joined(
+            self._normalized(
+                params, layer, self._split(u), stands_before, training=training, update=update, draws=draws
+            )
+        )
 
     def _dropped(self, layer: str, y: Tensor, draws: StepDraws | None) -> Tensor:
         """Inverted dropout, y m / (1 - p), of every element by itself."""
