@@ -85,12 +85,15 @@ trials = Table(
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("study_id", BigInteger, nullable=False),
+    # Where in the study's order the trial stands. Whatever wants the first few of a study asks in this order: asked in
+    # the order of ids, a planner may walk the primary key through all the studies before.
+    Column("place", Integer, nullable=False),
     Column("cell_index", Integer, nullable=False),
     Column("seed", Integer, nullable=False),
     Column("digest", Text, nullable=False),
     ForeignKeyConstraint(["study_id", "cell_index"], ["cells.study_id", "cells.index"]),
     UniqueConstraint("study_id", "cell_index", "seed"),
-    Index(None, "study_id", "id"),
+    UniqueConstraint("study_id", "place"),
 )
 
 QUEUED = text("state = 'queued'::text")
@@ -101,6 +104,7 @@ jobs = Table(
     metadata,
     Column("trial_id", BigInteger, ForeignKey("trials.id"), primary_key=True, autoincrement=False),
     Column("study_id", BigInteger, nullable=False),
+    Column("place", Integer, nullable=False),
     Column("pack_key", Text, nullable=False),
     Column("state", Text, nullable=False, server_default=text("'queued'")),
     Column("attempt", Integer, nullable=False, server_default=text("0")),
@@ -118,11 +122,11 @@ jobs = Table(
     CheckConstraint("(state = 'leased') = (lease_expires_at IS NOT NULL)", name="lease"),
     CheckConstraint("attempt >= 0", name="attempt"),
     # The queue's front: the earliest job of a study, and the earliest of one pack. Flat in the queue's depth.
-    Index("ix_jobs_front", "study_id", "trial_id", postgresql_where=QUEUED),
-    Index("ix_jobs_pack", "study_id", "pack_key", "width_limit", "trial_id", postgresql_where=QUEUED),
+    Index("ix_jobs_front", "study_id", "place", postgresql_where=QUEUED),
+    Index("ix_jobs_pack", "study_id", "pack_key", "width_limit", "place", postgresql_where=QUEUED),
     # What is lent: as long as the fleet is wide. `lease_expires_at` is left out so that a heartbeat stays a HOT update.
-    Index("ix_jobs_leased", "study_id", postgresql_where=LEASED),
-    Index("ix_jobs_state", "study_id", "state", "trial_id"),
+    Index("ix_jobs_leased", "study_id", "place", postgresql_where=LEASED),
+    Index("ix_jobs_state", "study_id", "state", "place"),
     postgresql_with={
         "fillfactor": "80",
         "autovacuum_vacuum_scale_factor": "0.01",
@@ -172,7 +176,7 @@ outbox = Table(
     Column("version", BigInteger, nullable=False, server_default=text("1")),
     Column("available_at", MOMENT, nullable=False),
     CheckConstraint("kind IN ('study', 'trial')", name="kind"),
-    Index(None, "available_at"),
+    Index(None, "available_at", "kind", "subject_id"),
     postgresql_with={
         "fillfactor": "70",
         "autovacuum_vacuum_scale_factor": "0.01",

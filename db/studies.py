@@ -210,15 +210,15 @@ def _name_taken(conn: Connection, spec: StudySpec) -> Conflict:
 
 
 def _write_grid(conn: Connection, study_id: StudyId, design: Design) -> None:
-    """Cells and trials by COPY. Trials get their ids in the design's order, which is the order they are leased in."""
+    """Cells and trials by COPY. The design's order is the trials' place, and so the order they are leased in."""
     with psycopg_connection(conn).cursor() as cursor:
         with cursor.copy("COPY cells (study_id, index, levels, config, pack_key) FROM STDIN") as copy:
             for cell in design.cells:
                 config = dumps(cell.config.model_dump(mode="json"))
                 copy.write_row((study_id, cell.index, dumps(cell.cell), config, cell.config.pack_key()))
-        with cursor.copy("COPY trials (study_id, cell_index, seed, digest) FROM STDIN") as copy:
-            for cell, trial in design.trials():
-                copy.write_row((study_id, cell.index, trial.seed, trial.digest()))
+        with cursor.copy("COPY trials (study_id, place, cell_index, seed, digest) FROM STDIN") as copy:
+            for place, (cell, trial) in enumerate(design.trials()):
+                copy.write_row((study_id, place, cell.index, trial.seed, trial.digest()))
 
 
 def _selected() -> Select[Any]:

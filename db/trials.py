@@ -25,14 +25,14 @@ def trials_page(
 ) -> Page[TrialRow]:
     """Trials in the design's order: seed by seed, each with its cells."""
     limit = max(1, min(limit, MOST_ITEMS))
-    wanted = _selected().where(trials.c.study_id == study_id, trials.c.id > cursor_id(cursor, default=0))
+    wanted = _selected().where(trials.c.study_id == study_id, trials.c.place >= cursor_id(cursor, default=0))
     if state is not None:
-        wanted = wanted.where(jobs.c.study_id == study_id, jobs.c.state == state.value)
+        wanted = wanted.where(jobs.c.study_id == study_id, jobs.c.place == trials.c.place, jobs.c.state == state.value)
     if outcome is not None:
         wanted = wanted.where(summaries.c.study_id == study_id, summaries.c.outcome == outcome.value)
-    rows = conn.execute(wanted.order_by(trials.c.id).limit(limit + 1)).all()
+    rows = conn.execute(wanted.order_by(trials.c.place).limit(limit + 1)).all()
     items = [_trial(row) for row in rows[:limit]]
-    return Page(items=items, next_cursor=str(items[-1].id) if len(rows) > limit else None)
+    return Page(items=items, next_cursor=str(rows[limit].place) if len(rows) > limit else None)
 
 
 def trial(conn: Connection, trial_id: TrialId) -> TrialRow:

@@ -27,7 +27,7 @@ CROSS JOIN LATERAL (
     SELECT jobs.trial_id, jobs.pack_key, jobs.width_limit
     FROM jobs
     WHERE jobs.study_id = turn.id AND jobs.state = 'queued' AND jobs.available_at <= :now
-    ORDER BY jobs.trial_id
+    ORDER BY jobs.place
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 ) AS lead

@@ -9,7 +9,7 @@ WITH pack AS (
       AND width_limit = :width_limit
       AND state = 'queued'
       AND available_at <= :now
-    ORDER BY trial_id
+    ORDER BY place
     LIMIT :width
     FOR UPDATE SKIP LOCKED
 )

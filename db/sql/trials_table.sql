@@ -11,4 +11,4 @@ FROM trials
 JOIN jobs ON jobs.trial_id = trials.id
 LEFT JOIN summaries ON summaries.trial_id = trials.id
 WHERE trials.study_id = :study_id
-ORDER BY trials.id
+ORDER BY trials.place

@@ -4,7 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from psycopg import sql
 from sqlalchemy import CheckConstraint, Engine, text
@@ -41,7 +43,7 @@ def test_several_processes_migrate_one_database_at_once(postgres: EmbeddedServer
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(migrate, engines))
     with engines[0].connect() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0002"]
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0003"]
         assert connection.execute(text("SHOW lock_timeout")).scalar_one() == "10s"
     for engine in engines:
         engine.dispose()
@@ -64,3 +66,33 @@ def test_waiting_for_a_server_that_is_not_there_ends_without_the_password() -> N
     with pytest.raises(Unavailable, match="did not answer") as raised:
         wait_ready(engine, seconds=3, clock=lambda: next(ticks), sleep=lambda _: None)
     assert "secret" not in str(raised.value)
+
+
+def test_trials_from_before_places_get_theirs(postgres: EmbeddedServer) -> None:
+    with psycopg.connect(host=str(postgres.sockets), user="postgres", autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE older"))
+    engine = make_engine(postgres.address("older"), pool_size=1)
+    config = Config()
+    config.set_main_option("script_location", "db:migrations")
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        document = '{"project": "p", "name": "n", "priority": 0}'
+        for statement in (
+            "INSERT INTO studies (spec, owner, invalid_designs, cells, trials, created_at)"
+            f" VALUES ('{document}', 'o', '[]', 1, 3, now())",
+            "INSERT INTO cells (study_id, index, levels, config, pack_key) VALUES (1, 0, '{}', '{}', 'k')",
+            "INSERT INTO trials (study_id, cell_index, seed, digest)"
+            " SELECT 1, 0, seed, 'd' FROM generate_series(7, 9) AS seed",
+            "INSERT INTO jobs (trial_id, study_id, pack_key, available_at) SELECT id, 1, 'k', now() FROM trials",
+        ):
+            connection.exec_driver_sql(statement)
+        connection.commit()
+    migrate(engine)
+    with engine.connect() as connection:
+        found = connection.execute(
+            text("SELECT trials.seed, trials.place, jobs.place FROM trials JOIN jobs ON trial_id = id ORDER BY id")
+        )
+        assert [tuple(row) for row in found] == [(7, 0, 0), (8, 1, 1), (9, 2, 2)]
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
