@@ -87,6 +87,8 @@ class LevelDefinition:
     derivative: str = ""
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
+    presets: Mapping[str, Mapping[str, ParameterValue]] = field(default_factory=dict)
+    """Further names, each with the parameters that it stands for."""
     note: str = ""
     formula: str = ""
     drawn_at: Mapping[str, float] = field(default_factory=dict)

@@ -6,6 +6,10 @@ DISTRIBUTION = Parameter(
     default="normal", kind="choice", choices=("normal", "uniform"), doc="shape of the draws; the variance is the same"
 )
 
+MODE = "fan_in keeps the forward variance, fan_out the backward one"
+MODES = ("fan_in", "fan_out", "average")
+GAIN = Parameter(default=1.0, above=0.0, high=100.0, doc="every singular value")
+
 INITIALIZATIONS = table(
     LevelDefinition(name="zero", equation="W = 0", citation="lecture folklore; the symmetry is never broken"),
     LevelDefinition(
@@ -13,13 +17,24 @@ INITIALIZATIONS = table(
         equation="N(0, std^2)",
         citation="Krizhevsky et al. 2012",
         parameters={"std": Parameter(default=0.01, above=0.0, high=100.0, doc="standard deviation")},
+        presets={"small": {"std": 0.01}, "large": {"std": 1.0}},
+    ),
+    LevelDefinition(
+        name="lecun",
+        equation="variance 1 / fan_in",
+        citation="LeCun et al. 1998, section 4.6",
+        parameters={"distribution": DISTRIBUTION},
+        note="Caffe calls this xavier",
     ),
     LevelDefinition(
         name="xavier",
         aliases=("glorot",),
-        equation="variance 2 / (fan_in + fan_out)",
-        citation="Glorot & Bengio 2010, eq. 12 and 16",
-        parameters={"distribution": DISTRIBUTION},
+        equation="variance 1 / fan",
+        citation="Glorot & Bengio 2010, eq. 10, 11, 12 and 16",
+        parameters={
+            "mode": Parameter(default="average", kind="choice", choices=MODES, doc=f"{MODE}; average: half their sum"),
+            "distribution": DISTRIBUTION,
+        },
     ),
     LevelDefinition(
         name="he",
@@ -27,9 +42,7 @@ INITIALIZATIONS = table(
         equation="variance 2 / ((1 + a^2) fan)",
         citation="He et al. 2015, eq. 10, 14, 15",
         parameters={
-            "mode": Parameter(
-                default="fan_in", kind="choice", choices=("fan_in", "fan_out"), doc="keep forward or backward variance"
-            ),
+            "mode": Parameter(default="fan_in", kind="choice", choices=MODES, doc=f"{MODE}; average: half their sum"),
             "negative_slope": Parameter(default=0.0, low=-1.0, high=1.0, doc="a: slope of the rectifier below zero"),
             "distribution": DISTRIBUTION,
         },
@@ -38,6 +51,13 @@ INITIALIZATIONS = table(
         name="orthogonal",
         equation="gain Q, Q with orthonormal rows or columns",
         citation="Saxe et al. 2014",
-        parameters={"gain": Parameter(default=1.0, above=0.0, high=100.0, doc="every singular value")},
+        parameters={"gain": GAIN},
+    ),
+    LevelDefinition(
+        name="delta_orthogonal",
+        equation="gain Q at a kernel's centre, 0 elsewhere, Q with orthonormal rows or columns",
+        citation="Xiao et al. 2018",
+        parameters={"gain": GAIN},
+        note="for networks with kernels; their classifier starts orthogonal",
     ),
 )

@@ -52,11 +52,13 @@ class Level(BaseModel):
         else:
             message = f"{repr(value)[:80]} is no {cls.noun}; give a name, or {{name: NAME, PARAMETER: VALUE}}"
             raise PydanticCustomError("level", "{message}", {"message": message})
-        name = cls.canonical_name(given.pop("name"))
+        word = given.pop("name")
+        name = cls.canonical_name(word)
         definition = cls.definitions[name]
         if set(given) == {"parameters"} and isinstance(given["parameters"], Mapping):
             given = dict(given["parameters"])
         parameters = {key: parameter.default for key, parameter in definition.parameters.items()}
+        parameters.update(definition.presets.get(word, {}))
         for key, raw in given.items():
             if key not in definition.parameters:
                 known = list(definition.parameters)
@@ -79,7 +81,7 @@ class Level(BaseModel):
     def canonical_name(cls, name: str) -> str:
         """The table's name for a name or alias; a pydantic error that says what is near otherwise."""
         for definition in cls.definitions.values():
-            if name == definition.name or name in definition.aliases:
+            if name == definition.name or name in definition.aliases or name in definition.presets:
                 return definition.name
         message = f"no {cls.noun} is called {name[:80]!r}; {did_you_mean(name[:80], list(cls.definitions))}"
         raise PydanticCustomError("level", "{message}", {"message": message})
@@ -91,7 +93,7 @@ class Level(BaseModel):
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """A name, or a name with parameters: what people write, not how it is held."""
-        words = [word for level in cls.definitions.values() for word in (level.name, *level.aliases)]
+        words = [word for level in cls.definitions.values() for word in (level.name, *level.aliases, *level.presets)]
         name = {"type": "string", "enum": words}
         mapping = {"type": "object", "properties": {"name": name}, "required": ["name"]}
         return {"description": cls.__doc__, "anyOf": [name, mapping]}
@@ -193,4 +195,11 @@ def invalid_combination(normalization: Normalization, *, channels: int, position
             return f"group normalization with one element a group ({groups} groups of {channels} channels)"
     if name == "layer" and channels * positions == 1:
         return "layer normalization with one element a statistic"
+    return None
+
+
+def invalid_start(initialization: Initialization, *, kernels: bool) -> str | None:
+    """Why this initialization cannot stand on a network with `kernels` (convolutions) or without, or None."""
+    if initialization.name == "delta_orthogonal" and not kernels:
+        return "delta-orthogonal weights need kernels; of fully connected layers they are the orthogonal ones"
     return None

@@ -11,7 +11,7 @@ from actinium.datasets import DATASETS, DatasetDefinition, StoredDataset
 from actinium.document import Document as Document
 from actinium.errors import FieldError
 from actinium.explain import faults_error
-from actinium.levels import Activation, Initialization, Normalization, did_you_mean, invalid_combination
+from actinium.levels import Activation, Initialization, Normalization, did_you_mean, invalid_combination, invalid_start
 from actinium.probes import ActivationStatistics as ActivationStatistics
 from actinium.probes import DeadUnits as DeadUnits
 from actinium.probes import GradientFlow as GradientFlow
@@ -274,6 +274,8 @@ class TrialConfig(Document):
         channels, height, wide = self.task.definition().shape
         if self.model.kind == "cnn" and min(height, wide) < 2:
             return f"a cnn pools 2x2, and the inputs are {channels}x{height}x{wide}"
+        if reason := invalid_start(self.initialization, kernels=self.model.kind != "mlp"):
+            return reason
         for number, (channels, positions) in enumerate(self.layers(), start=1):
             reason = invalid_combination(
                 self.normalization,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from actinium.levels import Initialization
+from actinium.levels import Initialization, ParameterValue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,10 @@ class Fans:
 
     fan_in: int
     fan_out: int
+
+    def of(self, mode: ParameterValue) -> float:
+        """`fan_in`, `fan_out`, or half their sum (`average`)."""
+        return {"fan_in": self.fan_in, "fan_out": self.fan_out, "average": (self.fan_in + self.fan_out) / 2}[str(mode)]
 
 
 def fans_of(shape: tuple[int, ...]) -> Fans:
@@ -43,12 +47,13 @@ def _scaled(draws: Tensor, level: Initialization, variance: float) -> Tensor:
 
 
 def _xavier(draws: Tensor, level: Initialization, fans: Fans) -> Tensor:
-    return _scaled(draws, level, 2.0 / (fans.fan_in + fans.fan_out))
+    return _scaled(draws, level, 1.0 / fans.of(level.parameters["mode"]))
 
 
 def _he(draws: Tensor, level: Initialization, fans: Fans) -> Tensor:
-    fan = fans.fan_in if level.parameters["mode"] == "fan_in" else fans.fan_out
-    return _scaled(draws, level, 2.0 / ((1.0 + level.number("negative_slope") ** 2) * fan))
+    return _scaled(
+        draws, level, 2.0 / ((1.0 + level.number("negative_slope") ** 2) * fans.of(level.parameters["mode"]))
+    )
 
 
 def _orthogonal(draws: Tensor, level: Initialization, fans: Fans) -> Tensor:
@@ -61,12 +66,24 @@ def _orthogonal(draws: Tensor, level: Initialization, fans: Fans) -> Tensor:
     return (level.number("gain") * oriented).reshape(draws.shape).to(draws.dtype)
 
 
+def _delta_orthogonal(draws: Tensor, level: Initialization, fans: Fans) -> Tensor:
+    """Orthogonal at the centre tap of a kernel; a matrix is all centre."""
+    if draws.dim() == 2:
+        return _orthogonal(draws, level, fans)
+    weight = torch.zeros_like(draws)
+    row, column = draws.shape[2] // 2, draws.shape[3] // 2
+    weight[:, :, row, column] = _orthogonal(draws[:, :, row, column], level, fans)
+    return weight
+
+
 INITIALIZERS: Mapping[str, Callable[[Tensor, Initialization, Fans], Tensor]] = {
     "zero": lambda draws, level, fans: torch.zeros_like(draws),
     "normal": lambda draws, level, fans: draws * level.number("std"),
+    "lecun": lambda draws, level, fans: _scaled(draws, level, 1.0 / fans.fan_in),
     "xavier": _xavier,
     "he": _he,
     "orthogonal": _orthogonal,
+    "delta_orthogonal": _delta_orthogonal,
 }
 
 

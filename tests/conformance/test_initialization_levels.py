@@ -1,0 +1,177 @@
+"""Every initialization against torch.nn.init's variances, its paper's properties, and closed forms (SCIENCE A3, C13).
+
+Each level is registered once, in LEVELS. Legend: L residual blocks, n width.
+"""
+
+import math
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+from torch.nn import functional
+
+from actinium.levels import INITIALIZATIONS, Initialization
+from actinium.trial import Cnn, Mlp, TrialConfig
+from workers.initializations import INITIALIZERS, initial_weight, uniform_of
+from workers.models import build_model
+from workers.models.slices import lane_order
+from workers.models.start import base_draws
+
+LEVELS: dict[str, list[object]] = {
+    "zero": ["zero"],
+    "normal": ["normal", "small", "large", {"name": "normal", "std": 0.3}],
+    "lecun": ["lecun", {"name": "lecun", "distribution": "uniform"}],
+    "xavier": [
+        {"name": "xavier", "mode": mode, "distribution": shape}
+        for mode in ("average", "fan_in", "fan_out")
+        for shape in ("normal", "uniform")
+    ],
+    "he": [{"name": "he", "mode": mode, "negative_slope": 0.25} for mode in ("average", "fan_in", "fan_out")],
+    "orthogonal": ["orthogonal"],
+    "delta_orthogonal": ["delta_orthogonal", {"name": "delta_orthogonal", "gain": 1.4}],
+}
+CASES = [document for documents in LEVELS.values() for document in documents]
+SHAPES = [(40, 60), (60, 40), (24, 8, 3, 3), (8, 24, 3, 3)]
+
+
+def test_every_level_is_tested() -> None:
+    assert set(LEVELS) == set(INITIALIZATIONS) == set(INITIALIZERS)
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_the_catalogue_has_equation_and_citation(name: str) -> None:
+    assert INITIALIZATIONS[name].equation and INITIALIZATIONS[name].citation
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("document", CASES, ids=lambda document: Initialization.of(document).label())
+def test_weights_have_the_shape_and_are_the_draws_own(document: object, shape: tuple[int, ...]) -> None:
+    """Deterministic, of the draws' type, finite, and no two layers of a trial have the same."""
+    level = Initialization.of(document)
+    draws = base_draws(0, 1, shape)
+    weight = initial_weight(draws, level)
+    assert weight.shape == shape and weight.dtype == draws.dtype and bool(weight.isfinite().all())
+    assert torch.equal(weight, initial_weight(draws.clone(), level))
+    if level.name != "zero":
+        assert not torch.equal(weight, initial_weight(base_draws(0, 2, shape), level))
+
+
+@pytest.mark.parametrize("document", CASES, ids=lambda document: Initialization.of(document).label())
+@pytest.mark.parametrize("shape", [(200, 300), (64, 32, 3, 3)], ids=str)
+def test_the_variance_is_that_of_torchs_rule(document: object, shape: tuple[int, ...]) -> None:
+    """torch.nn.init on a weight in torch's layout ([out, in, ...]), 18,000 draws and more: 5% of the variance."""
+    level = Initialization.of(document)
+    torch_weight = torch.empty(shape if len(shape) == 4 else shape[::-1])
+    mode, shape_of = level.parameters.get("mode"), level.parameters.get("distribution")
+    torch.manual_seed(0)
+    match level.name:
+        case "normal":
+            torch.nn.init.normal_(torch_weight, std=level.number("std"))
+        case "xavier" if mode == "average":
+            (torch.nn.init.xavier_uniform_ if shape_of == "uniform" else torch.nn.init.xavier_normal_)(torch_weight)
+        case "lecun" | "xavier":
+            fan = str(mode or "fan_in")
+            torch.nn.init.kaiming_normal_(torch_weight, mode=fan, nonlinearity="linear")
+        case "he" if mode != "average":
+            torch.nn.init.kaiming_normal_(torch_weight, a=0.25, mode=str(mode))
+        case _:
+            return
+    weight = initial_weight(base_draws(0, 1, shape), level)
+    assert float(weight.var()) == pytest.approx(float(torch_weight.var()), rel=0.05)
+    if shape_of == "uniform":
+        assert float(weight.abs().max()) <= math.sqrt(3.0 * float(weight.var())) * 1.03
+
+
+def test_half_the_fans_sum_lies_between_the_fans() -> None:
+    draws = base_draws(0, 1, (200, 300))
+    variances = {
+        mode: float(initial_weight(draws, Initialization.of({"name": "he", "mode": mode})).var())
+        for mode in ("fan_in", "fan_out", "average")
+    }
+    assert 1 / variances["average"] == pytest.approx((1 / variances["fan_in"] + 1 / variances["fan_out"]) / 2, rel=1e-4)
+
+
+def test_small_and_large_are_standard_deviations() -> None:
+    assert (
+        Initialization.of("small") == Initialization.of("normal") == Initialization.of({"name": "normal", "std": 0.01})
+    )
+    assert Initialization.of("large") == Initialization.of({"name": "normal", "std": 1.0})
+    assert Initialization.of("large").model_dump() == {"name": "normal", "std": 1.0}
+    assert Initialization.of({"name": "large", "std": 2.0}).number("std") == 2.0
+    with pytest.raises(ValidationError, match="no initialization is called 'medium'"):
+        Initialization.of("medium")
+
+
+def test_scaled_rules_share_their_draws() -> None:
+    """SCIENCE A3: weights of one seed and layer differ by a factor, uniform ones by a monotone map as well."""
+    draws = base_draws(5, 1, (30, 20))
+    unit = draws / draws.norm()
+    for document in ("small", "large", "lecun", "xavier", "he", {"name": "he", "mode": "fan_out"}):
+        weight = initial_weight(draws, Initialization.of(document))
+        torch.testing.assert_close(weight / weight.norm(), unit)
+    weight = initial_weight(draws, Initialization.of({"name": "lecun", "distribution": "uniform"}))
+    torch.testing.assert_close(weight / weight.norm(), uniform_of(draws) / uniform_of(draws).norm())
+
+
+@pytest.mark.parametrize("document", ["orthogonal", "delta_orthogonal"])
+@pytest.mark.parametrize("seed", range(3))
+def test_every_singular_value_is_one(document: str, seed: int) -> None:
+    """C13: of a matrix, and of a kernel's centre."""
+    level = Initialization.of(document)
+    for shape in SHAPES:
+        weight = initial_weight(base_draws(seed, 1, shape), level)
+        matrix = weight if weight.dim() == 2 else weight.flatten(1)
+        if document == "delta_orthogonal" and weight.dim() == 4:
+            matrix = weight[:, :, 1, 1]
+            assert int((weight != 0).sum()) == matrix.numel(), "only the centre is not zero"
+        values = torch.linalg.svdvals(matrix.double())
+        torch.testing.assert_close(values, torch.ones_like(values), rtol=1e-5, atol=1e-5)
+
+
+def test_a_delta_orthogonal_convolution_keeps_every_positions_norm() -> None:
+    """Xiao et al. 2018: with as many channels out as in or more, and zero padding, each pixel is only rotated."""
+    level = Initialization.of("delta_orthogonal")
+    weight = initial_weight(base_draws(0, 1, (24, 8, 3, 3)), level)
+    x = torch.randn(4, 8, 6, 6, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(functional.conv2d(x, weight, padding=1).norm(dim=1), x.norm(dim=1))
+
+
+def test_delta_orthogonal_weights_need_kernels() -> None:
+    level = Initialization.of("delta_orthogonal")
+    assert TrialConfig(model=Cnn(), initialization=level).invalid_design() is None
+    assert "need kernels" in str(TrialConfig(model=Mlp(), initialization=level).invalid_design())
+
+
+def test_residual_variance_doubles_with_every_block() -> None:
+    """C13: h + W phi(h), He, ReLU: E |h_L|^2 = 2^L E |h_0|^2; h + W2 phi(W1 h): 3^L. Symmetric h_0, zero biases."""
+    width, blocks, he = 400, 6, Initialization.of("he")
+
+    def weight(layer: int) -> Tensor:
+        return initial_weight(base_draws(seed, layer, (width, width)), he)
+
+    one, two = [], []
+    for seed in range(6):
+        h = g = torch.randn(64, width, generator=torch.Generator().manual_seed(seed))
+        start = h.square().mean()
+        for block in range(1, blocks + 1):
+            h = h + h.relu() @ weight(block)
+            g = g + (g @ weight(10 + 2 * block)).relu() @ weight(11 + 2 * block)
+        one.append(float((h.square().mean() / start).log2()) / blocks)
+        two.append(float((g.square().mean() / start).log()) / blocks)
+    assert 2 ** (sum(one) / len(one)) == pytest.approx(2.0, rel=0.03)
+    assert math.exp(sum(two) / len(two)) == pytest.approx(3.0, rel=0.03)
+
+
+def config_of(document: object, model: Mlp | Cnn, seed: int = 0) -> TrialConfig:
+    return TrialConfig(model=model, initialization=Initialization.of(document), seed=seed)
+
+
+@pytest.mark.parametrize("model", [Mlp(depth=2, width=12), Cnn(width=4)], ids=lambda model: model.kind)
+def test_a_lane_starts_alone_as_in_company(model: Mlp | Cnn) -> None:
+    configs = [config_of(document, model, seed=number % 2) for number, document in enumerate(CASES)]
+    configs = [configs[lane] for lane in lane_order(configs)]
+    company = build_model(configs)
+    for lane, config in enumerate(configs):
+        for name, tensor in build_model([config]).params.items():
+            assert torch.equal(tensor[0], company.params[name][lane]), (config.run_name(), name)
