@@ -56,7 +56,7 @@ class Scene:
                 trial_id=lease.trial_id,
                 attempt=lease.attempt,
                 step=step,
-                time=step / 10,
+                time=step / 1000,
                 values=np.array(values, dtype=np.float32),
             )
             for step in steps
@@ -154,6 +154,18 @@ def test_frames_are_mirrored_while_the_trial_trains_and_the_run_goes_on(scene: S
     (after,) = scene.runs()
     assert after.info.run_id == run.info.run_id and after.info.status == "FINISHED"
     assert scene.history(after, "train_loss") == [(step, 1.0) for step in STEPS]
+
+
+def test_a_last_frame_that_was_told_before_the_end_is_not_told_again_by_the_summary(scene: Scene) -> None:
+    scene.submit()
+    (lease,) = scene.lease()
+    scene.frames(lease)
+    scene.tell()
+    scene.complete(lease)
+    scene.tell()
+    (run,) = scene.runs()
+    assert run.info.status == "FINISHED"
+    assert scene.history(run, "train_loss") == [(step, 1.0) for step in STEPS]
 
 
 def test_a_trial_in_training_is_told_of_only_now_and_then(scene: Scene) -> None:
