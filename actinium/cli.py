@@ -302,7 +302,7 @@ def export(
 def catalogue(as_json: Json = False) -> None:
     """List the levels: activations, normalizations, initializations; and the datasets."""
     from actinium import terminal
-    from actinium.show import parameters
+    from actinium.show import number, parameters
 
     with _client() as client:
         document = client.catalogue()
@@ -312,6 +312,8 @@ def catalogue(as_json: Json = False) -> None:
     for kind in ("activations", "normalizations", "initializations"):
         rows = [(d["name"], d["equation"], parameters(d["parameters"]), d["citation"]) for d in document[kind]]
         terminal.show_table(("name", "equation", "parameters", "source"), rows, title=kind)
+    slopes = [(d["name"], d["derivative"], number(d["gain"])) for d in document["activations"]]
+    terminal.show_table(("name", "derivative", "gain"), slopes, title="activations' derivatives", numbers=("gain",))
     rows = [(d["name"], f"{d['examples']:,}", str(d["classes"]), d["citation"]) for d in document["datasets"]]
     terminal.show_table(
         ("name", "examples", "classes", "source"), rows, title="datasets", numbers=("examples", "classes")

@@ -5,14 +5,17 @@ sides' derivatives; `relu` and `abs` have 0 at 0.
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from functools import lru_cache
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf, expit
 
-from actinium.expression import VARIABLE, Expression, value
+from actinium.definitions import LevelDefinition
+from actinium.expression import VARIABLE, Expression, parse, value
 
 Array: TypeAlias = NDArray[np.float64]
 Dual: TypeAlias = tuple[Array, Array]
@@ -98,3 +101,34 @@ def gain(expression: Expression, parameters: Mapping[str, float]) -> float | Non
     with np.errstate(all="ignore"):
         moment = float(np.trapezoid(values**2 * np.exp(-0.5 * z**2), z)) / math.sqrt(2.0 * math.pi)
     return 1.0 / math.sqrt(moment) if math.isfinite(moment) and moment > 0 else None
+
+
+REACH, GRID = 4.0, 161
+"""An activation is drawn at so many points, evenly spaced on [-REACH, REACH]."""
+
+
+def drawing(level: LevelDefinition) -> dict[str, Any]:
+    """`gain` and `curve`, {z, function, derivative}, of an activation at its defaults; null where it is not finite."""
+    numbers: dict[str, float] = {
+        name: parameter.default
+        for name, parameter in level.parameters.items()
+        if isinstance(parameter.default, int | float)
+    }
+    words = set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", level.formula))
+    used = {name: number for name, number in (numbers | dict(level.drawn_at)).items() if name in words}
+    return _drawn(level.formula, tuple(used.items()))
+
+
+@lru_cache(maxsize=256)
+def _drawn(formula: str, parameters: tuple[tuple[str, float], ...]) -> dict[str, Any]:
+    numbers = dict(parameters)
+    expression, z = parse(formula, list(numbers)), np.linspace(-REACH, REACH, GRID)
+    function, derivative = curve(expression, numbers, z)
+    return {
+        "gain": gain(expression, numbers),
+        "curve": {"z": _plain(z), "function": _plain(function), "derivative": _plain(derivative)},
+    }
+
+
+def _plain(values: Array) -> list[float | None]:
+    return [float(f"{number:.6g}") if math.isfinite(number) else None for number in values.tolist()]

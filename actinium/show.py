@@ -33,3 +33,8 @@ def lines(document: Mapping[str, Any], failed: Sequence[Mapping[str, Any]]) -> I
 def parameters(given: Mapping[str, Mapping[str, Any]]) -> str:
     """A level's parameters with their defaults."""
     return ", ".join(f"{name}={parameter['default']}" for name, parameter in given.items())
+
+
+def number(value: float | None) -> str:
+    """Four significant digits, or nothing where there is no number."""
+    return "" if value is None else f"{value:.4g}"

@@ -1,9 +1,12 @@
-"""The dashboard: `streamlit run dashboard/app.py`. `?study=ID` is a study's page, anything else the history."""
+"""The dashboard: `streamlit run dashboard/app.py`.
+
+`?study=ID` is a study's page, `?page=catalogue` the activations, anything else the history.
+"""
 
 import streamlit as st
 
 from dashboard import markup, session
-from dashboard.views import history, study
+from dashboard.views import catalogue, history, study
 
 
 def main() -> None:
@@ -19,6 +22,8 @@ def main() -> None:
     with session.told():
         if reference:
             study.show(reference)
+        elif st.query_params.get("page") == "catalogue":
+            catalogue.show()
         else:
             history.show()
 

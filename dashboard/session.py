@@ -98,6 +98,12 @@ def study(reference: str) -> Document:
     return client().study(reference)
 
 
+@st.cache_data(ttl=60, show_spinner="Reading the catalogue …")
+def catalogue() -> Document:
+    """Every level that a study can name."""
+    return client().catalogue()
+
+
 @st.cache_data(max_entries=64, show_spinner="Reading the report …")
 def report(study_id: int, revision: int) -> Document:
     """The comparisons at a revision."""

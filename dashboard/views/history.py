@@ -30,6 +30,7 @@ Client().submit({
 def show() -> None:
     """Draws the page."""
     st.title("Studies", anchor=False)
+    st.html(markup.link("What activations do: functions and derivatives", "?page=catalogue").text)
     filters = _filters()
     cursors: list[str] = st.session_state.setdefault("cursors", [])
     if st.session_state.get("filtered") != filters:

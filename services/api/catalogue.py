@@ -1,4 +1,7 @@
-"""The catalogue: every level with parameters, equation, derivative and citation; every dataset."""
+"""The catalogue: every level with parameters, equation, derivative and citation; every dataset.
+
+An activation has its gain and its curve as well: function and derivative at its defaults, ready to be drawn.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -6,6 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from actinium.curves import drawing
 from actinium.levels import ACTIVATIONS, DATASETS, INITIALIZATIONS, NORMALIZATIONS, LevelDefinition
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
@@ -15,7 +19,9 @@ router = APIRouter(prefix="/v1", tags=["catalogue"])
 def catalogue() -> dict[str, Any]:
     """What studies can be made of."""
     return {
-        "activations": _levels(ACTIVATIONS),
+        "activations": [
+            entry | drawing(level) for entry, level in zip(_levels(ACTIVATIONS), ACTIVATIONS.values(), strict=True)
+        ],
         "normalizations": _levels(NORMALIZATIONS),
         "initializations": _levels(INITIALIZATIONS),
         "datasets": [asdict(dataset) for dataset in DATASETS.values()],

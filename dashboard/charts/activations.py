@@ -1,0 +1,45 @@
+"""Activations: function and derivative over z, side by side."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from dashboard.charts.ground import empty, grounded
+from dashboard.palette import DASHES, NEUTRAL, OKABE_ITO
+
+PANELS = (("function", "φ(z)"), ("derivative", "φ′(z)"))
+MOST = len(OKABE_ITO) * len(DASHES)
+"""Levels that can be told apart by colour and dash."""
+
+
+def functions(levels: Sequence[Mapping[str, Any]]) -> go.Figure:
+    """Both curves of each level of the catalogue; a level has one colour and dash in both panels."""
+    if not levels:
+        return empty("Choose an activation to draw.")
+    figure = make_subplots(rows=1, cols=2, subplot_titles=[title for _, title in PANELS], horizontal_spacing=0.08)
+    for place, level in enumerate(levels[:MOST]):
+        line = {
+            "color": OKABE_ITO[place % len(OKABE_ITO)],
+            "dash": DASHES[place // len(OKABE_ITO) % len(DASHES)],
+            "width": 2,
+        }
+        for column, (part, title) in enumerate(PANELS, start=1):
+            trace = go.Scatter(
+                x=level["curve"]["z"],
+                y=level["curve"][part],
+                mode="lines",
+                line=line,
+                name=level["name"],
+                legendgroup=level["name"],
+                showlegend=column == 1,
+                hovertemplate=f"{level['name']}<br>z = %{{x:.2f}}: {title} = %{{y:.3g}}<extra></extra>",
+            )
+            figure.add_trace(trace, row=1, col=column)
+    figure.update_xaxes(title="z", zeroline=True, zerolinecolor=NEUTRAL)
+    figure.update_yaxes(zeroline=True, zerolinecolor=NEUTRAL)
+    figure.update_layout(
+        height=420, margin={"l": 40, "r": 10, "t": 40, "b": 40}, legend={"orientation": "h", "y": -0.2}
+    )
+    return grounded(figure)
