@@ -60,4 +60,14 @@ INITIALIZATIONS = table(
         parameters={"gain": GAIN},
         note="for networks with kernels; their classifier starts orthogonal",
     ),
+    LevelDefinition(
+        name="lsuv",
+        equation="orthonormal, then each layer in turn divided by the deviation of its output on the first batch",
+        citation="Mishkin & Matas 2016, algorithm 1",
+        parameters={
+            "tolerance": Parameter(default=0.1, above=0.0, high=1.0, doc="how far from 1 the deviation may stay"),
+            "attempts": Parameter(default=10, kind="integer", low=1, high=100, doc="most divisions of a layer"),
+        },
+        note="the output is the linear layer's own; the classifier is the last layer",
+    ),
 )

@@ -63,7 +63,7 @@ def _orthogonal(draws: Tensor, level: Initialization, fans: Fans) -> Tensor:
     q, r = torch.linalg.qr(tall)
     q = q * torch.where(torch.diagonal(r) < 0, -1.0, 1.0)
     oriented: Tensor = q if tall is matrix else q.T
-    return (level.number("gain") * oriented).reshape(draws.shape).to(draws.dtype)
+    return (float(level.parameters.get("gain", 1.0)) * oriented).reshape(draws.shape).to(draws.dtype)
 
 
 def _delta_orthogonal(draws: Tensor, level: Initialization, fans: Fans) -> Tensor:
@@ -84,6 +84,7 @@ INITIALIZERS: Mapping[str, Callable[[Tensor, Initialization, Fans], Tensor]] = {
     "he": _he,
     "orthogonal": _orthogonal,
     "delta_orthogonal": _delta_orthogonal,
+    "lsuv": _orthogonal,
 }
 
 

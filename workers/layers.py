@@ -30,10 +30,12 @@ class Trace:
     activations: h, what it gives (before a normalization that stands after it, and before a residual sum).
     MLP: [L, B, N]. CNN: [B, L, C, H, W]. `LaneModel.lane_axis` says which. Both are nodes of the autograd graph when
     the pass builds one, so that dL/dz is `torch.autograd.grad(loss, trace.preactivations)`.
+    outputs: what the linear layers give, before everything else; kept only where a list is given.
     """
 
     preactivations: list[Tensor] = field(default_factory=list)
     activations: list[Tensor] = field(default_factory=list)
+    outputs: list[Tensor] | None = None
 
 
 class LaneModel(Protocol):

@@ -20,6 +20,7 @@ from workers.batches import epoch_order, pack_data
 from workers.draws import StepDraws
 from workers.evaluation import cross_entropy, evaluate, gap_steps, precise_error, train_eval_gap
 from workers.layers import LaneModel
+from workers.lsuv import scale_to_unit_variance
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.models.start import parameter_count
@@ -70,6 +71,8 @@ class Pack:
         self._config, self._series, self._width = ordered[0], pack_layout(ordered[0]).series, len(configs)
         self._model = build_model(ordered, device=device)
         self._data = pack_data(ordered, lane_axis=self._model.lane_axis, device=device, data_root=data_root)
+        first_batch = epoch_order(self._data, ordered, 0)[:, : self._config.training.batch_size]
+        scale_to_unit_variance(self._model, self._data.take(first_batch)[0])
         trainings = [config.training for config in ordered]
         self._optimizer = OPTIMIZERS[self._config.training.optimizer](self._model.params, trainings)
         self._clipping = Clipping(trainings, self._data.scale)

@@ -11,12 +11,16 @@ from pydantic import ValidationError
 from torch import Tensor
 from torch.nn import functional
 
-from actinium.levels import INITIALIZATIONS, Initialization
-from actinium.trial import Cnn, Mlp, TrialConfig
+from actinium.levels import INITIALIZATIONS, Activation, Initialization
+from actinium.trial import Cnn, Mlp, Task, Training, TrialConfig
+from workers.batches import epoch_order, pack_data
 from workers.initializations import INITIALIZERS, initial_weight, uniform_of
+from workers.lsuv import output_deviations, scale_to_unit_variance
 from workers.models import build_model
+from workers.models.lanes import PackedNetworks
 from workers.models.slices import lane_order
 from workers.models.start import base_draws
+from workers.train import Pack
 
 LEVELS: dict[str, list[object]] = {
     "zero": ["zero"],
@@ -29,6 +33,7 @@ LEVELS: dict[str, list[object]] = {
     ],
     "he": [{"name": "he", "mode": mode, "negative_slope": 0.25} for mode in ("average", "fan_in", "fan_out")],
     "orthogonal": ["orthogonal"],
+    "lsuv": ["lsuv"],
     "delta_orthogonal": ["delta_orthogonal", {"name": "delta_orthogonal", "gain": 1.4}],
 }
 CASES = [document for documents in LEVELS.values() for document in documents]
@@ -114,7 +119,7 @@ def test_scaled_rules_share_their_draws() -> None:
     torch.testing.assert_close(weight / weight.norm(), uniform_of(draws) / uniform_of(draws).norm())
 
 
-@pytest.mark.parametrize("document", ["orthogonal", "delta_orthogonal"])
+@pytest.mark.parametrize("document", ["orthogonal", "delta_orthogonal", "lsuv"])
 @pytest.mark.parametrize("seed", range(3))
 def test_every_singular_value_is_one(document: str, seed: int) -> None:
     """C13: of a matrix, and of a kernel's centre."""
@@ -175,3 +180,65 @@ def test_a_lane_starts_alone_as_in_company(model: Mlp | Cnn) -> None:
     for lane, config in enumerate(configs):
         for name, tensor in build_model([config]).params.items():
             assert torch.equal(tensor[0], company.params[name][lane]), (config.run_name(), name)
+
+
+# ---- layer-sequential unit variance -------------------------------------------------------------------------------
+
+
+def lsuv_config(activation: str, model: Mlp | Cnn, document: object = "lsuv", seed: int = 0) -> TrialConfig:
+    return config_of(document, model, seed).model_copy(
+        update={
+            "activation": Activation.of(activation),
+            "training": Training(batch_size=32, epochs=1),
+            "task": Task(train_examples=96),
+        }
+    )
+
+
+def pack_of(configs: list[TrialConfig]) -> tuple[list[TrialConfig], PackedNetworks]:
+    """A pack as it stands before its first step, in the model's order."""
+    pack = Pack(configs, device="cpu", data_root=None, clock=lambda: 0.0)
+    return list(pack._model.configs), pack._model
+
+
+@pytest.mark.parametrize("model", [Mlp(depth=8, width=24), Cnn(width=6)], ids=lambda model: model.kind)
+def test_every_layer_starts_with_unit_variance_on_the_first_batch(model: Mlp | Cnn) -> None:
+    """Each lane by itself, on its own first batch; lanes of other rules stay as they are drawn."""
+    levels = [("relu", "lsuv"), ("tanh", "lsuv"), ("relu", "he"), ("sigmoid", "lsuv"), ("relu", "orthogonal")]
+    configs = [lsuv_config(phi, model, rule, seed=number) for number, (phi, rule) in enumerate(levels)]
+    ordered, networks = pack_of(configs)
+    data = pack_data(ordered, lane_axis=networks.lane_axis, device="cpu", data_root=None)
+    inputs = data.take(epoch_order(data, ordered, 0)[:, :32])[0]
+    drawn = build_model(ordered)
+    deviations = torch.stack(output_deviations(networks, inputs), 1)
+    for lane, config in enumerate(ordered):
+        scaled = config.initialization.name == "lsuv"
+        assert bool(((deviations[lane] - 1.0).abs() < 0.1).all()) == scaled, (config.run_name(), deviations[lane])
+        for name, tensor in networks.params.items():
+            before, after = drawn.params[name][lane], tensor[lane]
+            if scaled and name.endswith("weight"):
+                torch.testing.assert_close(after / after.norm(), before / before.norm())
+            else:
+                assert torch.equal(after, before), (config.run_name(), name)
+
+
+def test_lsuv_lanes_start_alone_as_in_company() -> None:
+    configs = [lsuv_config(phi, Mlp(depth=4, width=16), seed=seed) for phi in ("relu", "elu") for seed in (0, 1)]
+    ordered, company = pack_of(configs)
+    for lane, config in enumerate(ordered):
+        _, alone = pack_of([config])
+        for name, tensor in alone.params.items():
+            torch.testing.assert_close(company.params[name][lane], tensor[0])
+
+
+def test_a_layer_within_the_tolerance_is_left_and_no_layer_is_tried_without_end() -> None:
+    """With a tolerance of 1 nothing below 2 is touched; a layer without any variance stays as it is."""
+    wide = {"name": "lsuv", "tolerance": 1.0}
+    model = build_model([lsuv_config("tanh", Mlp(depth=3, width=16), wide)])
+    before = {name: tensor.detach().clone() for name, tensor in model.params.items()}
+    inputs = torch.randn(1, 32, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    scale_to_unit_variance(model, inputs)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.params.items())
+    strict = build_model([lsuv_config("tanh", Mlp(depth=3, width=16))])
+    scale_to_unit_variance(strict, torch.zeros_like(inputs))
+    assert all(bool(tensor.isfinite().all()) for tensor in strict.params.values())

@@ -94,6 +94,8 @@ class PackedNetworks:
         `shortcut`, shaped as u, is added to what the activation receives.
         `draws` is for levels that draw in a training step, by slice; None: nothing is random.
         """
+        if trace is not None and trace.outputs is not None:
+            trace.outputs.append(u)
         z = self._normalized(
             params, layer, self._split(u), stands_before, training=training, update=update, draws=draws
         )
