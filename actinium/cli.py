@@ -106,7 +106,9 @@ def submit(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change the study, e.g. training.epochs=5.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and count; write nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check, count, look at untrained networks; write nothing.")
+    ] = False,
     watch_it: Annotated[bool, typer.Option("--watch", help="Show progress until the study has ended.")] = False,
     priority: Annotated[int | None, typer.Option(help="From -100 to 100; higher goes first.")] = None,
     as_json: Json = False,
@@ -136,12 +138,15 @@ def submit(
 def _tell_submitted(answer: dict[str, Any], *, dry_run: bool) -> None:
     from actinium import terminal
     from actinium.paths import cell_label
+    from actinium.untrained import tell_untrained
 
     done = "would be accepted" if dry_run else f"is study {answer['id']}"
     terminal.say(f"{answer['name']} {done}: {answer['cells']} cells, {answer['trials']} trials")
     for design in answer["invalid_designs"]:
         terminal.say(f"  left out: {cell_label(design['cell'])}: {design['reason']}")
-    if not dry_run:
+    if dry_run:
+        tell_untrained(answer)
+    else:
         terminal.say(f"  dashboard  {answer['links']['dashboard']}")
         terminal.say(f"  follow     actinium watch {answer['id']}")
 

@@ -56,6 +56,10 @@ class Settings(BaseSettings):
     """Largest inputs of a dataset, as the float32 that they are trained on; larger ones are answered 413."""
     max_trials: int = Field(default=MAX_TRIALS, ge=1)
     """Largest grid of one study, cells times seeds before exclusions."""
+    preflight_networks: int = Field(default=64, ge=0)
+    """How many different networks of a study that is only tried out are looked at."""
+    preflight_seconds: float = Field(default=15.0, gt=0.0)
+    """How long that may take; what is not ready then is left out."""
     max_nesting: int = Field(default=32, ge=4)
     """Deepest nesting of a JSON body."""
     pool_size: int = Field(default=10, ge=1)

@@ -13,6 +13,7 @@ from services.api import catalogue, datasets, events, export, health, problem, r
 from services.api.access import authorized, check_table
 from services.api.edge import Edge
 from services.api.openapi import PROBLEMS
+from services.api.preflight import Preflight
 from services.api.report import ReportCache
 from services.settings import Settings
 
@@ -37,6 +38,7 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> FastAPI:
     app.state.engine = database
     app.state.registry = registry
     app.state.reports = ReportCache()
+    app.state.preflight = Preflight()
     check_table(route for resource in RESOURCES for route in resource.router.routes)
     for resource in RESOURCES:
         app.include_router(resource.router, dependencies=[Depends(authorized)], responses=PROBLEMS)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -43,6 +43,24 @@ class Estimate(Answer):
     seconds: float | None = None
 
 
+class PreflightDocument(Answer):
+    """What a cell's untrained network does: factors a layer, towards the output for signals and towards the input for
+    gradients (null for one hidden layer, or zeros), root mean squares layer by layer, on `examples` training examples
+    or, where the dataset's files are missing (`inputs`: normal), on noise. `memory_bytes` of one trial, at least.
+    """
+
+    cell: Cell
+    forward_factor: float | None
+    backward_factor: float | None
+    forward_rms: Sequence[float | None]
+    gradient_rms: Sequence[float | None]
+    born_dead_rate: float | None
+    memory_bytes: int
+    examples: int
+    inputs: Literal["dataset", "normal"]
+    warnings: Sequence[str]
+
+
 class Submitted(Answer):
     """A study that was accepted; with `dry_run`, one that would be: `id` and `state` are null."""
 
@@ -54,6 +72,8 @@ class Submitted(Answer):
     invalid_designs: Sequence[InvalidDesignDocument]
     estimate: Estimate
     links: Mapping[str, str | None]
+    preflight: Sequence[PreflightDocument] = ()
+    """With `dry_run`: the cells of the first different networks, those that were ready in time."""
 
 
 class StudyItem(Answer):

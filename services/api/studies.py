@@ -31,6 +31,7 @@ from services.api.documents import (
     trial_document,
 )
 from services.api.openapi import body_of
+from services.api.preflight import Preflight
 from services.api.references import Cursor, Limit, StudyReference, Words, settings_of
 
 router = APIRouter(prefix="/v1", tags=["studies"])
@@ -45,7 +46,7 @@ def submit(
     caller: Caller,
     at: Now,
     document: Json,
-    dry_run: Annotated[bool, Query(description="Check and count; write nothing.")] = False,
+    dry_run: Annotated[bool, Query(description="Check, count, look at untrained networks; write nothing.")] = False,
     idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
 ) -> Submitted:
     """Submits a study. With an Idempotency-Key, the same body again gives the same study."""
@@ -56,7 +57,8 @@ def submit(
         design = expand(spec, max_trials=settings.max_trials, find=find)
     if dry_run:
         response.status_code = 200
-        return _submitted(design, links={})
+        preflight: Preflight = request.app.state.preflight
+        return _submitted(design, links={}).model_copy(update={"preflight": preflight.of(design, settings)})
     with engine.begin() as connection:
         created = studies.create(connection, design, owner=caller.name, now=at, idempotency_key=idempotency_key)
         row = studies.get(connection, created)

@@ -77,6 +77,7 @@ def test_submit_show_ls_compare_export(actinium: Actinium, study: str, train: An
     assert dry.code == 0
     assert "would be accepted: 12 cells, 24 trials" in dry.out
     assert "left out: relu·instance·batch_size=2: layer 1: instance normalization" in dry.out
+    assert "backward a layer" in dry.out and "MiB" in dry.out
     assert actinium("ls", "--json").out.count('"id"') == 0
 
     made = actinium("submit", study, "--set", "training.learning_rate=1e-2", "--priority", "3")

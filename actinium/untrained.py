@@ -1,0 +1,36 @@
+"""How the command line shows what a study's untrained networks do."""
+
+from typing import Any
+
+from actinium import terminal
+from actinium.paths import cell_label
+
+
+def tell_untrained(answer: dict[str, Any]) -> None:
+    """What the untrained networks do: a row a cell, then the warnings."""
+    found = answer.get("preflight", [])
+    if not found:
+        return
+
+    def number(value: float | None) -> str:
+        return "–" if value is None else f"{value:.3g}"
+
+    terminal.show_table(
+        ("untrained", "forward a layer", "backward a layer", "born dead", "memory"),
+        [
+            (
+                cell_label(row["cell"]) or "the only cell",
+                number(row["forward_factor"]),
+                number(row["backward_factor"]),
+                terminal.percent(row["born_dead_rate"]),
+                f"{row['memory_bytes'] / 2**20:.1f} MiB",
+            )
+            for row in found
+        ],
+        numbers=("forward a layer", "backward a layer", "born dead", "memory"),
+    )
+    for row in found:
+        for warning in row["warnings"]:
+            terminal.say(f"  {cell_label(row['cell']) or 'the only cell'}: {warning}")
+    if len(found) < answer["cells"]:
+        terminal.say(f"  {answer['cells'] - len(found)} more cells were not looked at")
