@@ -4,10 +4,13 @@ A dataset of somebody's own is not in the table: the service knows it by name, a
 task as a `StoredDataset`.
 """
 
-from dataclasses import dataclass
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from actinium.definitions import Parameter, ParameterValue
 
 Shape: TypeAlias = tuple[int, int, int]
 """(channels, height, width) of an example; a vector of D features is (D, 1, 1)."""
@@ -19,6 +22,8 @@ class DatasetDefinition:
 
     The last `official_test` of `examples` are the fixed test set; where that is 0, each split draws its own.
     `scaling`: what shares one mean and one deviation when inputs are z-scored, a single input or a whole channel.
+    A generated one has an equation and parameters, and its examples are drawn anew for each seed that draws a split;
+    its parameters `examples`, `classes`, `dimensions` and `size` say what they name.
     """
 
     name: str
@@ -28,6 +33,33 @@ class DatasetDefinition:
     official_test: int
     citation: str
     scaling: Literal["input", "channel"] = "channel"
+    equation: str = ""
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+
+    def generated(self) -> bool:
+        """Whether its examples are drawn, and not read."""
+        return bool(self.parameters)
+
+    def of(self, parameters: Mapping[str, ParameterValue]) -> "DatasetDefinition":
+        """The definition with these parameters' sizes."""
+        changes: dict[str, Any] = {key: parameters[key] for key in ("examples", "classes") if key in parameters}
+        if "dimensions" in parameters:
+            changes["shape"] = (parameters["dimensions"], 1, 1)
+        if "size" in parameters:
+            changes["shape"] = (1, parameters["size"], parameters["size"])
+        return replace(self, **changes)
+
+
+EXAMPLES = Parameter(default=1000, kind="integer", low=20, high=20_000, doc="how many are drawn, all parts together")
+SIZE = Parameter(default=8, kind="integer", low=4, high=32, doc="height and width of an image")
+
+
+def _classes(default: int, doc: str) -> Parameter:
+    return Parameter(default=default, kind="integer", low=2, high=16, doc=doc)
+
+
+def _noise(default: float, doc: str) -> Parameter:
+    return Parameter(default=default, low=0.0, high=10.0, doc=doc)
 
 
 DATASETS: dict[str, DatasetDefinition] = {
@@ -60,6 +92,92 @@ DATASETS: dict[str, DatasetDefinition] = {
             examples=60_000,
             official_test=10_000,
             citation="Krizhevsky 2009",
+        ),
+        DatasetDefinition(
+            name="two_spirals",
+            shape=(2, 1, 1),
+            classes=2,
+            examples=1000,
+            official_test=0,
+            equation="x = t (cos a, sin a) + noise n, a = 2 pi turns t + pi y, t ~ U(0, 1), n ~ N(0, I)",
+            citation="after Lang & Witbrock 1988",
+            parameters={
+                "examples": EXAMPLES,
+                "turns": Parameter(default=1.5, above=0.0, high=10.0, doc="how often a spiral goes round"),
+                "noise": _noise(0.02, "standard deviation, where a spiral's radius is 1"),
+            },
+        ),
+        DatasetDefinition(
+            name="xor",
+            shape=(2, 1, 1),
+            classes=2,
+            examples=1000,
+            official_test=0,
+            equation="x = (s, s') + noise n, s and s' = +-1, y = 1 where s s' < 0; "
+            "the best error is 2 p (1 - p), p = Phi(-1 / noise)",
+            citation="after Minsky & Papert 1969",
+            parameters={"examples": EXAMPLES, "noise": _noise(0.3, "standard deviation of a cluster")},
+        ),
+        DatasetDefinition(
+            name="gaussian_blobs",
+            shape=(10, 1, 1),
+            classes=2,
+            examples=1000,
+            official_test=0,
+            equation="x = separation y e_1 + n, n ~ N(0, I); the best error is 2 (K - 1) / K Phi(-separation / 2)",
+            citation="Fisher 1936 (equal covariances: a linear rule is the best)",
+            parameters={
+                "examples": EXAMPLES,
+                "classes": _classes(2, "K, in a row along the first axis"),
+                "dimensions": Parameter(
+                    default=10, kind="integer", low=1, high=1024, doc="features; all but one say nothing"
+                ),
+                "separation": Parameter(
+                    default=2.0, low=0.0, high=100.0, doc="between neighbouring means, in deviations"
+                ),
+            },
+        ),
+        DatasetDefinition(
+            name="contrast_level",
+            shape=(1, 8, 8),
+            classes=4,
+            examples=1000,
+            official_test=0,
+            equation="x = c w, c = (y + 1) / K; w white noise, mean 0 and deviation 1 in each image",
+            citation="the contrast that instance normalization takes away: Ulyanov et al. 2016",
+            parameters={"examples": EXAMPLES, "classes": _classes(4, "K, levels of contrast"), "size": SIZE},
+        ),
+        DatasetDefinition(
+            name="brightness_level",
+            shape=(1, 8, 8),
+            classes=4,
+            examples=1000,
+            official_test=0,
+            equation="x = y / (K - 1) + noise w; w white noise, mean 0 and deviation 1 in each image",
+            citation="the absolute intensity that normalization may lose: Lim et al. 2017",
+            parameters={
+                "examples": EXAMPLES,
+                "classes": _classes(4, "K, levels of brightness"),
+                "size": SIZE,
+                "noise": _noise(0.5, "standard deviation around an image's brightness"),
+            },
+        ),
+        DatasetDefinition(
+            name="phase_textures",
+            shape=(1, 8, 8),
+            classes=2,
+            examples=1000,
+            official_test=0,
+            equation="x = cos(a + p) + cos(2 a + p) / 2 + noise n, p = 2 pi y / K, "
+            "a = 2 pi frequency (u cos o + v sin o) + s; orientation o ~ U(0, pi), shift s ~ U(0, 2 pi)",
+            citation="phase congruency: Morrone & Owens 1987; what is kept of it: Hadji & Wildes 2017",
+            parameters={
+                "examples": EXAMPLES,
+                "classes": _classes(2, "K, phases; with 2 bright lines or dark lines, of equal energy"),
+                "size": SIZE,
+                "frequency": Parameter(default=1.5, above=0.0, high=32.0, doc="lines an image"),
+                "noise": _noise(0.1, "standard deviation of a pixel"),
+            },
         ),
     )
 }

@@ -5,12 +5,14 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, Field, ValidationError
 
+from actinium.datasets import DATASETS
 from actinium.errors import FieldError, InvalidInput
 from actinium.explain import explain
 from actinium.levels import LEVEL_KINDS, Level, compact_label, did_you_mean
 from actinium.trial import TrialConfig
 
 FACTOR_ROOTS = ("task", "model", "training", "activation", "normalization", "initialization", "probes")
+TASK_PARAMETERS = "task.parameters."
 KIND_MEND = "a kind has its own fields; vary `model` as a whole: [{kind: mlp, depth: 3}, {kind: cnn}]"
 
 Scalar: TypeAlias = str | int | float | bool | None
@@ -23,7 +25,10 @@ def value_at(config: TrialConfig, path: str) -> Any:
     """What a resolved config holds at a factor path; levels as `Level` values, scalars as they are."""
     node: Any = config
     for part in path.split("."):
-        node = node.parameters.get(part) if isinstance(node, Level) and part != "name" else getattr(node, part, None)
+        if isinstance(node, Level) and part != "name":
+            node = node.parameters.get(part)
+        else:
+            node = node.get(part) if isinstance(node, Mapping) else getattr(node, part, None)
     return node
 
 
@@ -129,6 +134,8 @@ def _filled_in(path: str) -> bool:
 
 def _parameter_path(path: str) -> bool:
     root, _, parameter = path.partition(".")
+    if path.startswith(TASK_PARAMETERS):
+        return any(path.removeprefix(TASK_PARAMETERS) in d.parameters for d in DATASETS.values())
     return root in LEVEL_KINDS and any(parameter in d.parameters for d in LEVEL_KINDS[root].definitions.values())
 
 

@@ -264,6 +264,8 @@ def reference_pattern(spec: StudySpec, cells: tuple[DesignCell, ...]) -> Cell:
 
 def _resolve(base: dict[str, Any], cell: Cell, where: str, find: Find) -> TrialConfig:
     document = json.loads(json.dumps(base))
+    if cell.get("task.dataset", document["task"]["dataset"]) != document["task"]["dataset"]:
+        document["task"]["parameters"] = {}  # those of another dataset
     for path, value in cell.items():
         assign(document, path, value)
     settle(document["task"], find)

@@ -4,10 +4,11 @@ import hashlib
 import json
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from actinium.architectures import Architecture, resnet20, resnet50, vgg11
 from actinium.datasets import DATASETS, DatasetDefinition, StoredDataset
+from actinium.definitions import ParameterValue
 from actinium.document import Document as Document
 from actinium.errors import FieldError
 from actinium.explain import faults_error
@@ -41,8 +42,31 @@ class Task(Document):
     train_examples: int | None = Field(default=None, ge=1)
     augmentation: Augmentation | None = None
 
+    parameters: dict[str, ParameterValue] = Field(default_factory=dict, validate_default=True)
+    """Of a generated dataset; defaults are filled in."""
+
     stored: StoredDataset | None = None
     """What the service knows of a dataset of somebody's own; it fills this in."""
+
+    @field_validator("parameters")
+    @classmethod
+    def _complete(cls, value: dict[str, ParameterValue], info: ValidationInfo) -> dict[str, ParameterValue]:
+        definition = DATASETS.get(info.data.get("dataset", ""))
+        parameters = definition.parameters if definition else {}
+        faults = [
+            FieldError(key[:80], f"the dataset has no such parameter; {did_you_mean(key[:80], list(parameters))}")
+            for key in value
+            if key not in parameters
+        ]
+        complete = {key: parameter.default for key, parameter in parameters.items()}
+        for key in value.keys() & parameters.keys():
+            try:
+                complete[key] = parameters[key].checked(value[key])
+            except ValueError as error:
+                faults.append(FieldError(key, str(error)))
+        if faults:
+            raise faults_error(faults)
+        return complete
 
     @model_validator(mode="after")
     def _known(self) -> "Task":
@@ -75,7 +99,13 @@ class Task(Document):
 
     def definition(self) -> DatasetDefinition:
         """The dataset's shape, classes and size."""
-        return DATASETS[self.dataset] if self.stored is None else self.stored.definition(self.dataset)
+        if self.stored is not None:
+            return self.stored.definition(self.dataset)
+        return DATASETS[self.dataset].of(self.parameters)
+
+    def drawing_seed(self, seed: int) -> int:
+        """The seed that draws the split, and the examples where they are generated, in a trial of `seed`."""
+        return seed if self.split_seed == "seed" else self.split_seed
 
     def counts(self) -> tuple[int, int, int]:
         """Training (before `train_examples`), validation and test examples; they do not depend on the seed.

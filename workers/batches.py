@@ -1,4 +1,4 @@
-"""A pack's examples: one dataset on the device, and for every lane its split, order and scaling.
+"""A pack's examples: its datasets on the device, and for every lane its split, order and scaling.
 
 Legend: L lanes, B examples, D dataset size, n examples of a part.
 """
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from actinium.trial import TrialConfig
-from workers.datasets import load_task, split, standardize
+from workers.datasets import differs_by_seed, load_task, split, standardize
 from workers.seeding import generator, order_stream
 
 
@@ -19,8 +19,9 @@ from workers.seeding import generator, order_stream
 class PackData:
     """The data of a pack, lanes in the model's order.
 
-    inputs [D, C, H, W] as stored; labels [D]; shift and scale [L, C, H or 1, W or 1], so that x * scale + shift is
-    z-scored on the lane's training part; train, validation, test [L, n] int64 positions in the dataset.
+    inputs [D, C, H, W] as stored, one dataset after the other where seeds have their own; labels [D]; shift and scale
+    [L, C, H or 1, W or 1], so that x * scale + shift is z-scored on the lane's training part; train, validation, test
+    [L, n] int64 positions in the inputs.
     """
 
     inputs: Tensor
@@ -63,20 +64,32 @@ def pack_data(
 ) -> PackData:
     """The data of a pack, on the device. Raises DatasetMissing where the dataset's files are not there."""
     task = configs[0].task
-    arrays = load_task(task, data_root)
-    parts = {seed: split(task, arrays.labels, seed) for seed in {config.seed for config in configs}}
-    scaling = {seed: standardize(arrays.inputs, part.train, task.definition().scaling) for seed, part in parts.items()}
     seeds = [config.seed for config in configs]
+    distinct = list(dict.fromkeys(seeds))
+    examples = {seed: load_task(task, data_root, seed=seed) for seed in distinct}
+    parts = {seed: split(task, examples[seed].labels, seed) for seed in distinct}
+    scaling = {
+        seed: standardize(examples[seed].inputs, parts[seed].train, task.definition().scaling) for seed in distinct
+    }
+    blocks = distinct if differs_by_seed(task) else distinct[:1]
+    inputs = [examples[seed].inputs for seed in blocks]
+    labels = [examples[seed].labels for seed in blocks]
+    block = labels[0].numel() if len(blocks) > 1 else 0
+    begins = {seed: place * block for place, seed in enumerate(distinct)}
+
+    def positions(part: str) -> Tensor:
+        return torch.stack([getattr(parts[seed], part) + begins[seed] for seed in seeds]).to(device)
+
     mean = torch.cat([scaling[seed][0] for seed in seeds])
     std = torch.cat([scaling[seed][1] for seed in seeds])
     return PackData(
-        inputs=arrays.inputs.to(device),
-        labels=arrays.labels.to(device),
+        inputs=(inputs[0] if len(blocks) == 1 else torch.cat(inputs)).to(device),
+        labels=(labels[0] if len(blocks) == 1 else torch.cat(labels)).to(device),
         shift=(-mean / std).to(device),
         scale=(1.0 / std).to(device),
-        train=torch.stack([parts[seed].train for seed in seeds]).to(device),
-        validation=torch.stack([parts[seed].validation for seed in seeds]).to(device),
-        test=torch.stack([parts[seed].test for seed in seeds]).to(device),
+        train=positions("train"),
+        validation=positions("validation"),
+        test=positions("test"),
         lane_axis=lane_axis,
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from actinium.curves import drawing
-from actinium.levels import ACTIVATIONS, DATASETS, INITIALIZATIONS, NORMALIZATIONS, LevelDefinition
+from actinium.levels import ACTIVATIONS, DATASETS, INITIALIZATIONS, NORMALIZATIONS, LevelDefinition, Parameter
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
 
@@ -24,8 +24,14 @@ def catalogue() -> dict[str, Any]:
         ],
         "normalizations": _levels(NORMALIZATIONS),
         "initializations": _levels(INITIALIZATIONS),
-        "datasets": [asdict(dataset) for dataset in DATASETS.values()],
+        "datasets": [
+            {**asdict(dataset), "parameters": _parameters(dataset.parameters)} for dataset in DATASETS.values()
+        ],
     }
+
+
+def _parameters(parameters: Mapping[str, Parameter]) -> dict[str, dict[str, Any]]:
+    return {name: {**asdict(parameter), "accepts": parameter.accepts()} for name, parameter in parameters.items()}
 
 
 def _levels(table: Mapping[str, LevelDefinition]) -> list[dict[str, Any]]:
@@ -37,10 +43,7 @@ def _levels(table: Mapping[str, LevelDefinition]) -> list[dict[str, Any]]:
             "derivative": level.derivative,
             "citation": level.citation,
             "note": level.note,
-            "parameters": {
-                name: {**asdict(parameter), "accepts": parameter.accepts()}
-                for name, parameter in level.parameters.items()
-            },
+            "parameters": _parameters(level.parameters),
         }
         for level in table.values()
     ]

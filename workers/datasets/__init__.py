@@ -2,6 +2,6 @@
 
 from workers.datasets.arrays import Arrays, load, standardize
 from workers.datasets.splits import Split, split
-from workers.datasets.tasks import load_task
+from workers.datasets.tasks import differs_by_seed, load_task
 
-__all__ = ["Arrays", "Split", "load", "load_task", "split", "standardize"]
+__all__ = ["Arrays", "Split", "differs_by_seed", "load", "load_task", "split", "standardize"]

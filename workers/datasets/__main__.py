@@ -49,6 +49,7 @@ def list_datasets(root: Path, *, as_json: bool) -> None:
             "shape": list(definition.shape),
             "present": present(definition.name, root),
             "folder": str(root / definition.name) if definition.name in OFFICIAL else None,
+            "generated": definition.generated(),
             "citation": definition.citation,
         }
         for definition in DATASETS.values()
@@ -61,7 +62,11 @@ def list_datasets(root: Path, *, as_json: bool) -> None:
         shape = "x".join(map(str, row["shape"])) if isinstance(row["shape"], list) else ""
         here = "yes" if row["present"] else f"no: actinium data fetch {row['name']}"
         table.add_row(
-            str(row["name"]), f"{row['examples']:,}", shape, here, str(row["folder"] or "ships with actinium")
+            str(row["name"]),
+            f"{row['examples']:,}",
+            shape,
+            here,
+            str(row["folder"] or ("is generated" if row["generated"] else "ships with actinium")),
         )
     Console().print(table)
 
@@ -78,7 +83,7 @@ def fetch_shown(name: str, root: Path) -> None:
             bars.update(tasks[file], completed=done, total=total)
 
         folder = fetch(name, root, progress=progress)
-    sys.stdout.write(f"{folder if name in OFFICIAL else name + ' ships with actinium'}\n")
+    sys.stdout.write(f"{folder if name in OFFICIAL else name + ' needs no files'}\n")
 
 
 if __name__ == "__main__":

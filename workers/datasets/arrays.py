@@ -33,6 +33,8 @@ def load(name: str, data_root: Path | None = None) -> Arrays:
     """
     if name not in DATASETS:
         raise InvalidInput(f"no dataset is called {name[:80]!r}; {did_you_mean(name[:80], list(DATASETS))}")
+    if DATASETS[name].generated():
+        raise InvalidInput(f"{name} is generated for a task and a seed; call workers.datasets.load_task")
     return _load(name, (data_root or default_root()).absolute())
 
 

@@ -31,8 +31,7 @@ def split(task: Task, labels: Tensor, seed: int) -> Split:
     definition = task.definition()
     _, validation_count, test_count = task.counts()
     drawn = labels.numel() - definition.official_test
-    split_seed = seed if task.split_seed == "seed" else task.split_seed
-    order = torch.randperm(drawn, generator=generator(split_seed, STREAM))
+    order = torch.randperm(drawn, generator=generator(task.drawing_seed(seed), STREAM))
     if definition.official_test:
         test, rest = torch.arange(drawn, labels.numel()), order
     else:

@@ -1,0 +1,129 @@
+"""Generated datasets: their equations are in `actinium.datasets.DATASETS`, under the same names.
+
+Every example is drawn from the task's seed stream alone, so that all arms of a seed see the same examples. Classes take
+turns: example i has the label i mod K. Legend: N examples, K classes, D dimensions, S height and width.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from actinium.datasets import DATASETS
+from actinium.definitions import ParameterValue
+from actinium.trial import Task
+from workers.datasets.arrays import Arrays
+from workers.seeding import generator
+
+STREAM = "examples"
+
+
+class Draws:
+    """A stream of float64 numbers, and the parameters, of one dataset."""
+
+    def __init__(self, parameters: Mapping[str, ParameterValue], *, seed: int, classes: int) -> None:
+        self._parameters = parameters
+        self._source = generator(seed, STREAM)
+        self.examples = self.whole("examples")
+        self.labels = torch.arange(self.examples) % classes
+
+    def number(self, name: str) -> float:
+        """A parameter's value."""
+        value = self._parameters[name]
+        assert isinstance(value, int | float), f"{name} is a number by its definition"
+        return float(value)
+
+    def whole(self, name: str) -> int:
+        """An integer parameter's value."""
+        return int(self.number(name))
+
+    def uniform(self, *shape: int) -> Tensor:
+        """U(0, 1), a row an example."""
+        return torch.rand(self.examples, *shape, generator=self._source, dtype=torch.float64)
+
+    def normal(self, *shape: int) -> Tensor:
+        """N(0, 1), a row an example."""
+        return torch.randn(self.examples, *shape, generator=self._source, dtype=torch.float64)
+
+    def white_images(self) -> Tensor:
+        """White noise [N, 1, S, S], mean 0 and deviation 1 in every image."""
+        size = self.whole("size")
+        noise = self.normal(1, size, size)
+        centred = noise - noise.mean((2, 3), keepdim=True)
+        return centred / centred.square().mean((2, 3), keepdim=True).sqrt()
+
+
+Make: TypeAlias = Callable[[Draws], Tensor]
+"""The inputs of the draws' labels: [N, D] or [N, 1, S, S]."""
+
+
+def two_spirals(draws: Draws) -> Tensor:
+    """Two arms, each the other turned by half a circle."""
+    radius = draws.uniform()
+    angle = 2 * math.pi * draws.number("turns") * radius + math.pi * draws.labels
+    points = torch.stack([radius * angle.cos(), radius * angle.sin()], dim=1)
+    return points + draws.number("noise") * draws.normal(2)
+
+
+def xor(draws: Draws) -> Tensor:
+    """Four clusters at the corners of a square; opposite corners are one class."""
+    first = torch.where(draws.uniform() < 0.5, -1.0, 1.0).double()
+    second = torch.where(draws.labels == 1, -first, first)
+    return torch.stack([first, second], dim=1) + draws.number("noise") * draws.normal(2)
+
+
+def gaussian_blobs(draws: Draws) -> Tensor:
+    """Spheres in a row."""
+    points = draws.normal(draws.whole("dimensions"))
+    points[:, 0] += draws.number("separation") * draws.labels
+    return points
+
+
+def contrast_level(draws: Draws) -> Tensor:
+    """Noise whose deviation is the label."""
+    contrast = (draws.labels + 1) / draws.whole("classes")
+    return contrast[:, None, None, None] * draws.white_images()
+
+
+def brightness_level(draws: Draws) -> Tensor:
+    """Noise whose mean is the label."""
+    brightness = draws.labels / (draws.whole("classes") - 1)
+    return brightness[:, None, None, None] + draws.number("noise") * draws.white_images()
+
+
+def phase_textures(draws: Draws) -> Tensor:
+    """Stripes of any orientation and place, whose two harmonics meet at the label's phase."""
+    size = draws.whole("size")
+    place = (torch.arange(size, dtype=torch.float64) + 0.5) / size - 0.5
+    orientation, shift = math.pi * draws.uniform(1, 1), 2 * math.pi * draws.uniform(1, 1)
+    along = place[:, None] * orientation.cos() + place[None, :] * orientation.sin()
+    angle = 2 * math.pi * draws.number("frequency") * along + shift
+    phase = 2 * math.pi * draws.labels[:, None, None] / draws.whole("classes")
+    waves = (angle + phase).cos() + (2 * angle + phase).cos() / 2
+    return (waves + draws.number("noise") * draws.normal(size, size)).unsqueeze(1)
+
+
+GENERATED: dict[str, Make] = {
+    "two_spirals": two_spirals,
+    "xor": xor,
+    "gaussian_blobs": gaussian_blobs,
+    "contrast_level": contrast_level,
+    "brightness_level": brightness_level,
+    "phase_textures": phase_textures,
+}
+
+
+def generate(task: Task, seed: int) -> Arrays:
+    """The task's examples in a trial of `seed`; drawn once, and shared: callers must not write to them."""
+    return _generate(task.dataset, tuple(task.parameters.items()), task.drawing_seed(seed))
+
+
+@lru_cache(maxsize=16)
+def _generate(name: str, parameters: tuple[tuple[str, ParameterValue], ...], seed: int) -> Arrays:
+    definition = DATASETS[name].of(dict(parameters))
+    draws = Draws(dict(parameters), seed=seed, classes=definition.classes)
+    inputs = GENERATED[name](draws).float().reshape(definition.examples, *definition.shape)
+    return Arrays(inputs=inputs, labels=draws.labels)
