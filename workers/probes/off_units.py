@@ -1,8 +1,7 @@
 """Units that are off (SCIENCE D1): max over the probe set of phi(z) is at most 0.
 
-Only rectifiers have an off state; which activations those are says `workers.activations.ACTIVATION_FUNCTIONS`
-(relu, leaky_relu, prelu, elu). For any other the rate is not applicable. A leaky rectifier that is off still learns,
-and is not gradient-dead.
+Only rectifiers have an off state; which activations those are says `workers.activations.ACTIVATION_FUNCTIONS`. For any
+other the rate is not applicable. A leaky rectifier that is off still learns, and is not gradient-dead.
 """
 
 import torch
