@@ -19,8 +19,9 @@ from torch import Tensor
 from actinium.errors import DatasetMissing
 from actinium.probes import DeadUnits, GradientFlow, Probes
 from actinium.trial import TrialConfig
-from workers.batches import PackData, pack_data
+from workers.batches import PackData, epoch_order, pack_data
 from workers.layers import LaneModel, Trace
+from workers.lsuv import scale_to_unit_variance
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.probes import PackProbes, probe_series
@@ -89,7 +90,7 @@ def finite(value: float) -> float | None:
 
 
 def looked_at(configs: Sequence[TrialConfig], data_root: Path | None) -> list[dict[str, Any]]:
-    """What networks of one model and task show, in the order given."""
+    """What networks of one model, task and batch size show, in the order given; as at step 0 of their training."""
     examples = examples_for(configs[0])
     probes = Probes(
         dead_units=DeadUnits(examples=examples),
@@ -106,6 +107,8 @@ def looked_at(configs: Sequence[TrialConfig], data_root: Path | None) -> list[di
         shape = ordered[0].task.definition().shape
         data = normal_data(ordered, examples, lane_axis=model.lane_axis, shape=shape)
         inputs = "normal"
+    first_batch = epoch_order(data, ordered, 0)[:, : ordered[0].training.batch_size]
+    scale_to_unit_variance(model, data.take(first_batch)[0])
     values = PackProbes(configs=ordered, model=model, data=data).measure(0)
     series = probe_series(ordered[0])
     gradients = [number for number, name in enumerate(series) if name.startswith("gradient_rms/")]
@@ -130,12 +133,12 @@ def looked_at(configs: Sequence[TrialConfig], data_root: Path | None) -> list[di
 
 
 def preflight(configs: Sequence[TrialConfig], data_root: Path | None) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(place in `configs`, what was found), group by group of one model and task, small ones first."""
+    """(place in `configs`, what was found), group by group of one model, task and batch size, small ones first."""
 
-    def shape(place: int) -> tuple[int, str]:
+    def shape(place: int) -> tuple[int, str, int]:
         config = configs[place]
         size = sum(channels * positions for channels, positions in config.layers())
-        return size, config.model.model_dump_json() + config.task.model_dump_json()
+        return size, config.model.model_dump_json() + config.task.model_dump_json(), config.training.batch_size
 
     for _, group in groupby(sorted(range(len(configs)), key=shape), key=shape):
         places = list(group)

@@ -44,6 +44,14 @@ def test_the_forward_factor_is_the_closed_form() -> None:
     assert xavier["forward_factor"] == pytest.approx(math.sqrt(0.5), abs=0.06)
 
 
+def test_what_a_first_batch_makes_of_the_weights_is_seen() -> None:
+    """LSUV: every layer's u has variance 1, so that tanh's outputs keep their size; orthogonal weights let it fall."""
+    lsuv, plain = found([config_of(**TEN, activation="tanh", initialization=name) for name in ("lsuv", "orthogonal")])
+    assert lsuv["forward_factor"] == pytest.approx(1.0, abs=0.02)
+    assert lsuv["forward_rms"] == pytest.approx([0.628] * 10, abs=0.06)
+    assert plain["forward_factor"] < 0.95
+
+
 def test_networks_of_several_shapes_are_answered_in_their_places() -> None:
     documents: list[dict[str, Any]] = [
         {"activation": "tanh", "normalization": "batch", "model": {"kind": "cnn", "width": 4}},
