@@ -4,8 +4,7 @@ The model knows no SQL and no locks: it says in plain Python what each call must
 equal it, and with them the promises hold: at most one live lease a job, attempts never fall, one summary a trial.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -22,7 +21,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy import Engine, select, text
 
 from actinium.errors import Conflict
 from actinium.frame import Outcome, TrialSummary
@@ -114,10 +113,11 @@ class Model:
 class QueueMachine(RuleBasedStateMachine):
     """Calls of dispatchers, people and the mirror, one at a time."""
 
-    def __init__(self, engine: Engine, designs: list[Design]) -> None:
+    def __init__(self, engine: Engine, designs: list[Design], summary: Callable[..., TrialSummary]) -> None:
         super().__init__()
         self.engine = engine
         self.designs = designs
+        self.summary = summary
         self.now = START
         self.model = Model()
         self.given: list[list[Attempt]] = []
@@ -129,11 +129,6 @@ class QueueMachine(RuleBasedStateMachine):
         with self.engine.begin() as connection:
             connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY"))
 
-    @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        with self.engine.begin() as connection:
-            yield connection
-
     def study(self, data: st.DataObject) -> StudyId:
         return StudyId(data.draw(st.sampled_from(sorted(self.model.studies)), label="study"))
 
@@ -144,7 +139,7 @@ class QueueMachine(RuleBasedStateMachine):
     def create(self, owner: str, priority: int, data: st.DataObject) -> None:
         design = self.designs[data.draw(st.integers(0, len(self.designs) - 1), label="design")]
         spec = design.spec.model_copy(update={"name": f"study {len(self.model.studies)}", "priority": priority})
-        with self.transaction() as connection:
+        with self.engine.begin() as connection:
             number = studies.create(connection, replace(design, spec=spec), owner=owner, now=self.now)
             trials = studies.trials_page(connection, number, limit=1000).items
         self.model.studies[number] = Study(owner=owner, priority=priority)
@@ -155,7 +150,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
         number = self.study(data)
-        with self.transaction() as connection:
+        with self.engine.begin() as connection:
             try:
                 studies.cancel(connection, number, self.now)
             except Conflict:
@@ -172,7 +167,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def retry(self, data: st.DataObject) -> None:
         number = self.study(data)
-        with self.transaction() as connection:
+        with self.engine.begin() as connection:
             retried = studies.retry(connection, number, self.now)
         again = [job for job in self.model.of(number) if job.state in (FAILED, CANCELLED)]
         assert retried == len(again)
@@ -186,7 +181,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(priority=st.integers(-1, 2), data=st.data())
     def reprioritize(self, priority: int, data: st.DataObject) -> None:
         number = self.study(data)
-        with self.transaction() as connection:
+        with self.engine.begin() as connection:
             studies.patch(connection, number, now=self.now, priority=priority)
         self.model.studies[number].priority = priority
 
@@ -234,7 +229,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def heartbeat(self, data: st.DataObject) -> None:
         attempts = self.attempts(data)
-        with self.transaction() as connection:
+        with self.engine.begin() as connection:
             held = queue.heartbeat(connection, now=self.now, attempts=attempts, lease_seconds=LEASE_SECONDS)
         jobs = self.model.held(attempts)
         assert held == {job.trial_id for job in jobs}
@@ -247,7 +242,7 @@ class QueueMachine(RuleBasedStateMachine):
     def complete(self, data: st.DataObject, outcome: Outcome, commit: bool) -> None:
         attempts = self.attempts(data)
         with self.engine.connect() as connection:
-            results = [(one, summary(outcome)) for one in attempts]
+            results = [(one, self.summary(outcome=outcome)) for one in attempts]
             accepted = queue.complete_many(connection, now=self.now, results=results)
             if commit:
                 connection.commit()
@@ -262,15 +257,9 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(data=st.data(), failure_class=st.sampled_from(list(FailureClass)), halve=st.booleans())
     def fail(self, data: st.DataObject, failure_class: FailureClass, halve: bool) -> None:
         attempts = self.attempts(data)
-        with self.transaction() as connection:
-            ended = queue.fail(
-                connection,
-                now=self.now,
-                attempts=attempts,
-                failure_class=failure_class,
-                error="e",
-                halve=halve,
-            )
+        with self.engine.begin() as connection:
+            end = partial(queue.fail, connection, now=self.now, attempts=attempts)
+            ended = end(failure_class=failure_class, error="e", halve=halve)
         jobs = self.model.held(attempts)
         for job in jobs:
             if len(attempts) > 1 and (halve or failure_class is FailureClass.TRIAL):
@@ -291,7 +280,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def release(self, data: st.DataObject) -> None:
         attempts = self.attempts(data)
-        with self.transaction() as connection:
+        with self.engine.begin() as connection:
             released = queue.release(connection, now=self.now, attempts=attempts)
         jobs = self.model.held(attempts)
         assert released == {job.trial_id for job in jobs}
@@ -300,7 +289,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule()
     def rescue(self) -> None:
-        with self.transaction() as connection:
+        with self.engine.begin() as connection:
             rescued = queue.rescue(connection, now=self.now)
         expired = [job for job in self.model.jobs.values() if job.expires_at is not None and job.expires_at < self.now]
         assert rescued == len(expired)
@@ -330,7 +319,7 @@ class QueueMachine(RuleBasedStateMachine):
     def mirror(self, limit: int) -> None:
         """It sees only what is news, and sees it as it is."""
         later = self.now + timedelta(days=1)
-        with self.transaction() as connection:
+        with self.engine.begin() as connection:
             news = [item for item in outbox.pending(connection, now=later, limit=limit) if isinstance(item, TrialNews)]
             for item in news:
                 job = self.model.jobs[item.trial_id]
@@ -344,7 +333,7 @@ class QueueMachine(RuleBasedStateMachine):
     @invariant()
     def the_tables_equal_the_model(self) -> None:
         numbers = [StudyId(number) for number in self.model.studies]
-        with self.transaction() as connection:
+        with self.engine.begin() as connection:
             found = connection.execute(select(models.jobs)).all()
             summaries = connection.execute(select(*models.summaries.c["trial_id", "attempt"])).all()
             news = connection.execute(select(models.outbox.c.subject_id).where(models.outbox.c.kind == "trial"))
@@ -386,22 +375,8 @@ class QueueMachine(RuleBasedStateMachine):
             self.seen[trial_id] = (job.state, job.attempt)
 
 
-def summary(outcome: Outcome) -> TrialSummary:
-    return TrialSummary(
-        outcome=outcome,
-        steps=1,
-        seconds=0.0,
-        probe_seconds=0.0,
-        metrics={"validation_loss": 1.0},
-        probe_examples=1,
-        parameters=1,
-        pack_width=1,
-        device="cpu",
-    )
-
-
 @pytest.mark.timeout(900)  # it thinks for seconds, on a busy machine for minutes
-def test_the_queue_does_what_the_model_says(engine: Engine) -> None:
+def test_the_queue_does_what_the_model_says(engine: Engine, summary: Callable[..., TrialSummary]) -> None:
     documents: list[dict[str, Any]] = [
         {"factors": {"activation": ["relu", "elu"]}, "seeds": 2},
         {"factors": {"training.batch_size": [8, 32]}, "seeds": 2},
@@ -409,7 +384,7 @@ def test_the_queue_does_what_the_model_says(engine: Engine) -> None:
     ]
     designs = [expand(parse_study({"name": "x", **document})) for document in documents]
     run_state_machine_as_test(
-        partial(QueueMachine, engine, designs),  # type: ignore[arg-type] # any factory will do
+        partial(QueueMachine, engine, designs, summary),  # type: ignore[arg-type] # any factory will do
         settings=settings(
             max_examples=40,
             stateful_step_count=35,
