@@ -70,4 +70,15 @@ INITIALIZATIONS = table(
         },
         note="the output is the linear layer's own; the classifier is the last layer",
     ),
+    LevelDefinition(
+        name="rai",
+        equation="N(0, scale^2 / fan_in) for a unit's weights and bias, but one of them, picked at random, Beta(2, 1)",
+        citation="Lu et al. 2020, arXiv:1903.06733",
+        parameters={
+            "scale": Parameter(
+                default=0.6007, above=0.0, high=100.0, doc="deviation of the normal part, sqrt(fan_in) x"
+            )
+        },
+        note="randomized asymmetric: of hidden layers; the classifier has the normal part alone, and no bias",
+    ),
 )

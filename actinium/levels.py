@@ -138,7 +138,7 @@ class Normalization(Level):
 
 
 class Initialization(Level):
-    """A rule for the weights at step 0; biases start at zero."""
+    """A rule for the weights at step 0; biases start at zero, but where the level says otherwise."""
 
     definitions = INITIALIZATIONS
     noun = "initialization"

@@ -85,9 +85,25 @@ INITIALIZERS: Mapping[str, Callable[[Tensor, Initialization, Fans], Tensor]] = {
     "orthogonal": _orthogonal,
     "delta_orthogonal": _delta_orthogonal,
     "lsuv": _orthogonal,
+    "rai": lambda draws, level, fans: draws * (level.number("scale") / math.sqrt(fans.fan_in)),
 }
 
 
 def initial_weight(draws: Tensor, level: Initialization) -> Tensor:
     """A weight of the shape of `draws` (standard normal) by the level's rule."""
     return INITIALIZERS[level.name](draws, level, fans_of(tuple(draws.shape)))
+
+
+def asymmetric_start(draws: Tensor, level: Initialization, source: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a layer by `rai`: of each unit's weights and bias, one is drawn from Beta(2, 1).
+
+    The bias' own draws, the place among the fan_in + 1 and the Beta draw (the root of a uniform one) are `source`'s.
+    """
+    weight = initial_weight(draws, level)
+    rows = weight.T if weight.dim() == 2 else weight.flatten(1)
+    units, fan_in = rows.shape
+    bias = torch.randn(units, 1, generator=source) * (level.number("scale") / math.sqrt(fan_in))
+    place = torch.randint(fan_in + 1, (units, 1), generator=source)
+    entries = torch.cat([rows, bias], 1).scatter(1, place, torch.rand(units, 1, generator=source).sqrt())
+    chosen = entries[:, :-1]
+    return (chosen.T.contiguous() if weight.dim() == 2 else chosen.reshape(weight.shape)), entries[:, -1]

@@ -28,6 +28,11 @@ def weights_stream(layer: int) -> str:
     return f"weights/layer_{layer:02d}"
 
 
+def asymmetry_stream(layer: int) -> str:
+    """The stream of what a randomized asymmetric start draws beside the weights; layers count from 1."""
+    return f"asymmetry/layer_{layer:02d}"
+
+
 def learned_stream(layer: str, parameter: str) -> str:
     """The stream of an activation's learned parameter that starts at random; `layer` as in the parameters' names."""
     return f"activation/{layer}/{parameter}"

@@ -8,18 +8,20 @@ import math
 import pytest
 import torch
 from pydantic import ValidationError
+from scipy import stats
 from torch import Tensor
 from torch.nn import functional
 
 from actinium.levels import INITIALIZATIONS, Activation, Initialization
 from actinium.trial import Cnn, Mlp, Task, Training, TrialConfig
 from workers.batches import epoch_order, pack_data
-from workers.initializations import INITIALIZERS, initial_weight, uniform_of
+from workers.initializations import INITIALIZERS, asymmetric_start, initial_weight, uniform_of
 from workers.lsuv import output_deviations, scale_to_unit_variance
 from workers.models import build_model
 from workers.models.lanes import PackedNetworks
 from workers.models.slices import lane_order
 from workers.models.start import base_draws
+from workers.seeding import generator
 from workers.train import Pack
 
 LEVELS: dict[str, list[object]] = {
@@ -34,6 +36,7 @@ LEVELS: dict[str, list[object]] = {
     "he": [{"name": "he", "mode": mode, "negative_slope": 0.25} for mode in ("average", "fan_in", "fan_out")],
     "orthogonal": ["orthogonal"],
     "lsuv": ["lsuv"],
+    "rai": ["rai"],
     "delta_orthogonal": ["delta_orthogonal", {"name": "delta_orthogonal", "gain": 1.4}],
 }
 CASES = [document for documents in LEVELS.values() for document in documents]
@@ -242,3 +245,59 @@ def test_a_layer_within_the_tolerance_is_left_and_no_layer_is_tried_without_end(
     strict = build_model([lsuv_config("tanh", Mlp(depth=3, width=16))])
     scale_to_unit_variance(strict, torch.zeros_like(inputs))
     assert all(bool(tensor.isfinite().all()) for tensor in strict.params.values())
+
+
+# ---- randomized asymmetric initialization -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(30, 4000), (4000, 3, 3, 3)], ids=str)
+def test_one_entry_of_every_unit_is_from_a_beta_distribution(shape: tuple[int, ...]) -> None:
+    """Beta(2, 1) at a place that is uniform over weights and bias; all else is the normal part, on the common draws."""
+    draws, level = base_draws(0, 1, shape), Initialization.of("rai")
+    weight, bias = asymmetric_start(draws, level, generator(0, "asymmetry"))
+    assert weight.shape == shape and bias.shape == (4000,)
+    plain = initial_weight(draws, level)
+    rows, plain_rows = (t.T if t.dim() == 2 else t.flatten(1) for t in (weight, plain))
+    changed = rows != plain_rows
+    fan_in = rows.shape[1]
+    assert int(changed.sum(1).max()) == 1
+    in_bias = ~changed.any(1)
+    assert float(in_bias.float().mean()) == pytest.approx(1 / (fan_in + 1), abs=0.01)
+    chosen = torch.cat([rows[changed], bias[in_bias]]).numpy()
+    assert stats.kstest(chosen, stats.beta(2, 1).cdf).pvalue > 1e-3
+    others = bias[~in_bias] * math.sqrt(fan_in) / 0.6007
+    assert stats.kstest(others.numpy(), stats.norm.cdf).pvalue > 1e-3
+    places = changed.float().argmax(1)[~in_bias].bincount(minlength=fan_in)
+    assert stats.chisquare(places.numpy()).pvalue > 1e-3
+
+
+def test_fewer_narrow_networks_are_born_dead_than_by_hes_rule() -> None:
+    """Lu et al. 2020: ten ReLU layers of width 2 on inputs of [-1, 1]. He: within C7's bounds, 3 standard errors."""
+    seeds, layers, x = 400, 10, torch.linspace(-1, 1, 101).unsqueeze(1)
+    dead = {"he": 0, "rai": 0}
+    for seed in range(seeds):
+        for name in dead:
+            level, h = Initialization.of(name), x
+            for layer in range(1, layers):
+                draws = base_draws(seed, layer, (h.shape[1], 2))
+                if name == "rai":
+                    weight, bias = asymmetric_start(draws, level, generator(seed, f"asymmetry/{layer}"))
+                else:
+                    weight, bias = initial_weight(draws, level), torch.zeros(2)
+                h = (h @ weight + bias).relu()
+            dead[name] += bool((h == h[:1]).all())
+    v = 1 - (1 - 2**-2) ** (layers - 2)
+    low = 2**-1 * v + (1 - 2**-1) * v**2
+    error = 3 * math.sqrt(0.25 / seeds)
+    assert low - error <= dead["he"] / seeds <= v + error
+    assert dead["rai"] < dead["he"] / 2
+
+
+def test_a_rai_trial_has_biases_that_are_its_own() -> None:
+    configs = [config_of(document, Mlp(depth=2, width=12)) for document in ("rai", "he")]
+    networks = build_model([configs[lane] for lane in lane_order(configs)])
+    rai = [config.initialization.name for config in networks.configs].index("rai")
+    for layer in networks.hidden_names:
+        assert bool((networks.params[f"{layer}.bias"][rai] != 0).all())
+        assert not networks.params[f"{layer}.bias"][1 - rai].any()
+    assert not networks.params["classifier.bias"].any()

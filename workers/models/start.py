@@ -10,7 +10,7 @@ from torch import Tensor
 
 from actinium.trial import TrialConfig
 from workers.activations import ACTIVATION_FUNCTIONS, LearnedParameter
-from workers.initializations import initial_weight
+from workers.initializations import asymmetric_start, initial_weight
 from workers.layers import Parameters
 from workers.normalizations import (
     cancels_bias,
@@ -20,7 +20,7 @@ from workers.normalizations import (
     learns_shift,
     stands_before,
 )
-from workers.seeding import generator, learned_stream, weights_stream
+from workers.seeding import asymmetry_stream, generator, learned_stream, weights_stream
 
 
 def base_draws(seed: int, layer: int, shape: tuple[int, ...]) -> Tensor:
@@ -36,23 +36,36 @@ def initial_parameters(configs: Sequence[TrialConfig], weight_shapes: Mapping[st
     activation learns a parameter gives it to all: what a lane does not use gets no gradient and stays.
     """
     params: Parameters = {}
+    biases: Parameters = {}
     for number, (layer, shape) in enumerate(weight_shapes.items(), start=1):
         draws = {seed: base_draws(seed, number, shape) for seed in {config.seed for config in configs}}
-        params[f"{layer}.weight"] = torch.stack([initial_weight(draws[c.seed], c.initialization) for c in configs])
+        hidden = layer.startswith("layer_")
+        starts = [_layer_start(config, draws[config.seed], number, hidden=hidden) for config in configs]
+        params[f"{layer}.weight"] = torch.stack([weight for weight, _ in starts])
+        biases[layer] = torch.stack([bias for _, bias in starts])
     params["classifier.weight"] = params["classifier.weight"].mT.contiguous()
     lanes = len(configs)
     normalized = any(config.normalization.name != "none" for config in configs)
     for layer, width in _outputs(weight_shapes).items():
-        params[f"{layer}.bias"] = torch.zeros(lanes, width)
+        params[f"{layer}.bias"] = biases[layer]
         if normalized:
             params[f"{layer}.gamma"] = torch.ones(lanes, width)
             params[f"{layer}.beta"] = torch.zeros(lanes, width)
         activated = layer.startswith("layer_")
         for name in dict.fromkeys(name for config in configs for name in _learned(config) if activated):
-            starts = [_first_values(config, layer, name, width) for config in configs]
-            params[f"{layer}.{name}"] = torch.stack(starts)
-    params["classifier.bias"] = torch.zeros(lanes, weight_shapes["classifier"][-1])
+            values = [_first_values(config, layer, name, width) for config in configs]
+            params[f"{layer}.{name}"] = torch.stack(values)
+    params["classifier.bias"] = biases["classifier"]
     return params
+
+
+def _layer_start(config: TrialConfig, draws: Tensor, number: int, *, hidden: bool) -> tuple[Tensor, Tensor]:
+    """A trial's weight and bias of weight layer `number`."""
+    level = config.initialization
+    if level.name == "rai" and hidden:
+        return asymmetric_start(draws, level, generator(config.seed, asymmetry_stream(number)))
+    weight = initial_weight(draws, level)
+    return weight, torch.zeros(weight.shape[0 if weight.dim() == 4 else 1])
 
 
 def initial_statistics(configs: Sequence[TrialConfig], weight_shapes: Mapping[str, tuple[int, ...]]) -> Parameters:
