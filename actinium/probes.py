@@ -73,6 +73,14 @@ class Weights(Document):
     points: int = Field(default=8, ge=2, le=10_000)
 
 
+class StatisticError(Document):
+    """SCIENCE D3: how far the running statistics of batch normalizations are from those of the weights as they are.
+    Measured at `points` of the schedule's points, evenly spaced among them.
+    """
+
+    points: int = Field(default=8, ge=2, le=10_000)
+
+
 class Probes(Document):
     """What is measured beside the losses. A probe set to null is off.
 
@@ -89,3 +97,4 @@ class Probes(Document):
     sparsity: Sparsity | None = None
     spectrum: Spectrum | None = None
     weights: Weights | None = None
+    statistic_error: StatisticError | None = None

@@ -18,7 +18,7 @@ from workers.probes.series import probe_examples, rank_steps
 from workers.train import pack_layout, train_pack
 
 OFF = {"dead_units": None, "gradient_flow": None, "activation_statistics": None}
-EXTRA: dict[str, Any] = {"unit_states": {}, "sparsity": {}, "spectrum": {}, "weights": {}}
+EXTRA: dict[str, Any] = {"unit_states": {}, "sparsity": {}, "spectrum": {}, "weights": {}, "statistic_error": {}}
 
 
 def config_of(**document: Any) -> TrialConfig:
@@ -231,7 +231,7 @@ def test_the_effective_rank_is_measured_at_some_points_first_and_last_included()
 
 @pytest.mark.parametrize("probe", EXTRA)
 def test_a_family_that_is_off_by_default_adds_its_series_and_nothing_else(probe: str) -> None:
-    usual, more = config_of(), config_of(probes={probe: EXTRA[probe]})
+    usual, more = config_of(normalization="batch"), config_of(normalization="batch", probes={probe: EXTRA[probe]})
     _, model, data = pack_of([more])
     before = dict(
         zip(probe_series(usual), PackProbes(configs=[usual], model=model, data=data).measure(0)[0], strict=True)
@@ -242,6 +242,47 @@ def test_a_family_that_is_off_by_default_adds_its_series_and_nothing_else(probe:
     assert all(np.isfinite(value) for name, value in added.items() if "slope" not in name)
     for name, value in before.items():
         np.testing.assert_array_equal(after[name], value)
+
+
+@pytest.mark.parametrize("position", ["pre", "post"])
+def test_the_error_of_running_statistics_is_told_from_the_plain_ones(position: str) -> None:
+    """The second layer of 128 examples, one batch: its true statistics are those of a training pass before it."""
+    level = {"name": "batch", "position": position}
+    _, model, data = pack_of([config_of(normalization=level, activation="tanh", probes={"statistic_error": {}})])
+    noise = torch.Generator().manual_seed(4)
+    for name, tensor in model.statistics.items():
+        drawn = torch.rand(tensor.shape, generator=noise)
+        tensor.copy_(0.5 + drawn if name.endswith("var") else drawn - 0.5)
+    tensors = {name: tensor[0].detach().double() for name, tensor in {**model.params, **model.statistics}.items()}
+    h = (data.inputs[data.train[0]] * data.scale[0] + data.shift[0]).double().flatten(1)
+    for number in (1, 2):
+        x = h @ tensors[f"layer_0{number}.weight"]
+        if position == "post":
+            x = torch.tanh(x + tensors[f"layer_0{number}.bias"])
+        wanted_mean, wanted_var = x.mean(0), x.var(0)
+        h = (x - wanted_mean) / (x.var(0, correction=0) + 1e-5).sqrt()
+        h = torch.tanh(h) if position == "pre" else h
+    seen = dict(
+        zip(
+            probe_series(model.configs[0]),
+            PackProbes(configs=model.configs, model=model, data=data).measure(0)[0],
+            strict=True,
+        )
+    )
+    of_mean = ((tensors["layer_02.running_mean"] - wanted_mean).abs() / wanted_var.sqrt()).mean()
+    of_var = (tensors["layer_02.running_var"] / wanted_var).log().abs().mean()
+    assert seen["statistic_mean_error/layer_02"] == pytest.approx(of_mean.item(), rel=1e-4)
+    assert seen["statistic_variance_error/layer_02"] == pytest.approx(of_var.item(), rel=1e-4)
+
+
+def test_running_statistics_have_no_error_where_there_are_none() -> None:
+    ordered, model, data = pack_of(
+        [config_of(normalization=name, probes={"statistic_error": {}}) for name in ("none", "batch", "layer")]
+    )
+    values = PackProbes(configs=ordered, model=model, data=data).measure(0)
+    found = values[:, probe_series(ordered[0]).index("statistic_mean_error/layer_01")]
+    known = [config.normalization.name for config, value in zip(ordered, found, strict=True) if np.isfinite(value)]
+    assert known == ["batch"]
 
 
 def test_gradient_flow_is_measured_at_some_points_first_and_last_included() -> None:

@@ -25,9 +25,11 @@ from workers.probes.series import (
     probe_series,
     rank_steps,
     spectrum_steps,
+    statistic_steps,
     weights_steps,
 )
 from workers.probes.silence import decide_silence
+from workers.probes.statistic_error import statistic_errors
 from workers.probes.trajectory import classify
 from workers.probes.weights import weight_values
 
@@ -64,6 +66,7 @@ class PackProbes:
         self._averages = averages(self._widths).to(data.inputs.device)
         self._rank_steps, self._spectrum_steps = rank_steps(self._config), spectrum_steps(self._config)
         self._flow_steps, self._weights_steps = flow_steps(self._config), weights_steps(self._config)
+        self._statistic_steps = statistic_steps(self._config)
         self._elements = ELEMENTS_AT_ONCE[data.inputs.device.type]
         self._steps: list[int] = []
         self._dead: list[Tensor] = []
@@ -80,6 +83,7 @@ class PackProbes:
             values = self._activations(step)
             values |= self._gradients() if step in self._flow_steps else {}
             values |= self._weights() if step in self._weights_steps else {}
+            values |= statistic_errors(self._model, self._data) if step in self._statistic_steps else {}
         absent = torch.full((len(self._model.configs),), torch.nan, dtype=torch.float64, device=self._data.scale.device)
         rows = [values.get(name, absent) for name in self._series]
         if not rows:

@@ -44,6 +44,8 @@ def probe_series(config: TrialConfig) -> tuple[str, ...]:
         layered += ["stable_rank", "srank"]
     if probes.weights:
         layered += WEIGHT_SERIES
+    if probes.statistic_error:
+        layered += ["statistic_mean_error", "statistic_variance_error"]
     layers = range(1, len(config.layers()) + 1)
     return (*network, *(layer_series(name, layer) for name in layered for layer in layers))
 
@@ -80,6 +82,12 @@ def weights_steps(config: TrialConfig) -> frozenset[int]:
     """The measured steps at which weights are measured too, the first and the last included."""
     weights = config.probes.weights
     return _spaced(config.probe_steps(), weights.points) if weights else frozenset()
+
+
+def statistic_steps(config: TrialConfig) -> frozenset[int]:
+    """The measured steps at which the error of running statistics is measured too, the first and the last included."""
+    statistics = config.probes.statistic_error
+    return _spaced(config.probe_steps(), statistics.points) if statistics else frozenset()
 
 
 def _spaced(steps: Sequence[int], points: int) -> frozenset[int]:

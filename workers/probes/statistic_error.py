@@ -1,0 +1,36 @@
+"""How far running statistics are from those of the weights as they are (SCIENCE D3), for batch normalizations.
+
+The true ones are re-estimated at fixed weights, layer upon layer, as for the precise test error: means over batches of
+the first training examples. Legend: L lanes, C channels.
+"""
+
+import torch
+from torch import Tensor
+
+from actinium.frame import layer_series
+from workers.batches import PackData
+from workers.evaluation import with_precise_statistics
+from workers.layers import LaneModel
+from workers.normalizations import keeps_statistics
+
+
+def statistic_errors(model: LaneModel, data: PackData) -> dict[str, Tensor]:
+    """[L] float64 by series name, of every hidden layer; NaN in lanes that keep no statistics.
+
+    statistic_mean_error: mean_c |m_run - m| / sd. statistic_variance_error: mean_c |ln(v_run / v)|.
+    """
+    kept = torch.tensor([keeps_statistics(config.normalization) for config in model.configs])
+    if not kept.any():
+        return {}
+    precise = with_precise_statistics(model, data)
+    values: dict[str, Tensor] = {}
+    for number, layer in enumerate(model.hidden_names, start=1):
+        mean, var = (model.statistics[f"{layer}.running_{name}"].double() for name in ("mean", "var"))
+        true_mean, true_var = (precise.statistics[f"{layer}.running_{name}"].double() for name in ("mean", "var"))
+        found = {
+            "statistic_mean_error": ((mean - true_mean).abs() / true_var.sqrt()).mean(1),
+            "statistic_variance_error": (var / true_var).log().abs().mean(1),
+        }
+        for name, value in found.items():
+            values[layer_series(name, number)] = torch.where(kept.to(value.device), value, torch.nan)
+    return values
