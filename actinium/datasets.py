@@ -75,6 +75,24 @@ DATASETS: dict[str, DatasetDefinition] = {
             scaling="input",
         ),
         DatasetDefinition(
+            name="digits_0_4",
+            shape=(1, 8, 8),
+            classes=5,
+            examples=901,
+            official_test=0,
+            citation="the digits 0 to 4 of `digits`",
+            scaling="input",
+        ),
+        DatasetDefinition(
+            name="digits_5_9",
+            shape=(1, 8, 8),
+            classes=5,
+            examples=896,
+            official_test=0,
+            citation="the digits 5 to 9 of `digits`, as the classes 0 to 4",
+            scaling="input",
+        ),
+        DatasetDefinition(
             name="mnist", shape=(1, 28, 28), classes=10, examples=70_000, official_test=10_000, citation="LeCun 1998"
         ),
         DatasetDefinition(

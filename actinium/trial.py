@@ -32,6 +32,15 @@ class Augmentation(Document):
     crop: int = Field(default=0, ge=0, le=64)
 
 
+class Shift(Document):
+    """What sets test inputs apart from training inputs: x becomes scale x + offset s, before they are z-scored as the
+    training inputs are; s is the deviation of all inputs of the dataset.
+    """
+
+    scale: float = Field(default=1.0, ge=0.0, le=100.0)
+    offset: float = Field(default=0.0, ge=-100.0, le=100.0)
+
+
 class Task(Document):
     """Which examples: the dataset, how it is split, and how inputs are scaled (z-scored on the training part)."""
 
@@ -41,6 +50,7 @@ class Task(Document):
     test_fraction: float = Field(default=0.2, gt=0.0, lt=1.0)
     train_examples: int | None = Field(default=None, ge=1)
     augmentation: Augmentation | None = None
+    shift: Shift | None = None
 
     parameters: dict[str, ParameterValue] = Field(default_factory=dict, validate_default=True)
     """Of a generated dataset; defaults are filled in."""

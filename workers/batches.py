@@ -12,6 +12,7 @@ from torch import Tensor
 
 from actinium.trial import TrialConfig
 from workers.datasets import differs_by_seed, load_task, split, standardize
+from workers.datasets.shift import shifted, tested_on_shifted
 from workers.seeding import generator, order_stream
 
 
@@ -72,6 +73,9 @@ def pack_data(
         seed: standardize(examples[seed].inputs, parts[seed].train, task.definition().scaling) for seed in distinct
     }
     blocks = distinct if differs_by_seed(task) else distinct[:1]
+    if task.shift is not None:
+        parts = {seed: tested_on_shifted(parts[seed], examples[seed].labels.numel()) for seed in distinct}
+        examples |= {seed: shifted(examples[seed], task.shift) for seed in blocks}
     inputs = [examples[seed].inputs for seed in blocks]
     labels = [examples[seed].labels for seed in blocks]
     block = labels[0].numel() if len(blocks) > 1 else 0

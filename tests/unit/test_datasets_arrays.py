@@ -15,12 +15,16 @@ from workers.datasets.files import IDX_NAMES, default_root, present
 
 FIRST_LABELS = {
     "digits": ([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], None),
+    "digits_0_4": ([0, 1, 2, 3, 4, 0, 1, 2, 3, 4], None),
+    "digits_5_9": ([0, 1, 2, 3, 4, 0, 1, 2, 3, 4], None),
     "mnist": ([5, 0, 4, 1, 9, 2, 1, 3, 1, 4], [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]),
     "fashion_mnist": ([9, 0, 0, 3, 0, 2, 7, 2, 5, 5], [9, 2, 1, 1, 6, 1, 4, 6, 5, 7]),
     "cifar10": ([6, 9, 9, 4, 1, 1, 2, 7, 8, 3], [3, 8, 8, 0, 6, 6, 1, 6, 3, 1]),
 }
 EXAMPLES_PER_CLASS = {
     "digits": [178, 182, 177, 183, 181, 182, 181, 179, 174, 180],
+    "digits_0_4": [178, 182, 177, 183, 181],
+    "digits_5_9": [182, 181, 179, 174, 180],
     "mnist": [6903, 7877, 6990, 7141, 6824, 6313, 6876, 7293, 6825, 6958],
     "fashion_mnist": [7000] * 10,
     "cifar10": [6000] * 10,
@@ -52,6 +56,15 @@ def test_the_first_digit_is_the_one_in_the_source() -> None:
     first = load("digits").inputs[0, 0]
     assert first[:2].tolist() == [[0, 0, 5, 13, 9, 1, 0, 0], [0, 0, 13, 15, 10, 15, 5, 0]]
     assert load("digits").inputs.sum().item() == 561_718
+
+
+def test_the_halves_of_the_digits_are_the_digits() -> None:
+    """Every image once, under its own digit, in the order of the whole."""
+    whole, low, high = load("digits"), load("digits_0_4"), load("digits_5_9")
+    for half, first in ((low, 0), (high, 5)):
+        chosen = (whole.labels >= first) & (whole.labels < first + 5)
+        assert torch.equal(half.inputs, whole.inputs[chosen])
+        assert torch.equal(half.labels + first, whole.labels[chosen])
 
 
 def test_a_dataset_that_is_not_known_is_refused_with_the_nearest_name() -> None:

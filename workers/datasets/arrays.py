@@ -11,7 +11,7 @@ from torch import Tensor
 from actinium.datasets import DATASETS
 from actinium.definitions import did_you_mean
 from actinium.errors import InvalidInput
-from workers.datasets.digits import read_digits
+from workers.datasets.digits import SHIPPED
 from workers.datasets.files import default_root, read_official
 
 CHUNK = 4096
@@ -40,7 +40,7 @@ def load(name: str, data_root: Path | None = None) -> Arrays:
 
 @lru_cache(maxsize=2)
 def _load(name: str, root: Path) -> Arrays:
-    images, labels = read_digits() if name == "digits" else read_official(name, root)
+    images, labels = SHIPPED[name]() if name in SHIPPED else read_official(name, root)
     inputs = torch.empty(images.shape, dtype=torch.float32)
     inputs.numpy()[...] = images
     return Arrays(inputs=inputs, labels=torch.tensor(labels, dtype=torch.int64))
