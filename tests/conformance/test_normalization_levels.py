@@ -439,6 +439,19 @@ def test_frozen_statistics_stand_still_and_are_used(ghosts: int | None) -> None:
     torch.testing.assert_close(gradient, (late.var + 1e-5).rsqrt().unsqueeze(1).expand_as(x), **TIGHT)
 
 
+def test_a_layer_before_statistics_that_will_freeze_keeps_its_bias() -> None:
+    """A running mean that stands still takes no constant away."""
+    level, constant = Normalization.of({"name": "batch", "frozen_after": 0.5}), normal(1, CHANNELS, seed=5)
+    x, nothing = slice_of("units"), Affine(gamma=None, beta=None)
+    seen = {}
+    for step in (0, 50):
+        y, moved = (
+            normalize_units(u, level, nothing, at_step(step), training=True, update=False) for u in (x, x + constant)
+        )
+        seen[step] = bool((y - moved).abs().max() > 1e-3)
+    assert seen == {0: False, 50: True} and not cancels_bias(level)
+
+
 def apply_eval(level: Normalization, x: Tensor, running: RunningStatistics) -> Tensor:
     return normalize_units(x, level, Affine(gamma=None, beta=None), running, training=False, update=False)
 
