@@ -24,13 +24,6 @@ LEVEL_WORDS: dict[str, dict[str, str]] = {
 }
 """Names as papers print them; a level that is not here keeps its own name."""
 
-OUTCOME_WORDS = {
-    "converged": "converged",
-    "stalled": "stalled (finite, no better than guessing or short of its target)",
-    "diverged": "diverged (loss NaN, infinite or 10 times the first)",
-}
-
-
 NO_INTERVAL = "no CI: fewer than 2 seeds"
 
 

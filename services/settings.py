@@ -19,10 +19,6 @@ class Settings(BaseSettings):
     data: Path | None = None
     """Folder of dataset files; None: `home/data`."""
 
-    url: str | None = None
-    """The API's address as clients see it; None: http://api_host:api_port."""
-    token: str | None = Field(default=None, repr=False)
-    """The token that a client in this environment uses."""
     admin_token: str | None = Field(default=None, repr=False)
     """An admin token to make known at the start (from .env); None: the stack makes one."""
     viewer_token: str | None = Field(default=None, repr=False)
@@ -70,10 +66,6 @@ class Settings(BaseSettings):
     def data_root(self) -> Path:
         """Where dataset files are looked for."""
         return self.data if self.data is not None else self.home / "data"
-
-    def api_url(self) -> str:
-        """The API's address as clients see it."""
-        return self.url.rstrip("/") if self.url else f"http://{self.api_host}:{self.api_port}"
 
     def dashboard_link(self) -> str:
         """The dashboard's address as a browser reaches it."""

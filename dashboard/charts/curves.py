@@ -1,6 +1,7 @@
 """Lines over steps, over layers and over batch sizes."""
 
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -21,14 +22,10 @@ def by_layer(rows: pd.DataFrame, look: Look, *, title: str = "dead units (% of t
         own = line.rows.sort_values("layer")
         shift = 0.05 * (line.place - middle)
         figure.add_trace(
-            go.Scatter(
+            _joined_points(
+                line,
+                own,
                 x=own["layer"] + shift,
-                y=own["estimate"],
-                error_y=bars(own),
-                mode="lines+markers",
-                line={"color": line.colour, "dash": line.dash, "width": 2},
-                marker={"symbol": line.symbol, "size": 8},
-                name=line.label,
                 customdata=[
                     f"{percent(e)} (95% CI {percent(lo)}–{percent(hi)}), n={n}"
                     for e, lo, hi, n in zip(
@@ -134,14 +131,10 @@ def against_batch_size(rows: pd.DataFrame, grid: Grid, *, value: str = "error", 
     def draw(figure: go.Figure, line: Line, row: int, column: int) -> None:
         own = line.rows.sort_values("batch_size")
         figure.add_trace(
-            go.Scatter(
+            _joined_points(
+                line,
+                own,
                 x=own["batch_size"],
-                y=own["estimate"],
-                error_y=bars(own),
-                mode="lines+markers",
-                line={"color": line.colour, "dash": line.dash, "width": 2},
-                marker={"symbol": line.symbol, "size": 8},
-                name=line.label,
                 hovertemplate=f"{line.label}<br>batch size %{{x}}: %{{y:{'.1%' if rate else '+.1f'}}}<extra></extra>",
             ),
             row=row,
@@ -149,6 +142,19 @@ def against_batch_size(rows: pd.DataFrame, grid: Grid, *, value: str = "error", 
         )
 
     return panels(drawn, look, x=x, y=y, draw=draw, width=width)
+
+
+def _joined_points(line: Line, own: pd.DataFrame, **given: Any) -> go.Scatter:
+    """A cell's estimates as points with their intervals, joined by a line; `given` are the rest of the trace."""
+    return go.Scatter(
+        y=own["estimate"],
+        error_y=bars(own),
+        mode="lines+markers",
+        line={"color": line.colour, "dash": line.dash, "width": 2},
+        marker={"symbol": line.symbol, "size": 8},
+        name=line.label,
+        **given,
+    )
 
 
 def _none(values: pd.Series) -> list[float | None]:
