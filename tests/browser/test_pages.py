@@ -132,7 +132,7 @@ def test_the_overview_answers_the_three_questions(page: Page, stack: RunningStac
     changed = 100 * point["degradation"]["estimate"]
     assert leading(text(page, "figure-small-batches").splitlines()[-1]) == pytest.approx(changed, abs=0.051)
     expect(page.locator(".st-key-completeness .js-plotly-plot")).to_be_visible()
-    assert page.locator(".js-plotly-plot").count() == 4
+    expect(page.locator(".js-plotly-plot")).to_have_count(4)
 
 
 def test_text_of_a_study_is_text(page: Page, stack: RunningStack, study: dict[str, Any]) -> None:
@@ -148,7 +148,7 @@ def test_dead_units_are_those_of_the_report(page: Page, stack: RunningStack, stu
     for row, entry in zip(found, cells, strict=True):
         for words, metric in zip(row[3:], ("dead_unit_rate", "born_dead_rate", "died_rate"), strict=False):
             assert leading(words.lstrip("<")) == pytest.approx(100 * entry["metrics"][metric]["estimate"], abs=0.51)
-    assert page.locator(".js-plotly-plot").count() == 2
+    expect(page.locator(".js-plotly-plot")).to_have_count(2)
 
 
 def test_convergence_is_that_of_the_report(page: Page, stack: RunningStack, study: dict[str, Any]) -> None:
@@ -159,7 +159,7 @@ def test_convergence_is_that_of_the_report(page: Page, stack: RunningStack, stud
         assert leading(row[5]) == pytest.approx(100 * entry["collapse_rate"]["estimate"], abs=0.51)
         assert row[6] == str(entry["diverged"])
         assert row[7] == "3 of 3"
-    assert page.locator(".js-plotly-plot").count() == 2
+    expect(page.locator(".js-plotly-plot")).to_have_count(2)
 
 
 def test_small_batches_are_those_of_the_report(page: Page, stack: RunningStack, study: dict[str, Any]) -> None:
