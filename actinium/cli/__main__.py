@@ -1,0 +1,5 @@
+"""`python -m actinium.cli`: the `actinium` command."""
+
+from actinium.cli import main
+
+main()

@@ -1,0 +1,76 @@
+"""What studies found, and what studies can name."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from actinium.cli.options import PLAIN, Json, Study, connected
+
+app = typer.Typer(**PLAIN)
+
+
+@app.command()
+def compare(study: Study, as_json: Json = False) -> None:
+    """Print the three comparisons: dead units, convergence, small batches."""
+    from actinium import terminal
+    from actinium.compare import comparisons
+
+    with connected() as client:
+        report = client.report(study)
+    if as_json:
+        terminal.show_json(report)
+        return
+    for table in comparisons(report):
+        if table.rows:
+            terminal.show_table(table.columns, table.rows, title=table.title, numbers=table.numbers)
+        else:
+            terminal.say(table.title)
+        terminal.say(f"{table.note}\n")
+
+
+@app.command()
+def export(
+    study: Study,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; .csv, .parquet or .jsonl.")],
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="csv, parquet or jsonl, whatever FILE's ending.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a row a trial to a file."""
+    from actinium import terminal
+
+    chosen = file_format or file.suffix.removeprefix(".")
+    if chosen not in ("csv", "parquet", "jsonl"):
+        raise typer.BadParameter(
+            f"{chosen or str(file)!r} is no format; give csv, parquet or jsonl", param_hint="--format"
+        )
+    with connected() as client:
+        path = client.export(study, file, file_format=chosen)
+    if as_json:
+        terminal.show_json({"path": str(path), "bytes": path.stat().st_size, "format": chosen})
+    else:
+        terminal.say(f"{path}: {path.stat().st_size:,} bytes")
+
+
+@app.command()
+def catalogue(as_json: Json = False) -> None:
+    """List the levels: activations, normalizations, initializations; and the datasets."""
+    from actinium import terminal
+    from actinium.show import number, parameters
+
+    with connected() as client:
+        document = client.catalogue()
+    if as_json:
+        terminal.show_json(document)
+        return
+    for kind in ("activations", "normalizations", "initializations"):
+        rows = [(d["name"], d["equation"], parameters(d["parameters"]), d["citation"]) for d in document[kind]]
+        terminal.show_table(("name", "equation", "parameters", "source"), rows, title=kind)
+    slopes = [(d["name"], d["derivative"], number(d["gain"])) for d in document["activations"]]
+    terminal.show_table(("name", "derivative", "gain"), slopes, title="activations' derivatives", numbers=("gain",))
+    rows = [(d["name"], f"{d['examples']:,}", str(d["classes"]), d["citation"]) for d in document["datasets"]]
+    terminal.show_table(
+        ("name", "examples", "classes", "source"), rows, title="datasets", numbers=("examples", "classes")
+    )

@@ -1,0 +1,44 @@
+"""This machine's stack: start it, stop it, look at it."""
+
+from typing import Annotated
+
+import typer
+
+from actinium.cli.options import PLAIN, Json, child
+
+app = typer.Typer(**PLAIN)
+
+
+@app.command()
+def up(detach: Annotated[bool, typer.Option("--detach", help="Leave the stack running and return.")] = False) -> None:
+    """Start the whole stack on this machine."""
+    child("services.stack", "up", *(["--detach"] if detach else []))
+
+
+@app.command()
+def down() -> None:
+    """Stop the stack of this machine."""
+    child("services.stack", "down")
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Show each service with its state, address and log."""
+    child("services.stack", "status", *(["--json"] if as_json else []))
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check whether this machine can run the stack, and whether it does."""
+    from dataclasses import asdict
+
+    from actinium import terminal
+    from actinium.doctor import examine
+
+    findings = list(examine())
+    if as_json:
+        terminal.show_json([asdict(finding) for finding in findings])
+    else:
+        terminal.show_table(("check", "", "found"), [(f.check, f.verdict, f.detail) for f in findings])
+    if any(finding.verdict == "fail" for finding in findings):
+        raise typer.Exit(1)

@@ -1,0 +1,95 @@
+"""Studies go in, and are watched until they end."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from actinium.cli.options import PLAIN, Json, Study, connected
+
+if TYPE_CHECKING:
+    from actinium.client import Client
+
+
+app = typer.Typer(**PLAIN)
+
+
+@app.command()
+def submit(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A study in YAML or JSON; - reads standard input.", allow_dash=True)
+    ],
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change the study, e.g. training.epochs=5.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check, count, look at untrained networks; write nothing.")
+    ] = False,
+    watch_it: Annotated[bool, typer.Option("--watch", help="Show progress until the study has ended.")] = False,
+    priority: Annotated[int | None, typer.Option(help="From -100 to 100; higher goes first.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Submit a study."""
+    from actinium import terminal
+    from actinium.overrides import with_overrides
+    from actinium.study import load_study, read_study
+
+    wanted = [*(overrides or []), *([] if priority is None else [f"priority={priority}"])]
+    malformed = [word for word in wanted if "=" not in word]
+    if malformed:
+        raise typer.BadParameter(f"{malformed[0]!r}: give PATH=VALUE", param_hint="--set")
+    if str(file) != "-" and not file.is_file():
+        raise typer.BadParameter(f"there is no file {file}", param_hint="FILE")
+    document = load_study(sys.stdin.read()) if str(file) == "-" else read_study(file)
+    with connected() as client:
+        answer = client.submit(with_overrides(document, wanted), dry_run=dry_run)
+        if as_json and not (watch_it and not dry_run):
+            terminal.show_json(answer)
+        elif not as_json:
+            _tell_submitted(answer, dry_run=dry_run)
+        if watch_it and not dry_run:
+            _watch(client, answer["id"], answer["name"], as_json=as_json)
+
+
+def _tell_submitted(answer: dict[str, Any], *, dry_run: bool) -> None:
+    from actinium import terminal
+    from actinium.paths import cell_label
+    from actinium.untrained import tell_untrained
+
+    done = "would be accepted" if dry_run else f"is study {answer['id']}"
+    terminal.say(f"{answer['name']} {done}: {answer['cells']} cells, {answer['trials']} trials")
+    for design in answer["invalid_designs"]:
+        terminal.say(f"  left out: {cell_label(design['cell'])}: {design['reason']}")
+    if dry_run:
+        tell_untrained(answer)
+    else:
+        terminal.say(f"  dashboard  {answer['links']['dashboard']}")
+        terminal.say(f"  follow     actinium watch {answer['id']}")
+
+
+def _watch(client: "Client", study: int | str, name: str, *, as_json: bool) -> None:
+    from actinium import terminal
+
+    with terminal.progress_of(name) as watcher:
+        document = client.wait(study, watcher)
+    states, outcomes = document["counts"]["states"], document["counts"]["outcomes"]
+    if as_json:
+        terminal.show_json(document)
+    else:
+        ends = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items() if count) or "none measured"
+        terminal.say(
+            f"{name} {document['state']}: {states['succeeded']} trials succeeded ({ends}), {states['failed']} failed"
+        )
+    if states["failed"] or document["state"] == "cancelled":
+        if states["failed"]:
+            terminal.complain(f"{states['failed']} trials failed; `actinium show {study}` names them")
+        raise typer.Exit(1)
+
+
+@app.command()
+def watch(study: Study, as_json: Json = False) -> None:
+    """Show a study's progress until it has ended."""
+    with connected() as client:
+        document = client.study(study)
+        _watch(client, document["id"], document["name"], as_json=as_json)
