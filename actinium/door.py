@@ -9,28 +9,10 @@ from typing import Any
 
 import httpx
 
-from actinium.errors import (
-    ActiniumError,
-    Conflict,
-    FieldError,
-    Forbidden,
-    InvalidInput,
-    NotFound,
-    StackError,
-    TooLarge,
-    TooMany,
-    Unauthenticated,
-    Unavailable,
-)
+from actinium.errors import STATUS, Conflict, FieldError, InvalidInput, StackError, Unauthenticated, Unavailable
 from actinium.home import ClientFile, default_home
 
-ERRORS: dict[int, type[ActiniumError]] = {
-    401: Unauthenticated,
-    403: Forbidden,
-    404: NotFound,
-    413: TooLarge,
-    429: TooMany,
-}
+ERRORS = {status: kind for kind, status in STATUS.items()}
 PAUSES = (0.2, 0.6, 1.8)
 """Seconds before the second, third and fourth attempt."""
 UNSENT = (httpx.ConnectError, httpx.ConnectTimeout)
@@ -135,10 +117,7 @@ def checked(response: httpx.Response) -> httpx.Response:
     detail = str(document.get("detail") or document.get("title"))
     faults = [FieldError(str(item["path"]), str(item["message"])) for item in document.get("errors", [])]
     status = response.status_code
-    if status == 409:
+    kind = ERRORS.get(status, InvalidInput if status < 500 else Unavailable)
+    if kind is Conflict:
         raise Conflict(detail, tuple(document.get("study_ids", ())))
-    if status in ERRORS:
-        raise ERRORS[status](detail)
-    if status < 500:
-        raise InvalidInput(detail, faults)
-    raise Unavailable(detail)
+    raise InvalidInput(detail, faults) if kind is InvalidInput else kind(detail)

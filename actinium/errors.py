@@ -1,6 +1,6 @@
 """The error tree. Every message names the value at fault and its mend."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 
@@ -65,3 +65,16 @@ class DatasetMissing(ActiniumError):
 
 class StackError(ActiniumError):
     """The stack cannot be started, found or stopped."""
+
+
+STATUS: Mapping[type[ActiniumError], int] = {
+    InvalidInput: 422,
+    NotFound: 404,
+    Conflict: 409,
+    Unauthenticated: 401,
+    Forbidden: 403,
+    TooLarge: 413,
+    TooMany: 429,
+    Unavailable: 503,
+}
+"""The HTTP status that each kind of error is answered with, and is read back from."""

@@ -13,31 +13,10 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from actinium.errors import (
-    ActiniumError,
-    Conflict,
-    FieldError,
-    Forbidden,
-    InvalidInput,
-    NotFound,
-    TooLarge,
-    TooMany,
-    Unauthenticated,
-    Unavailable,
-)
+from actinium.errors import STATUS, ActiniumError, Conflict, FieldError, InvalidInput
 
 log = logging.getLogger(__name__)
 
-STATUS: dict[type[ActiniumError], int] = {
-    InvalidInput: 422,
-    NotFound: 404,
-    Conflict: 409,
-    Unauthenticated: 401,
-    Forbidden: 403,
-    TooLarge: 413,
-    TooMany: 429,
-    Unavailable: 503,
-}
 DETAIL_LIMIT = 2000
 AWAY = "the database does not answer; try again in a moment"
 
@@ -46,7 +25,7 @@ class UnsupportedMediaType(ActiniumError):
     """The body's Content-Type is none that the route reads."""
 
 
-STATUS[UnsupportedMediaType] = 415
+ANSWERED = {**STATUS, UnsupportedMediaType: 415}
 
 
 def problem(
@@ -84,7 +63,7 @@ def problem(
 
 def on_own_error(request: Request, error: Exception) -> Response:
     """The error tree, by its table; what has no entry is a fault of the service."""
-    for kind, status in STATUS.items():
+    for kind, status in ANSWERED.items():
         if isinstance(error, kind):
             errors = error.errors if isinstance(error, InvalidInput) else ()
             extra = {"study_ids": list(error.ids)} if isinstance(error, Conflict) and error.ids else None
