@@ -10,23 +10,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from actinium.errors import InvalidInput
 from actinium.frame import LaneFinished, Layout, PackEvent, PackFrames, TrialSummary
 from actinium.trial import TrialConfig
-from workers.augmentation import augmented
 from workers.batches import epoch_order, pack_data
-from workers.draws import StepDraws
-from workers.evaluation import cross_entropy, evaluate, gap_steps, precise_error, train_eval_gap
+from workers.evaluation import evaluate, gap_steps, precise_error, train_eval_gap
 from workers.layers import LaneModel
 from workers.lsuv import scale_to_unit_variance
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.models.start import parameter_count
-from workers.optimizers import OPTIMIZERS, Clipping
 from workers.outcome import LaneRecord
 from workers.probes import PackProbes, probe_series
+from workers.steps import Steps
 
 LOSS_SERIES = ("train_loss", "validation_loss", "validation_accuracy")
 GAP_SERIES = "train_eval_gap"
@@ -73,9 +70,7 @@ class Pack:
         self._data = pack_data(ordered, lane_axis=self._model.lane_axis, device=device, data_root=data_root)
         first_batch = epoch_order(self._data, ordered, 0)[:, : self._config.training.batch_size]
         scale_to_unit_variance(self._model, self._data.take(first_batch)[0])
-        trainings = [config.training for config in ordered]
-        self._optimizer = OPTIMIZERS[self._config.training.optimizer](self._model.params, trainings)
-        self._clipping = Clipping(trainings, self._data.scale)
+        self._steps = Steps(self._model, self._data)
         self._gap_steps = gap_steps(self._config)
         self._probes = PackProbes(configs=ordered, model=self._model, data=self._data)
         validation_labels = self._data.labels[self._data.validation].cpu().numpy()
@@ -86,16 +81,13 @@ class Pack:
         self._device_name = describe_device(device)
         self._measured = self._model.snapshot()
         """The networks as they were at the last frame."""
-        self._step, self._since_frame = 0, 0
-        self._loss_sum = self._data.scale.new_zeros(self._width)
-        self._order: Tensor | None = None
         self._clock = clock
         self._begun = self._charged = clock()
 
     def run(self) -> Iterator[PackEvent]:
         """Everything, from step 0 on."""
         for step in self._config.probe_steps():
-            self._train_to(step)
+            self._steps.train_to(step)
             frames, finished = self._measure()
             yield frames
             yield from finished
@@ -104,59 +96,12 @@ class Pack:
             self._charged = self._clock()
         yield from self._finished(range(len(self._lanes)), self._model)
 
-    # ---- steps ------------------------------------------------------------------------------------------------
-
-    def _train_to(self, step: int) -> None:
-        """Steps up to `step`, without once waiting for the device."""
-        while self._step < step:
-            draws = self._draws()
-            inputs, labels = self._examples(draws)
-            params = self._model.params
-            logits = self._model.forward(params, inputs, training=True, update_statistics=True, draws=draws)
-            losses = cross_entropy(logits, labels)
-            gradients = torch.autograd.grad(losses.sum(), list(params.values()), materialize_grads=True)
-            self._optimizer.step(params, self._clipping(dict(zip(params, gradients, strict=True))))
-            self._loss_sum += losses.detach()
-            self._step += 1
-            self._since_frame += 1
-
-    def _batch(self) -> Tensor:
-        """The examples of the next step: [L, B] positions in the dataset."""
-        size = self._config.training.batch_size
-        epoch, batch = divmod(self._step, self._data.train.shape[1] // size)
-        if batch == 0 or self._order is None:
-            self._order = epoch_order(self._data, self._model.configs, epoch)
-        return self._order[:, batch * size : (batch + 1) * size]
-
-    def _examples(self, draws: StepDraws) -> tuple[Tensor, Tensor]:
-        """Inputs and labels of the next step, as the lanes train on them."""
-        inputs, labels = self._data.take(self._batch())
-        augmentation = self._config.task.augmentation
-        if augmentation is not None:
-            inputs = augmented(inputs, augmentation, draws, lane_axis=self._model.lane_axis)
-        return inputs, labels
-
-    def _draws(self) -> StepDraws:
-        """What the next step may draw."""
-        seeds = [config.seed for config in self._model.configs]
-        return StepDraws(seeds, self._step, device=self._data.scale.device)
-
-    @torch.no_grad()
-    def _train_loss(self) -> Tensor:
-        """Mean loss over the steps since the last frame; at step 0, that of the first batch before any update."""
-        if self._since_frame:
-            return self._loss_sum / self._since_frame
-        draws = self._draws()
-        inputs, labels = self._examples(draws)
-        logits = self._model.forward(self._model.params, inputs, training=True, update_statistics=False, draws=draws)
-        return cross_entropy(logits, labels)
-
     # ---- frames -----------------------------------------------------------------------------------------------
 
     def _measure(self) -> tuple[PackFrames, list[LaneFinished]]:
         """This step's frame of every living lane, and the summaries of those that diverged and leave."""
         scores = evaluate(self._model, self._data, self._data.validation)
-        losses = torch.stack([self._train_loss(), scores.loss, 1.0 - scores.error], dim=1).cpu().numpy()
+        losses = torch.stack([self._steps.mean_loss(), scores.loss, 1.0 - scores.error], dim=1).cpu().numpy()
         rows = np.full((len(self._lanes), len(self._series)), np.nan, dtype=np.float32)
         rows[:, : len(LOSS_SERIES)] = losses
         for record, values in zip(self._records, losses.tolist(), strict=True):
@@ -175,21 +120,20 @@ class Pack:
                 record.values = rows[place]
             finished += self._stopped()
             self._measured = self._model.snapshot()
-        self._loss_sum.zero_()
-        self._since_frame = 0
+        self._steps.start_mean()
         time_since = self._charged - self._begun
         order = sorted(range(len(numbers)), key=numbers.__getitem__)
         frames = PackFrames(
-            lanes=tuple(numbers[place] for place in order), step=self._step, time=time_since, values=rows[order]
+            lanes=tuple(numbers[place] for place in order), step=self._steps.taken, time=time_since, values=rows[order]
         )
         return frames, finished
 
     def _probed(self) -> NDArray[np.float32]:
         """What is measured beside the losses: [L, S - 3]."""
         gap = np.full((len(self._lanes), 1), np.nan)
-        if self._step in self._gap_steps:
+        if self._steps.taken in self._gap_steps:
             gap[:, 0] = train_eval_gap(self._model, self._data).cpu().numpy()
-        probed = np.concatenate([gap, self._probes.measure(self._step)], axis=1)
+        probed = np.concatenate([gap, self._probes.measure(self._steps.taken)], axis=1)
         self._charge(probing=True)
         return probed.astype(np.float32)
 
@@ -228,7 +172,7 @@ class Pack:
     def _summary(self, record: LaneRecord, extra: Mapping[str, float]) -> TrialSummary:
         return TrialSummary(
             outcome=record.outcome(),
-            steps=self._step,
+            steps=self._steps.taken,
             seconds=record.seconds,
             probe_seconds=record.probe_seconds,
             metrics=record.metrics(self._series, extra),
@@ -252,14 +196,10 @@ class Pack:
         self._records = [self._records[place] for place in places]
         if not places:
             return
-        kept = torch.as_tensor(places, device=self._loss_sum.device)
         self._model.keep(places)
         self._data.keep(places)
-        self._optimizer.keep(places)
-        self._clipping.keep(places)
+        self._steps.keep(places)
         self._probes.drop(places)
-        self._loss_sum = self._loss_sum[kept]
-        self._order = None if self._order is None else self._order[kept]
 
 
 def describe_device(device: str) -> str:

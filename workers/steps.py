@@ -1,0 +1,87 @@
+"""Training steps of a pack: batches in, updates of every lane out. Legend: L lanes, B examples."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from workers.augmentation import augmented
+from workers.batches import PackData, epoch_order
+from workers.draws import StepDraws
+from workers.evaluation import cross_entropy
+from workers.layers import LaneModel
+from workers.optimizers import OPTIMIZERS, Clipping
+
+
+class Steps:
+    """The optimizer's way through the training part; `model` and `data` belong to the caller, who drops their lanes."""
+
+    def __init__(self, model: LaneModel, data: PackData) -> None:
+        self._model, self._data = model, data
+        self._config = model.configs[0]
+        trainings = [config.training for config in model.configs]
+        self._optimizer = OPTIMIZERS[self._config.training.optimizer](model.params, trainings)
+        self._clipping = Clipping(trainings, data.scale)
+        self._loss_sum = data.scale.new_zeros(len(model.configs))
+        self._order: Tensor | None = None
+        self._since_mean = 0
+        self.taken = 0
+        """Steps since the start."""
+
+    def train_to(self, step: int) -> None:
+        """Steps up to `step`, without once waiting for the device."""
+        while self.taken < step:
+            draws = self._draws()
+            inputs, labels = self._examples(draws)
+            params = self._model.params
+            logits = self._model.forward(params, inputs, training=True, update_statistics=True, draws=draws)
+            losses = cross_entropy(logits, labels)
+            gradients = torch.autograd.grad(losses.sum(), list(params.values()), materialize_grads=True)
+            self._optimizer.step(params, self._clipping(dict(zip(params, gradients, strict=True))))
+            self._loss_sum += losses.detach()
+            self.taken += 1
+            self._since_mean += 1
+
+    @torch.no_grad()
+    def mean_loss(self) -> Tensor:
+        """Mean training loss [L] of the steps since the last `start_mean`; before any, of the batch to come."""
+        if self._since_mean:
+            return self._loss_sum / self._since_mean
+        draws = self._draws()
+        inputs, labels = self._examples(draws)
+        logits = self._model.forward(self._model.params, inputs, training=True, update_statistics=False, draws=draws)
+        return cross_entropy(logits, labels)
+
+    def start_mean(self) -> None:
+        """Forget the losses until now."""
+        self._loss_sum.zero_()
+        self._since_mean = 0
+
+    def keep(self, lanes: Sequence[int]) -> None:
+        """Forget all lanes but these, after the model and the data have."""
+        kept = torch.as_tensor(lanes, device=self._loss_sum.device)
+        self._optimizer.keep(lanes)
+        self._clipping.keep(lanes)
+        self._loss_sum = self._loss_sum[kept]
+        self._order = None if self._order is None else self._order[kept]
+
+    def _batch(self) -> Tensor:
+        """The examples of the next step: [L, B] positions in the dataset."""
+        size = self._config.training.batch_size
+        epoch, batch = divmod(self.taken, self._data.train.shape[1] // size)
+        if batch == 0 or self._order is None:
+            self._order = epoch_order(self._data, self._model.configs, epoch)
+        return self._order[:, batch * size : (batch + 1) * size]
+
+    def _examples(self, draws: StepDraws) -> tuple[Tensor, Tensor]:
+        """Inputs and labels of the next step, as the lanes train on them."""
+        inputs, labels = self._data.take(self._batch())
+        augmentation = self._config.task.augmentation
+        if augmentation is not None:
+            inputs = augmented(inputs, augmentation, draws, lane_axis=self._model.lane_axis)
+        return inputs, labels
+
+    def _draws(self) -> StepDraws:
+        """What the next step may draw."""
+        seeds = [config.seed for config in self._model.configs]
+        return StepDraws(seeds, self.taken, device=self._data.scale.device)
