@@ -22,6 +22,7 @@ class DatasetDefinition:
 
     The last `official_test` of `examples` are the fixed test set; where that is 0, each split draws its own.
     `scaling`: what shares one mean and one deviation when inputs are z-scored, a single input or a whole channel.
+    `full_range`: the greatest value that an input can have, where the format fixes it; the least is then 0.
     A generated one has an equation and parameters, and its examples are drawn anew for each seed that draws a split;
     its parameters `examples`, `classes`, `dimensions` and `size` say what they name.
     """
@@ -33,6 +34,7 @@ class DatasetDefinition:
     official_test: int
     citation: str
     scaling: Literal["input", "channel"] = "channel"
+    full_range: float | None = None
     equation: str = ""
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
 
@@ -73,6 +75,7 @@ DATASETS: dict[str, DatasetDefinition] = {
             official_test=0,
             citation="Alpaydin & Kaynak 1998, UCI optical recognition of handwritten digits (test part)",
             scaling="input",
+            full_range=16.0,
         ),
         DatasetDefinition(
             name="digits_0_4",
@@ -82,6 +85,7 @@ DATASETS: dict[str, DatasetDefinition] = {
             official_test=0,
             citation="the digits 0 to 4 of `digits`",
             scaling="input",
+            full_range=16.0,
         ),
         DatasetDefinition(
             name="digits_5_9",
@@ -91,9 +95,16 @@ DATASETS: dict[str, DatasetDefinition] = {
             official_test=0,
             citation="the digits 5 to 9 of `digits`, as the classes 0 to 4",
             scaling="input",
+            full_range=16.0,
         ),
         DatasetDefinition(
-            name="mnist", shape=(1, 28, 28), classes=10, examples=70_000, official_test=10_000, citation="LeCun 1998"
+            name="mnist",
+            shape=(1, 28, 28),
+            classes=10,
+            examples=70_000,
+            official_test=10_000,
+            citation="LeCun 1998",
+            full_range=255.0,
         ),
         DatasetDefinition(
             name="fashion_mnist",
@@ -102,6 +113,7 @@ DATASETS: dict[str, DatasetDefinition] = {
             examples=70_000,
             official_test=10_000,
             citation="Xiao et al. 2017",
+            full_range=255.0,
         ),
         DatasetDefinition(
             name="cifar10",
@@ -110,6 +122,7 @@ DATASETS: dict[str, DatasetDefinition] = {
             examples=60_000,
             official_test=10_000,
             citation="Krizhevsky 2009",
+            full_range=255.0,
         ),
         DatasetDefinition(
             name="two_spirals",

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -19,6 +20,9 @@ from actinium.probes import GradientFlow as GradientFlow
 from actinium.probes import Probes as Probes
 from actinium.probes import Schedule as Schedule
 
+MAX_WHITENED = 4096
+"""Inputs of an example that may be whitened."""
+
 SPEC_VERSION = 1
 """Raised whenever the meaning of a field, a level or a measurement changes, so that old digests do not match."""
 
@@ -33,8 +37,8 @@ class Augmentation(Document):
 
 
 class Shift(Document):
-    """What sets test inputs apart from training inputs: x becomes scale x + offset s, before they are z-scored as the
-    training inputs are; s is the deviation of all inputs of the dataset.
+    """What sets test inputs apart from training inputs: x becomes scale x + offset s, before they are scaled as the
+    training inputs are (`task.scaling`); s is the deviation of all inputs of the dataset.
     """
 
     scale: float = Field(default=1.0, ge=0.0, le=100.0)
@@ -42,7 +46,12 @@ class Shift(Document):
 
 
 class Task(Document):
-    """Which examples: the dataset, how it is split, and how inputs are scaled (z-scored on the training part)."""
+    """Which examples: the dataset, how it is split, and how inputs are scaled, by what the training part shows.
+
+    `scaling` of an input x: `zscore`, (x - mean) / deviation; `none`; `unit`, x over the dataset's full range (255 for
+    images); `minmax`, (x - least) / (greatest - least); `zca`, whitened (Bell & Sejnowski 1997), `zca_epsilon` times
+    the mean variance added to every direction's. `stretch` multiplies the middle input of every example before that.
+    """
 
     dataset: str = "digits"
     split_seed: Annotated[int, Field(ge=0, lt=2**31)] | Literal["seed"] = "seed"
@@ -51,6 +60,9 @@ class Task(Document):
     train_examples: int | None = Field(default=None, ge=1)
     augmentation: Augmentation | None = None
     shift: Shift | None = None
+    scaling: Literal["zscore", "none", "unit", "minmax", "zca"] = "zscore"
+    zca_epsilon: float = Field(default=0.01, ge=0.0, le=100.0)
+    stretch: float = Field(default=1.0, gt=0.0, le=1e6)
 
     parameters: dict[str, ParameterValue] = Field(default_factory=dict, validate_default=True)
     """Of a generated dataset; defaults are filled in."""
@@ -112,6 +124,18 @@ class Task(Document):
         if self.stored is not None:
             return self.stored.definition(self.dataset)
         return DATASETS[self.dataset].of(self.parameters)
+
+    def invalid_scaling(self) -> str | None:
+        """Why its inputs cannot be scaled as `scaling` says, or None."""
+        dataset = self.definition()
+        if self.scaling == "unit" and dataset.full_range is None:
+            return f"the inputs of {self.dataset} have no fixed range to be divided by; minmax takes the observed one"
+        inputs = math.prod(dataset.shape)
+        if self.scaling == "zca" and inputs > MAX_WHITENED:
+            return (
+                f"whitening {inputs} inputs takes their square in memory and their cube in time; {MAX_WHITENED} at most"
+            )
+        return None
 
     def drawing_seed(self, seed: int) -> int:
         """The seed that draws the split, and the examples where they are generated, in a trial of `seed`."""
@@ -314,6 +338,8 @@ class TrialConfig(Document):
         channels, height, wide = self.task.definition().shape
         if self.model.kind == "cnn" and min(height, wide) < 2:
             return f"a cnn pools 2x2, and the inputs are {channels}x{height}x{wide}"
+        if reason := self.task.invalid_scaling():
+            return reason
         if reason := invalid_start(self.initialization, kernels=self.model.kind != "mlp"):
             return reason
         for number, (channels, positions) in enumerate(self.layers(), start=1):

@@ -14,8 +14,8 @@ from workers.draws import StepDraws
 def augmented(inputs: Tensor, level: Augmentation, draws: StepDraws, *, lane_axis: int) -> Tensor:
     """Inputs ([L, B, C, H, W] or [B, L, C, H, W], by `lane_axis`), each image flipped and moved by draws of its own.
 
-    Image b of a step moves alike in all lanes of one seed. Where the padded border shows, inputs are 0: the mean of
-    the training part, as they are z-scored.
+    Image b of a step moves alike in all lanes of one seed. Where the padded border shows, inputs are 0: where
+    they are z-scored, the mean of the training part.
     """
     images = inputs if lane_axis == 0 else inputs.transpose(0, 1)
     lanes, examples, channels, height, wide = images.shape

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from actinium.trial import TrialConfig
-from workers.datasets import differs_by_seed, load_task, split, standardize
+from workers.datasets import differs_by_seed, load_task, split
+from workers.datasets.scaling import location_and_spread, stretched, whitened
 from workers.datasets.shift import shifted, tested_on_shifted
 from workers.seeding import generator, order_stream
 
@@ -21,7 +22,7 @@ class PackData:
     """The data of a pack, lanes in the model's order.
 
     inputs [D, C, H, W] as stored, one dataset after the other where seeds have their own; labels [D]; shift and scale
-    [L, C, H or 1, W or 1], so that x * scale + shift is z-scored on the lane's training part; train, validation, test
+    [L, C, H or 1, W or 1], so that x * scale + shift is scaled as the task says; train, validation, test
     [L, n] int64 positions in the inputs.
     """
 
@@ -67,15 +68,18 @@ def pack_data(
     task = configs[0].task
     seeds = [config.seed for config in configs]
     distinct = list(dict.fromkeys(seeds))
-    examples = {seed: load_task(task, data_root, seed=seed) for seed in distinct}
+    examples = {seed: stretched(load_task(task, data_root, seed=seed), task) for seed in distinct}
     parts = {seed: split(task, examples[seed].labels, seed) for seed in distinct}
-    scaling = {
-        seed: standardize(examples[seed].inputs, parts[seed].train, task.definition().scaling) for seed in distinct
-    }
+    scaling = {seed: location_and_spread(task, examples[seed].inputs, parts[seed].train) for seed in distinct}
     blocks = distinct if differs_by_seed(task) else distinct[:1]
     if task.shift is not None:
         parts = {seed: tested_on_shifted(parts[seed], examples[seed].labels.numel()) for seed in distinct}
         examples |= {seed: shifted(examples[seed], task.shift) for seed in blocks}
+    if task.scaling == "zca":
+        examples |= {
+            seed: replace(examples[seed], inputs=whitened(examples[seed].inputs, parts[seed].train, task.zca_epsilon))
+            for seed in blocks
+        }
     inputs = [examples[seed].inputs for seed in blocks]
     labels = [examples[seed].labels for seed in blocks]
     block = labels[0].numel() if len(blocks) > 1 else 0

@@ -49,4 +49,7 @@ def pack_width(config: TrialConfig, device: str) -> int:
     room = CPU if device.startswith("cpu") else GPU
     outputs = [config.training.batch_size * channels * positions for channels, positions in config.layers()]
     by_memory = min(room.outputs // max(outputs), room.held // sum(outputs), room.weights // weight_count(config))
+    if config.task.scaling == "zca":  # every seed whitens the whole dataset for itself
+        dataset = config.task.definition()
+        by_memory = min(by_memory, room.held // (dataset.examples * math.prod(dataset.shape)))
     return max(1, min(room.lanes, by_memory))

@@ -9,8 +9,12 @@ from workers.datasets.stored import SHELF
 
 
 def differs_by_seed(task: Task) -> bool:
-    """Whether trials of different seeds have different examples, and not only different splits of them."""
-    return task.stored is None and task.definition().generated() and task.split_seed == "seed"
+    """Whether trials of different seeds have different examples, and not only different splits of them.
+
+    Generated ones do, and whitened ones, whose directions are those of the training part.
+    """
+    generated = task.stored is None and task.definition().generated()
+    return task.split_seed == "seed" and (generated or task.scaling == "zca")
 
 
 def load_task(task: Task, data_root: Path | None = None, *, seed: int) -> Arrays:
