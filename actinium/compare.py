@@ -30,6 +30,15 @@ def comparisons(report: Mapping[str, Any]) -> list[Comparison]:
     return [dead_units(report), convergence(report), *small_batches(report)]
 
 
+def mixed_measurements(report: Mapping[str, Any]) -> str | None:
+    """A warning where trials of one study measured a quantity by different definitions; None where none did."""
+    found = report.get("mixed_measurements") or {}
+    if not found:
+        return None
+    said = "; ".join(f"{name}: versions {', '.join(map(str, versions))}" for name, versions in found.items())
+    return f"Not all trials measured by one definition, do not compare these ({said}). Retry the older trials."
+
+
 def dead_units(report: Mapping[str, Any]) -> Comparison:
     """Gradient-dead units at the end, and how they came to it (SCIENCE D1), worst first."""
     cells = sorted(report["cells"], key=lambda c: -_number(c["metrics"].get("dead_unit_rate")))

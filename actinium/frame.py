@@ -9,9 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-MEASUREMENT_VERSION = 2
-"""Raised whenever a definition of SCIENCE D is computed differently."""
-
 
 class Outcome(StrEnum):
     """The scientific end of a trial that ran to its end.
@@ -70,7 +67,10 @@ class TrialSummary(BaseModel):
 
     `metrics`: flat, final values by metric name (`dead_unit_rate`, `dead_unit_rate/layer_03`, ...); rates are
     fractions; a measurement that does not apply or is not finite is absent. For a diverged trial they are those of
-    its last finite frame. `probe_seconds` is the part of `seconds` spent on measuring, this lane's share of both.
+    its last finite frame. What is measured at some points of the schedule only has the value of the last of those
+    points, so a trial that ends between two of them, diverged or stopped early, still has one. `measurement_versions`:
+    by quantity, the version of its definition (`actinium.measurements`) where that is not 1. `probe_seconds` is the
+    part of `seconds` spent on measuring, this lane's share of both.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -84,7 +84,7 @@ class TrialSummary(BaseModel):
     parameters: int
     pack_width: int
     device: str
-    measurement_version: int = MEASUREMENT_VERSION
+    measurement_versions: dict[str, int] = {}
 
 
 @dataclass(frozen=True, kw_only=True)

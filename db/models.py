@@ -143,6 +143,7 @@ summaries = Table(
     Column("attempt", Integer, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("summary", JSONB, nullable=False),
+    Column("measurement_versions", Text, Computed("summary ->> 'measurement_versions'::text", persisted=True)),
     CheckConstraint("outcome IN ('converged', 'stalled', 'diverged')", name="outcome"),
     Index(None, "study_id", "outcome", "trial_id"),
 )

@@ -1,14 +1,16 @@
 """The set-wise input of a report."""
 
 import io
+import json
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.json
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from actinium.job import StudyId
 from db import frames
+from db.models import summaries
 from db.statements import statement
 
 
@@ -30,6 +32,19 @@ def trials_table(conn: Connection, study_id: StudyId) -> pd.DataFrame:
     )
     metrics = _metrics([row.metrics or "{}" for row in rows])
     return pd.concat([table, metrics], axis="columns")
+
+
+def measurement_versions(conn: Connection, study_id: StudyId) -> list[dict[str, int]]:
+    """The versions of measurements that the study's summaries hold, each combination once."""
+    rows = conn.execute(statement("measurement_versions"), {"study_id": study_id})
+    return [json.loads(row.versions) for row in rows]
+
+
+def versions_by_trial(conn: Connection, study_id: StudyId) -> dict[int, str]:
+    """By trial, the versions of its measurements that are not 1, as JSON; trials that have none are absent."""
+    versions = summaries.c.measurement_versions
+    wanted = select(summaries.c.trial_id, versions).where(summaries.c.study_id == study_id, versions != "{}")
+    return {row.trial_id: row.measurement_versions for row in conn.execute(wanted)}
 
 
 def curves(conn: Connection, study_id: StudyId, name: str = "validation_loss") -> pd.DataFrame:

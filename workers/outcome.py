@@ -26,7 +26,7 @@ class LaneRecord:
     validation_losses: list[float] = field(default_factory=list)
     accuracies: list[float] = field(default_factory=list)
     values: NDArray[np.float32] | None = None
-    """The last frame that was measured in full."""
+    """What the last full frame measured, and where it left a series out, what an earlier one did."""
     seconds: float = 0.0
     probe_seconds: float = 0.0
 
@@ -35,6 +35,10 @@ class LaneRecord:
         self.train_losses.append(train_loss)
         self.validation_losses.append(validation_loss)
         self.accuracies.append(accuracy)
+
+    def measured(self, values: NDArray[np.float32], due: NDArray[np.bool_]) -> None:
+        """A full frame's values [S]. A series that was not `due` [S] keeps what its last point measured."""
+        self.values = values if self.values is None else np.where(due, values, self.values)
 
     def diverged(self) -> bool:
         """A loss that is not finite, or a training loss over ten times the first.
@@ -77,7 +81,7 @@ class LaneRecord:
         return Outcome.CONVERGED if better else Outcome.STALLED
 
     def metrics(self, series: Sequence[str], extra: Mapping[str, float]) -> dict[str, float]:
-        """The last full frame's values, the extremes of the losses and `extra`; what is not finite is left out."""
+        """The last values of the series, the extremes of the losses and `extra`; what is not finite is left out."""
         values = [] if self.values is None else self.values.tolist()
         found = dict(zip(series, values, strict=False))
         found["initial_loss"] = self.train_losses[0]

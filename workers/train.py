@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from actinium.errors import InvalidInput
 from actinium.frame import LaneFinished, Layout, PackEvent, PackFrames, TrialSummary
+from actinium.measurements import versions
 from actinium.trial import TrialConfig
 from workers.batches import epoch_order, pack_data
 from workers.evaluation import evaluate, gap_steps, precise_error, train_eval_gap
@@ -116,8 +117,9 @@ class Pack:
             self._keep(alive)
         if alive:
             rows[alive, len(LOSS_SERIES) :] = self._probed()
+            due = self._due()
             for record, place in zip(self._records, alive, strict=True):
-                record.values = rows[place]
+                record.measured(rows[place], due)
             finished += self._stopped()
             self._measured = self._model.snapshot()
         self._steps.start_mean()
@@ -136,6 +138,11 @@ class Pack:
         probed = np.concatenate([gap, self._probes.measure(self._steps.taken)], axis=1)
         self._charge(probing=True)
         return probed.astype(np.float32)
+
+    def _due(self) -> NDArray[np.bool_]:
+        """Which series this step's frame measures, [S]."""
+        usual = [*[True] * len(LOSS_SERIES), self._steps.taken in self._gap_steps]
+        return np.concatenate([np.array(usual, dtype=bool), self._probes.due(self._steps.taken)])
 
     def _charge(self, *, probing: bool = False) -> None:
         """Share the time since the last charge among the living lanes."""
@@ -170,16 +177,18 @@ class Pack:
         ]
 
     def _summary(self, record: LaneRecord, extra: Mapping[str, float]) -> TrialSummary:
+        metrics = record.metrics(self._series, extra)
         return TrialSummary(
             outcome=record.outcome(),
             steps=self._steps.taken,
             seconds=record.seconds,
             probe_seconds=record.probe_seconds,
-            metrics=record.metrics(self._series, extra),
+            metrics=metrics,
             probe_examples=self._probes.examples,
             parameters=record.parameters,
             pack_width=self._width,
             device=self._device_name,
+            measurement_versions=versions(metrics),
         )
 
     def _stopped(self) -> list[LaneFinished]:

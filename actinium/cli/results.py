@@ -14,13 +14,15 @@ app = typer.Typer(**PLAIN)
 def compare(study: Study, as_json: Json = False) -> None:
     """Print the three comparisons: dead units, convergence, small batches."""
     from actinium import terminal
-    from actinium.compare import comparisons
+    from actinium.compare import comparisons, mixed_measurements
 
     with connected() as client:
         report = client.report(study)
     if as_json:
         terminal.show_json(report)
         return
+    if warning := mixed_measurements(report):
+        terminal.say(f"{warning}\n")
     for table in comparisons(report):
         if table.rows:
             terminal.show_table(table.columns, table.rows, title=table.title, numbers=table.numbers)

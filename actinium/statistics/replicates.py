@@ -16,7 +16,6 @@ RECORD_COLUMNS = frozenset(
         "cell",
         "cell_id",
         "id",
-        "measurement_version",
         "pack_width",
         "parameters",
         "probe_examples",

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from actinium.compare import mixed_measurements
 from dashboard import session
 from dashboard.charts import completeness, curves, dots
 from dashboard.headlines import headlines, target_value
@@ -18,6 +19,8 @@ THIRD = 320
 
 def draw(page: StudyPage) -> None:
     """Draws the tab."""
+    if warning := mixed_measurements(page.report):
+        st.warning(warning)
     answers = headlines(page.report, page.grid)
     keys = ("dead-units", "convergence", "small-batches")
     for place, answer, key in zip(st.columns(3), answers, keys, strict=True):

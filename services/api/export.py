@@ -45,11 +45,15 @@ MEDIA = {
 def export(
     engine: Database, study: StudyReference, file_format: Annotated[Format, Query(alias="format")] = Format.CSV
 ) -> StreamingResponse:
-    """A row a trial: trial_id, cell, factor columns, seed, state, outcome, steps, and every metric."""
+    """A row a trial: trial_id, cell, factor columns, seed, state, outcome, steps, every metric, and where some
+    are of a later definition, `measurement_versions`.
+    """
     with engine.begin() as connection:
         target = studies.find(connection, study)
         row = studies.get(connection, target)
         table = with_factors(reports.trials_table(connection, target), trials.cells(connection, target))
+        if versions := reports.versions_by_trial(connection, target):
+            table["measurement_versions"] = table["trial_id"].map(versions)
     pieces = {Format.CSV: csv_pieces, Format.PARQUET: parquet_pieces, Format.JSONL: jsonl_pieces}[file_format](table)
     name = f"{row.name.replace(' ', '_')}-{row.id}.{file_format.value}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}

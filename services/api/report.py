@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from actinium.errors import FieldError, InvalidInput
 from actinium.job import StudyId
 from actinium.levels import did_you_mean
+from actinium.measurements import mixed
 from actinium.paths import Cell
 from actinium.statistics.report import build_report
 from db import curves as db_curves
@@ -66,6 +67,7 @@ def report(request: Request, engine: Database, study: StudyReference) -> Respons
             design = trials.cells(connection, row.id)
             table = reports.trials_table(connection, row.id)
             losses = reports.curves(connection, row.id, TARGET_SERIES)
+            versions = reports.measurement_versions(connection, row.id)
         document = build_report(
             study_id=row.id,
             revision=row.revision,
@@ -74,7 +76,7 @@ def report(request: Request, engine: Database, study: StudyReference) -> Respons
             trials=table,
             curves=losses,
         )
-        return json.dumps(document, allow_nan=False).encode()
+        return json.dumps({**document, "mixed_measurements": mixed(versions)}, allow_nan=False).encode()
 
     return Response(cache.get(row.id, row.revision, build), media_type="application/json")
 

@@ -107,6 +107,7 @@ def test_the_report_follows_the_revision(submitter: httpx.Client, train: Any) ->
     empty = submitter.get("/v1/studies/s/report")
     assert empty.status_code == 200
     keys = {"study_id", "revision", "target", "cells", "contrasts", "factors", "small_batch", "convergence"}
+    assert empty.json()["mixed_measurements"] == {}
     assert keys <= set(empty.json())
     assert empty.json()["cells"][0]["metrics"]["dead_unit_rate"]["n"] == 0
     assert submitter.get("/v1/studies/s/report").content == empty.content

@@ -1,5 +1,6 @@
 """The set-wise input of reports."""
 
+import json
 import math
 from collections.abc import Callable
 from datetime import datetime
@@ -9,6 +10,7 @@ from sqlalchemy import Connection
 
 from actinium.frame import Outcome, TrialSummary
 from actinium.job import FailureClass
+from actinium.measurements import mixed
 from actinium.study import Design
 from db import queue, reports, studies
 
@@ -61,3 +63,19 @@ def test_a_study_that_has_not_begun_has_a_table_without_metrics(
     table = reports.trials_table(connection, study_id)
     assert table.shape == (4, 6)
     assert reports.curves(connection, study_id).empty
+
+
+def test_definitions_that_differ_between_trials_are_found(
+    connection: Connection, design: Make, summary: Summarize, now: datetime
+) -> None:
+    study_id = studies.create(connection, design(), owner="ada", now=now)
+    assert reports.measurement_versions(connection, study_id) == []
+    first, second, third, _ = queue.lease(connection, now=now, holder="d", lease_seconds=30, width=4)
+    later = summary().model_copy(update={"measurement_versions": {"srank": 2}})
+    queue.complete_many(connection, now=now, results=[(first, summary()), (second, later), (third, later)])
+    assert mixed(reports.measurement_versions(connection, study_id)) == {"srank": [1, 2]}
+    by_trial = reports.versions_by_trial(connection, study_id)
+    assert {trial: json.loads(said) for trial, said in by_trial.items()} == {
+        second.trial_id: {"srank": 2},
+        third.trial_id: {"srank": 2},
+    }

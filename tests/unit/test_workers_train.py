@@ -1,6 +1,7 @@
 """What a pack tells its caller, and when."""
 
 import itertools
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -9,13 +10,15 @@ import torch
 
 from actinium.frame import LaneFinished, PackFrames
 from actinium.levels import Activation, Normalization
-from actinium.trial import Mlp, Probes, Schedule, Task, Training, TrialConfig
+from actinium.probes import ActivationStatistics, GradientFlow
+from actinium.trial import EarlyStopping, Mlp, Probes, Schedule, Task, Training, TrialConfig
 from workers.batches import epoch_order, pack_data
 from workers.datasets import load
 from workers.evaluation import GAP_BATCH, cross_entropy, evaluate, train_eval_gap
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.models.start import parameter_count
+from workers.outcome import LaneRecord
 from workers.train import pack_layout, train_pack
 
 BASE = TrialConfig(
@@ -182,3 +185,32 @@ def test_a_pack_data_narrows_to_neighbours() -> None:
     kept.keep([1, 2])
     for part in (narrow, kept):
         torch.testing.assert_close(part.take(part.test[:, :5])[0], data.take(data.test[:, :5])[0][1:3])
+
+
+def test_a_trial_that_ends_between_the_points_of_a_probe_has_what_its_last_point_measured() -> None:
+    """Stopped at its second frame; the rank is measured at the first and the last of five, the slope at three."""
+    probes = Probes(
+        schedule=Schedule(points=5),
+        activation_statistics=ActivationStatistics(rank_points=2),
+        gradient_flow=GradientFlow(points=3),
+    )
+    impatient = Training(
+        batch_size=16, epochs=2, learning_rate=0.01, early_stopping=EarlyStopping(patience=1, min_delta=1e6)
+    )
+    *frames, end = train_pack([with_seed(0, probes=probes, training=impatient)])
+    assert isinstance(end, LaneFinished) and all(isinstance(event, PackFrames) for event in frames)
+    series = pack_layout(BASE.model_copy(update={"probes": probes})).series
+    first, last = (dict(zip(series, event.values[0].tolist(), strict=True)) for event in (frames[0], frames[-1]))
+    assert end.summary.steps < BASE.steps() and math.isnan(last["effective_rank"])
+    assert end.summary.metrics["effective_rank"] == first["effective_rank"]
+    assert end.summary.metrics["effective_rank/layer_02"] == first["effective_rank/layer_02"]
+    assert end.summary.metrics["gradient_slope"] == first["gradient_slope"]
+    assert end.summary.metrics["dead_unit_rate"] == last["dead_unit_rate"]
+
+
+def test_what_a_later_point_finds_without_meaning_is_not_replaced_by_an_earlier_value() -> None:
+    lane = LaneRecord(config=BASE, parameters=1, validation_labels=np.zeros(1, dtype=np.int64))
+    lane.measured(np.array([1.0, 2.0, 3.0], dtype=np.float32), np.array([True, True, True]))
+    lane.measured(np.array([4.0, np.nan, np.nan], dtype=np.float32), np.array([True, True, False]))
+    assert lane.values is not None
+    np.testing.assert_array_equal(lane.values, [4.0, np.nan, 3.0])

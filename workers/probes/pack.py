@@ -19,14 +19,13 @@ from workers.probes.gradient_flow import gradient_rms, gradient_slope
 from workers.probes.layer_probes import LayerProbes
 from workers.probes.series import (
     LAYER_MEANS,
+    SPARSE,
     averaged_examples,
-    flow_steps,
+    due,
+    family_steps,
     probe_examples,
     probe_series,
     rank_steps,
-    spectrum_steps,
-    statistic_steps,
-    weights_steps,
 )
 from workers.probes.silence import decide_silence
 from workers.probes.statistic_error import statistic_errors
@@ -64,9 +63,8 @@ class PackProbes:
         self._series = probe_series(self._config)
         self._widths = [channels for channels, _ in self._config.layers()]
         self._averages = averages(self._widths).to(data.inputs.device)
-        self._rank_steps, self._spectrum_steps = rank_steps(self._config), spectrum_steps(self._config)
-        self._flow_steps, self._weights_steps = flow_steps(self._config), weights_steps(self._config)
-        self._statistic_steps = statistic_steps(self._config)
+        self._rank_steps = rank_steps(self._config)
+        self._steps_of = {family: family_steps(self._config, family) for family in SPARSE}
         self._elements = ELEMENTS_AT_ONCE[data.inputs.device.type]
         self._steps: list[int] = []
         self._dead: list[Tensor] = []
@@ -81,14 +79,19 @@ class PackProbes:
         """
         with torch.no_grad():
             values = self._activations(step)
-            values |= self._gradients() if step in self._flow_steps else {}
-            values |= self._weights() if step in self._weights_steps else {}
-            values |= statistic_errors(self._model, self._data) if step in self._statistic_steps else {}
+            values |= self._gradients() if step in self._steps_of["gradient_flow"] else {}
+            values |= self._weights() if step in self._steps_of["weights"] else {}
+            if step in self._steps_of["statistic_error"]:
+                values |= statistic_errors(self._model, self._data)
         absent = torch.full((len(self._model.configs),), torch.nan, dtype=torch.float64, device=self._data.scale.device)
         rows = [values.get(name, absent) for name in self._series]
         if not rows:
             return np.empty((len(self._model.configs), 0), dtype=np.float32)
         return torch.stack(rows, 1).float().cpu().numpy()
+
+    def due(self, step: int) -> NDArray[np.bool_]:
+        """Which of `probe_series` are measured at this step, [S]; the others are NaN there."""
+        return due(self._config, step)
 
     def drop(self, kept: Sequence[int]) -> None:
         """Forget all lanes but these (ascending positions in the present order)."""
@@ -123,7 +126,7 @@ class PackProbes:
         """Everything that an eval-mode pass over the probe set shows, [L] by series name; the dead are remembered."""
         probes = self._config.probes
         unit_wise = probes.dead_units or probes.activation_statistics or probes.unit_states
-        if not (unit_wise or probes.sparsity or step in self._spectrum_steps):
+        if not (unit_wise or probes.sparsity or step in self._steps_of["spectrum"]):
             return {}
         widest = max(channels * positions for channels, positions in self._config.layers())
         groups = [
@@ -146,7 +149,7 @@ class PackProbes:
                 model,
                 layer,
                 with_rank=step in self._rank_steps,
-                with_spectrum=step in self._spectrum_steps,
+                with_spectrum=step in self._steps_of["spectrum"],
             )
             for layer in range(len(self._widths))
         ]

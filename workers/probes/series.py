@@ -1,14 +1,25 @@
 """The names and order of what the probes put into a frame, and where they look."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from actinium.frame import layer_series
 from actinium.trial import DeadUnits, TrialConfig
 
 SPARSITIES = ("lifetime_sparsity", "lifetime_hoyer", "population_sparsity", "population_hoyer", "zero_share")
 WEIGHT_SERIES = ("weight_norm", "weight_gradient_rms", "weight_gradient_share", "learned_slope", "opposite_cosine")
+STATISTIC_SERIES = ("statistic_mean_error", "statistic_variance_error")
 LAYER_MEANS = ("effective_rank", "stable_rank", "srank", *SPARSITIES)
 """Quantities that layers have and units have not: the network's is the mean over its layers."""
+SPARSE: Mapping[str, tuple[str, ...]] = {
+    "gradient_flow": ("gradient_slope", "gradient_rms"),
+    "spectrum": ("stable_rank", "srank"),
+    "weights": WEIGHT_SERIES,
+    "statistic_error": STATISTIC_SERIES,
+}
+"""Families that are measured at `points` of the schedule's points, with their quantities."""
 
 
 def dormant_series(tau: float) -> str:
@@ -45,7 +56,7 @@ def probe_series(config: TrialConfig) -> tuple[str, ...]:
     if probes.weights:
         layered += WEIGHT_SERIES
     if probes.statistic_error:
-        layered += ["statistic_mean_error", "statistic_variance_error"]
+        layered += STATISTIC_SERIES
     layers = range(1, len(config.layers()) + 1)
     return (*network, *(layer_series(name, layer) for name in layered for layer in layers))
 
@@ -66,28 +77,21 @@ def rank_steps(config: TrialConfig) -> frozenset[int]:
     return _spaced(config.probe_steps(), statistics.rank_points) if statistics else frozenset()
 
 
-def flow_steps(config: TrialConfig) -> frozenset[int]:
-    """The measured steps at which gradient flow is measured too, the first and the last included."""
-    flow = config.probes.gradient_flow
-    return _spaced(config.probe_steps(), flow.points) if flow else frozenset()
+def family_steps(config: TrialConfig, family: str) -> frozenset[int]:
+    """The measured steps at which a family of probes with `points` of its own is measured too, the first and the last
+    included; none where it is off. `family` as in `actinium.probes.Probes`.
+    """
+    settings = getattr(config.probes, family)
+    return _spaced(config.probe_steps(), settings.points) if settings else frozenset()
 
 
-def spectrum_steps(config: TrialConfig) -> frozenset[int]:
-    """The measured steps at which stable rank and srank are measured too, the first and the last included."""
-    spectrum = config.probes.spectrum
-    return _spaced(config.probe_steps(), spectrum.points) if spectrum else frozenset()
-
-
-def weights_steps(config: TrialConfig) -> frozenset[int]:
-    """The measured steps at which weights are measured too, the first and the last included."""
-    weights = config.probes.weights
-    return _spaced(config.probe_steps(), weights.points) if weights else frozenset()
-
-
-def statistic_steps(config: TrialConfig) -> frozenset[int]:
-    """The measured steps at which the error of running statistics is measured too, the first and the last included."""
-    statistics = config.probes.statistic_error
-    return _spaced(config.probe_steps(), statistics.points) if statistics else frozenset()
+def due(config: TrialConfig, step: int) -> NDArray[np.bool_]:
+    """[S]: which of `probe_series` are measured at this one of the measured steps."""
+    absent = {"effective_rank"} if step not in rank_steps(config) else set()
+    for family, quantities in SPARSE.items():
+        if step not in family_steps(config, family):
+            absent.update(quantities)
+    return np.array([name.split("/", 1)[0] not in absent for name in probe_series(config)], dtype=bool)
 
 
 def _spaced(steps: Sequence[int], points: int) -> frozenset[int]:

@@ -1,0 +1,81 @@
+"""The table of measurements: nothing is measured that is not in it, and the page says what the table says."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actinium import measurements
+from actinium.compare import mixed_measurements
+from actinium.frame import LaneFinished
+from actinium.measurements import MEASUREMENTS, Measurement, mixed, page, quantity_of, versions
+from actinium.probes import Probes
+from actinium.trial import TrialConfig
+from workers.train import pack_layout, train_pack
+
+EVERY_PROBE = {name: {} for name in Probes.model_fields if name not in ("schedule", "averaged_examples")}
+
+
+def small(**document: Any) -> TrialConfig:
+    """A trial of a few steps with every probe on."""
+    usual = {
+        "task": {"train_examples": 64},
+        "training": {"batch_size": 32, "epochs": 2},
+        "model": {"kind": "mlp", "depth": 2, "width": 6},
+        "probes": {**EVERY_PROBE, "schedule": {"points": 3}},
+        "normalization": "batch",
+    }
+    return TrialConfig.model_validate({**usual, **document})
+
+
+def test_every_series_and_every_metric_has_its_definition() -> None:
+    names: set[str] = set()
+    for model in ({"kind": "mlp", "depth": 2, "width": 6}, {"kind": "cnn", "width": 4}):
+        config = small(model=model)
+        names.update(pack_layout(config).series)
+        for event in train_pack([config]):
+            if isinstance(event, LaneFinished):
+                names.update(event.summary.metrics)
+    unknown = {name for name in names if quantity_of(name) is None}
+    assert not unknown, f"{sorted(unknown)} are not in actinium.measurements.MEASUREMENTS"
+    measured = {quantity_of(name) for name in names}
+    assert set(MEASUREMENTS) - measured <= {"learned_slope"}, "the table names nothing that is not measured"
+
+
+def test_the_page_is_the_tables() -> None:
+    written = (Path(__file__).parents[2] / "docs/measurements.md").read_text(encoding="utf-8")
+    assert written == page(), "run: python -m actinium.measurements > docs/measurements.md"
+
+
+@pytest.mark.parametrize(
+    ("name", "quantity"),
+    [
+        ("dormant_rate_0.025/layer_03", "dormant_rate"),
+        ("dormant_rate_1e-05", "dormant_rate"),
+        ("dead_unit_rate/layer_01", "dead_unit_rate"),
+        ("dead_unit_rate_7", None),
+        ("dormant_rate_x", None),
+        ("nobody_knows", None),
+    ],
+)
+def test_a_name_is_read_without_layer_and_parameter(name: str, quantity: str | None) -> None:
+    assert quantity_of(name) == quantity
+
+
+def test_a_summary_says_which_of_its_numbers_are_of_a_later_definition(monkeypatch: pytest.MonkeyPatch) -> None:
+    later = Measurement(definition="otherwise", section="D5", version=3)
+    monkeypatch.setattr(measurements, "MEASUREMENTS", {**MEASUREMENTS, "activation_rate": later})
+    assert versions(["activation_rate/layer_01", "test_error"]) == {"activation_rate": 3}
+    (summary,) = [event.summary for event in train_pack([small()]) if isinstance(event, LaneFinished)]
+    assert summary.measurement_versions == {"activation_rate": 3}
+
+
+def test_definitions_that_differ_between_trials_are_named() -> None:
+    assert mixed([{}, {}]) == {} == mixed([{"srank": 2}])
+    assert mixed([{"srank": 2}, {"srank": 3, "off_rate": 2}, {"off_rate": 2}]) == {
+        "off_rate": [1, 2],
+        "srank": [1, 2, 3],
+    }
+    warning = mixed_measurements({"mixed_measurements": {"srank": [1, 2]}})
+    assert warning is not None and "srank: versions 1, 2" in warning
+    assert mixed_measurements({"mixed_measurements": {}}) is None is mixed_measurements({})
