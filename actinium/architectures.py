@@ -56,6 +56,10 @@ class Architecture:
         """The convolutions with an activation, in order."""
         return *self.stem, *chain.from_iterable(block.convolutions for block in self.blocks)
 
+    def branches(self) -> tuple[tuple[str, ...], ...]:
+        """The layers of every residual branch, by name, in order."""
+        return tuple(tuple(layer.name for layer in block.convolutions) for block in self.blocks)
+
     def projections(self) -> tuple[Convolution, ...]:
         """The shortcuts' convolutions, in order."""
         return tuple(block.projection for block in self.blocks if block.projection is not None)

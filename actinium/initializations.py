@@ -71,6 +71,16 @@ INITIALIZATIONS = table(
         note="the output is the linear layer's own; the classifier is the last layer",
     ),
     LevelDefinition(
+        name="fixup",
+        equation="He's, times L^(-1 / (2 m - 2)) inside a residual branch; 0 for its last layer and for the classifier",
+        citation="Zhang et al. 2019, section 3",
+        parameters={
+            "mode": Parameter(default="fan_in", kind="choice", choices=MODES, doc=f"{MODE}; average: half their sum")
+        },
+        note="L branches of m layers; a learned scalar shift before every linear layer and activation and a learned "
+        "multiplier of every branch take the place of biases; for residual networks without normalization",
+    ),
+    LevelDefinition(
         name="rai",
         equation="N(0, scale^2 / fan_in) for a unit's weights and bias, but one of them, picked at random, Beta(2, 1)",
         citation="Lu et al. 2020, arXiv:1903.06733",

@@ -198,8 +198,21 @@ def invalid_combination(normalization: Normalization, *, channels: int, position
     return None
 
 
-def invalid_start(initialization: Initialization, *, kernels: bool) -> str | None:
-    """Why this initialization cannot stand on a network with `kernels` (convolutions) or without, or None."""
+def invalid_start(
+    initialization: Initialization, *, kernels: bool, branches: int, activated_branches: bool, normalized: bool
+) -> str | None:
+    """Why this initialization cannot stand on a network with `kernels` (convolutions) or without, with `branches`
+    residual branches that end in an activation or not, `normalized` or not; or None.
+    """
     if initialization.name == "delta_orthogonal" and not kernels:
         return "delta-orthogonal weights need kernels; of fully connected layers they are the orthogonal ones"
+    if initialization.name == "fixup":
+        if not branches:
+            return "fixup scales residual branches, and this network has none"
+        if activated_branches:
+            return (
+                "fixup needs residual_activation after_add: a branch of zeros that ends in a rectifier learns nothing"
+            )
+        if normalized:
+            return "fixup takes the place of normalization; give normalization none"
     return None

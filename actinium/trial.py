@@ -333,6 +333,15 @@ class TrialConfig(Document):
                 hidden = model.architecture(self.task.definition().shape).hidden()
                 return [(layer.outputs, layer.height * layer.wide) for layer in hidden]
 
+    def branches(self) -> tuple[tuple[str, ...], ...]:
+        """The hidden layers of every residual branch, by name, in order; the last one's output is added."""
+        match self.model:
+            case Mlp(depth=depth, residual=True):
+                return tuple((f"layer_{number:02d}",) for number in range(2, depth + 1))
+            case ResNet20() | ResNet50() as model:
+                return model.architecture(self.task.definition().shape).branches()
+        return ()
+
     def invalid_design(self) -> str | None:
         """Why this design is structurally impossible (SCIENCE A2), or None."""
         channels, height, wide = self.task.definition().shape
@@ -340,7 +349,13 @@ class TrialConfig(Document):
             return f"a cnn pools 2x2, and the inputs are {channels}x{height}x{wide}"
         if reason := self.task.invalid_scaling():
             return reason
-        if reason := invalid_start(self.initialization, kernels=self.model.kind != "mlp"):
+        if reason := invalid_start(
+            self.initialization,
+            kernels=self.model.kind != "mlp",
+            branches=len(self.branches()),
+            activated_branches=isinstance(self.model, Mlp) and self.model.residual_activation == "inside",
+            normalized=self.normalization.name != "none",
+        ):
             return reason
         for number, (channels, positions) in enumerate(self.layers(), start=1):
             reason = invalid_combination(

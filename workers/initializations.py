@@ -85,6 +85,7 @@ INITIALIZERS: Mapping[str, Callable[[Tensor, Initialization, Fans], Tensor]] = {
     "orthogonal": _orthogonal,
     "delta_orthogonal": _delta_orthogonal,
     "lsuv": _orthogonal,
+    "fixup": lambda draws, level, fans: draws * math.sqrt(2.0 / fans.of(level.parameters["mode"])),
     "rai": lambda draws, level, fans: draws * (level.number("scale") / math.sqrt(fans.fan_in)),
 }
 

@@ -37,6 +37,7 @@ LEVELS: dict[str, list[object]] = {
     "orthogonal": ["orthogonal"],
     "lsuv": ["lsuv"],
     "rai": ["rai"],
+    "fixup": ["fixup", {"name": "fixup", "mode": "fan_out"}],
     "delta_orthogonal": ["delta_orthogonal", {"name": "delta_orthogonal", "gain": 1.4}],
 }
 CASES = [document for documents in LEVELS.values() for document in documents]

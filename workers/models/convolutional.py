@@ -78,13 +78,14 @@ class LaneConvolutional(PackedNetworks):
             for place in block.convolutions[:-1]:
                 y = layer(place, y)
             x = layer(block.convolutions[-1], y, shortcut(block, x))
-        return classify(x.mean(dim=(3, 4)).transpose(0, 1), params["classifier.weight"], params["classifier.bias"])
+        features = self.received(params, "classifier", x.mean(dim=(3, 4)).transpose(0, 1), lane_axis=0)
+        return classify(features, params["classifier.weight"], params["classifier.bias"])
 
     def _convolved(self, params: Parameters, place: Convolution, x: Tensor) -> Tensor:
         """[B, L, C_out, H', W'] from x [B, L, C_in, H, W]: every lane with its kernels and biases."""
         u = functional.conv2d(
-            x.flatten(1, 2),
-            params[f"{place.name}.weight"].flatten(0, 1),
+            self.received(params, place.name, x).flatten(1, 2),
+            self.weight(params, place.name).flatten(0, 1),
             self.bias(params, place.name).flatten(),
             stride=place.stride,
             padding=place.kernel // 2,

@@ -16,6 +16,7 @@ from actinium.trial import TrialConfig
 from workers.activations.forms import Learned
 from workers.draws import StepDraws
 from workers.layers import Parameters, Trace
+from workers.models.fixup import scaled_by, shifted_by, starts_by_fixup
 from workers.models.slices import LaneSlice, lane_order, slices_of
 from workers.models.start import initial_parameters, initial_statistics
 from workers.normalizations import (
@@ -59,7 +60,8 @@ class PackedNetworks:
         }
         self._steps = configs[0].steps()
         self.reestimated: int | None = None
-        biased = [not cancels_bias(config.normalization) for config in configs]
+        biased = [not cancels_bias(config.normalization) and not starts_by_fixup(config) for config in configs]
+        self._by_fixup = torch.tensor([[starts_by_fixup(config)] for config in configs]).to(device=device, dtype=dtype)
         self._carries_bias = torch.tensor(biased).to(device=device, dtype=dtype).unsqueeze(1)
         self._dropout = torch.tensor([config.training.dropout for config in configs]).to(device=device, dtype=dtype)
         self._regroup()
@@ -68,14 +70,31 @@ class PackedNetworks:
         self.slices = slices_of(self.configs)
         self._sizes = [piece.lanes for piece in self.slices]
         self._drops = any(config.training.dropout > 0 for config in self.configs)
-        self._all_biased = not any(cancels_bias(piece.normalization) for piece in self.slices)
+        self._has_scalars = any(starts_by_fixup(config) for config in self.configs)
+        self._all_biased = not self._has_scalars and not any(cancels_bias(piece.normalization) for piece in self.slices)
 
     # ---- the hidden layer -------------------------------------------------------------------------------------
 
     def bias(self, params: Parameters, layer: str) -> Tensor:
-        """The layer's biases [L, C], held at zero where a normalization cancels them."""
+        """The layer's biases [L, C], held at zero where a normalization cancels them, one scalar by Fixup."""
         bias = params[f"{layer}.bias"]
+        if self._has_scalars and f"{layer}.output_shift" in params:
+            return bias * self._carries_bias + params[f"{layer}.output_shift"] * self._by_fixup
         return bias if self._all_biased else bias * self._carries_bias
+
+    def weight(self, params: Parameters, layer: str) -> Tensor:
+        """The layer's weights; with their branch's multiplier, where Fixup gives one."""
+        weight = params[f"{layer}.weight"]
+        if self._has_scalars and f"{layer}.multiplier" in params:
+            return scaled_by(weight, params[f"{layer}.multiplier"], self._by_fixup)
+        return weight
+
+    def received(self, params: Parameters, layer: str, x: Tensor, *, lane_axis: int | None = None) -> Tensor:
+        """What the linear `layer` makes of x; with a shift, where Fixup gives one. L stands at `lane_axis` of x."""
+        if not self._has_scalars:
+            return x
+        axis = self.lane_axis if lane_axis is None else lane_axis
+        return shifted_by(x, params[f"{layer}.input_shift"], self._by_fixup, lane_axis=axis)
 
     def hidden(
         self,
@@ -257,6 +276,7 @@ class PackedNetworks:
         part.params = {name: tensor.detach()[lanes] for name, tensor in self.params.items()}
         part.statistics = {name: tensor[lanes] for name, tensor in self.statistics.items()}
         part._carries_bias = self._carries_bias[lanes]
+        part._by_fixup = self._by_fixup[lanes]
         part._dropout = self._dropout[lanes]
         part._regroup()
         return part
@@ -275,5 +295,6 @@ class PackedNetworks:
         self.params = {name: tensor.detach()[kept].requires_grad_() for name, tensor in self.params.items()}
         self.statistics = {name: tensor[kept] for name, tensor in self.statistics.items()}
         self._carries_bias = self._carries_bias[kept]
+        self._by_fixup = self._by_fixup[kept]
         self._dropout = self._dropout[kept]
         self._regroup()

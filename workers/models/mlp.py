@@ -54,7 +54,8 @@ class LaneMlp(PackedNetworks):
         """Logits [L, B, classes] of inputs [L, B, ...]."""
         x = inputs.flatten(2)
         for number, layer in enumerate(self.hidden_names):
-            u = torch.baddbmm(self.bias(params, layer).unsqueeze(1), x, params[f"{layer}.weight"])
+            bias, weight = self.bias(params, layer).unsqueeze(1), self.weight(params, layer)
+            u = torch.baddbmm(bias, self.received(params, layer, x), weight)
             residual = self.residual and number > 0
             y = self.hidden(
                 params,
@@ -67,4 +68,5 @@ class LaneMlp(PackedNetworks):
                 shortcut=x if residual and self.after_add else None,
             )
             x = x + y if residual and not self.after_add else y
-        return classify(x, params["classifier.weight"], params["classifier.bias"])
+        features = self.received(params, "classifier", x)
+        return classify(features, params["classifier.weight"], params["classifier.bias"])

@@ -12,6 +12,7 @@ from actinium.trial import TrialConfig
 from workers.activations import ACTIVATION_FUNCTIONS, LearnedParameter
 from workers.initializations import asymmetric_start, initial_weight
 from workers.layers import Parameters
+from workers.models.fixup import fixup_factor, fixup_scalars, scalar_count, starts_by_fixup
 from workers.normalizations import (
     cancels_bias,
     follows_progress,
@@ -39,8 +40,7 @@ def initial_parameters(configs: Sequence[TrialConfig], weight_shapes: Mapping[st
     biases: Parameters = {}
     for number, (layer, shape) in enumerate(weight_shapes.items(), start=1):
         draws = {seed: base_draws(seed, number, shape) for seed in {config.seed for config in configs}}
-        hidden = layer.startswith("layer_")
-        starts = [_layer_start(config, draws[config.seed], number, hidden=hidden) for config in configs]
+        starts = [_layer_start(config, draws[config.seed], number, layer) for config in configs]
         params[f"{layer}.weight"] = torch.stack([weight for weight, _ in starts])
         biases[layer] = torch.stack([bias for _, bias in starts])
     params["classifier.weight"] = params["classifier.weight"].mT.contiguous()
@@ -56,15 +56,17 @@ def initial_parameters(configs: Sequence[TrialConfig], weight_shapes: Mapping[st
             values = [_first_values(config, layer, name, width) for config in configs]
             params[f"{layer}.{name}"] = torch.stack(values)
     params["classifier.bias"] = biases["classifier"]
-    return params
+    return params | fixup_scalars(configs, weight_shapes)
 
 
-def _layer_start(config: TrialConfig, draws: Tensor, number: int, *, hidden: bool) -> tuple[Tensor, Tensor]:
-    """A trial's weight and bias of weight layer `number`."""
+def _layer_start(config: TrialConfig, draws: Tensor, number: int, layer: str) -> tuple[Tensor, Tensor]:
+    """A trial's weight and bias of `layer`, its weight layer `number`."""
     level = config.initialization
-    if level.name == "rai" and hidden:
+    if level.name == "rai" and layer.startswith("layer_"):
         return asymmetric_start(draws, level, generator(config.seed, asymmetry_stream(number)))
     weight = initial_weight(draws, level)
+    if starts_by_fixup(config):
+        weight = weight * fixup_factor(config, layer)
     return weight, torch.zeros(weight.shape[0 if weight.dim() == 4 else 1])
 
 
@@ -90,7 +92,10 @@ def parameter_count(config: TrialConfig, params: Parameters) -> int:
     widths = {name: len(tensor[0]) for name, tensor in params.items() if name.endswith(".bias")}
     layers, units = len(config.layers()), sum(channels for channels, _ in config.layers())
     projected = sum(width for name, width in widths.items() if name.startswith("projection_"))
-    biases = params["classifier.bias"].shape[1] + (0 if cancels_bias(config.normalization) else units + projected)
+    fixup = starts_by_fixup(config)
+    unbiased = fixup or cancels_bias(config.normalization)
+    biases = params["classifier.bias"].shape[1] + (scalar_count(params) if fixup else 0)
+    biases += 0 if unbiased else units + projected
     normalized = units + projected if stands_before(config.normalization) else units
     affine = normalized * (learns_scale(config.normalization) + learns_shift(config.normalization))
     learned = sum(layers if parameter.shared else units for parameter in _learned(config).values())
