@@ -1,10 +1,10 @@
 """24 small trials, measured and tracked: this service, a hand-written script, and Ray Tune, in one call.
 
-python benchmarks/cpu_trials.py [REPETITIONS] [RAY_TUNE_REPETITIONS]. The grid: the digits MLP 64-128x4-10, batch 64, 20
-epochs, {relu, elu} x {none, batch, layer}, 4 seeds. Every side is started first and the clock begins when it is ready:
+python benchmarks/cpu_trials.py [REPETITIONS] [RAY_TUNE_REPETITIONS]. The grid: the digits MLP 64-128x4-10, batch 64,
+20 epochs, {relu, elu} x {none, batch, layer}, 4 seeds. Every side is started first; the clock begins when it is ready:
 
-- service: the whole stack of `actinium up`; from POST to the last trial's success, probes at the default schedule, results
-  in PostgreSQL; MLflow is fed meanwhile.
+- service: the whole stack of `actinium up`; from POST to the last trial's success, probes at the default schedule,
+  results in PostgreSQL; MLflow is fed meanwhile.
 - script: two processes of one thread each, the same trials, no probes, metrics of each epoch to MLflow's SQLite.
 - Ray Tune: a trial a core, MLflow callback to SQLite.
 - the limit: nothing but the trials' matrix products (forward, and two backward), one thread a core, all lanes together.
@@ -22,18 +22,18 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
-RIVALS = Path(__file__).parent / "rivals"
-sys.path.insert(0, str(RIVALS))
 
 import torch
-from plain import BATCH, DEPTH, EPOCHS, GRID, MOMENTUM, RATE, SEEDS, WIDTH
+from rivals.plain import BATCH, DEPTH, EPOCHS, GRID, MOMENTUM, RATE, SEEDS, WIDTH
 
 from actinium.client import Client
 from actinium.home import ClientFile
 
+RIVALS = Path(__file__).parent / "rivals"
 CORES = 2
 STEPS = EPOCHS * (1079 // BATCH)
 
@@ -129,7 +129,7 @@ def products(lanes: int) -> float:
     torch.set_num_threads(1)
     sizes = [64, *[WIDTH] * DEPTH, 10]
     inputs = [torch.randn(lanes, BATCH, n) for n in sizes[:-1]]
-    weights = [torch.randn(lanes, n, m) for n, m in zip(sizes, sizes[1:], strict=False)]
+    weights = [torch.randn(lanes, n, m) for n, m in pairwise(sizes)]
     outputs = [torch.randn(lanes, BATCH, m) for m in sizes[1:]]
     begun = time.perf_counter()
     for _ in range(STEPS):
@@ -164,10 +164,9 @@ def main(repetitions: int, tune_repetitions: int) -> None:
                 print(" ".join(f"{name}={times[-1]:.2f}s" for name, times in seconds.items() if times), flush=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    own, script, tune, least = (statistics.median(seconds[name]) for name in seconds)
-    print(
-        f"bench cpu-trials versus_script={script / own:.2f} versus_ray_tune={tune / own:.2f} share_of_limit={least / own:.3f}"
-    )
+    own, script, tune, least = (statistics.median(times) for times in seconds.values())
+    ratios = {"versus_script": script / own, "versus_ray_tune": tune / own, "share_of_limit": least / own}
+    print("bench cpu-trials " + " ".join(f"{name}={ratio:.2f}" for name, ratio in ratios.items()))
 
 
 if __name__ == "__main__":

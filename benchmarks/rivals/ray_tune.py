@@ -5,6 +5,7 @@ python benchmarks/rivals/ray_tune.py STORE FOLDER. Starts Ray, prints `ready`, w
 
 import os
 import sys
+from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -28,8 +29,8 @@ def main(store: str, folder: str) -> None:
     """All trials."""
     mlflow.set_tracking_uri(store)
     mlflow.set_experiment("ray-tune")
-    here = os.path.dirname(os.path.abspath(__file__))
-    path = os.pathsep.join([here, os.path.dirname(os.path.dirname(here))])
+    here = Path(__file__).resolve().parent
+    path = os.pathsep.join([str(here), str(here.parents[1])])
     ray.init(include_dashboard=False, runtime_env={"env_vars": {"PYTHONPATH": path}})
     tuner = tune.Tuner(
         tune.with_resources(trainable, {"cpu": 1}),
