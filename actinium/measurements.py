@@ -57,11 +57,21 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "pinned_negative_rate": _of("D1", "share of units with z < 0 on the whole probe set"),
     "pinned_positive_rate": _of("D1", "share of units with z > 0 on the whole probe set"),
     "constant_rate": _of("D1", "share of units whose outputs' range is at most a small share of the layer's rms"),
+    "blocked_rate": _of(
+        "D1", "share of units alive, with max |dL/dz| below 1e-12 over the probe set, L an example's loss"
+    ),
+    "layer_dead": _of("D1", "1 if every unit of the layer is gradient-dead, else 0"),
+    "network_constant": _of("D1", "1 if every logit's range over the probe set is a small share of their rms, else 0"),
     "dead_layers": _of("D1", "number of hidden layers of which every unit is gradient-dead"),
     "born_dead_rate": _of("D1", "share of units that are gradient-dead at step 0"),
     "died_rate": _of("D1", "share of units alive at step 0 and dead at every frame of the last 20% of the steps"),
     "transient_rate": _of("D1", "share of units alive at step 0, dead at a frame, alive at a later one, and not died"),
     "revived_rate": _of("D1", "share of units dead at step 0 and alive at the last frame"),
+    "death_hazard": _of(
+        "D1", "units that die from one frame to the next, over those alive before; all frames together"
+    ),
+    "revival_hazard": _of("D1", "units that wake from one frame to the next, over those dead before"),
+    "stationary_dead_rate": _of("D1", "h / (h + r): the dead share at which deaths and revivals would balance"),
     # ---- gradients and weights ----
     "gradient_rms": _of(
         "D4", "rms of dL/dz over units and the first examples of the probe set, statistics as in training"

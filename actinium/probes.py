@@ -43,11 +43,16 @@ class ActivationStatistics(Document):
 
 
 class UnitStates(Document):
-    """SCIENCE D1: pinned and constant units, and further thresholds of tau-dormancy. `constant` is a range of outputs
-    of at most this share of the layer's root mean square.
+    """SCIENCE D1: pinned, constant and blocked units, further thresholds of tau-dormancy, layers that are wholly dead,
+    networks that are constant, and the hazards of death and revival.
+
+    `constant` is a range of outputs of at most this share of the layer's root mean square. `blocked` units are alive,
+    and max |dL/dz| is below this; they are looked for at `points` of the schedule's points, evenly spaced among them.
     """
 
     constant: float = Field(default=1e-6, gt=0.0, lt=1.0)
+    blocked: float = Field(default=1e-12, gt=0.0, lt=1.0)
+    points: int = Field(default=4, ge=2, le=10_000)
     dormant_taus: tuple[Annotated[float, Field(ge=0.0, lt=1.0)], ...] = Field(default=(0.0, 0.1), max_length=8)
 
 

@@ -5,47 +5,32 @@ autograd and singular values from `svdvals`.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from probe_lanes import CNN_NORMALIZATIONS, MLP_NORMALIZATIONS, PlainLane, mixed_pack
 from torch import Tensor
 from torch.nn import functional
 
 from actinium.frame import layer_series
-from actinium.levels import groups_for
 from actinium.trial import TrialConfig
 from workers.batches import PackData, pack_data
 from workers.models import build_model
 from workers.models.cnn import LaneCnn
 from workers.models.mlp import LaneMlp
-from workers.models.slices import lane_order
 from workers.probes import PackProbes, pack, probe_series
 from workers.probes.series import LAYER_MEANS
 
-ACTIVATIONS: list[Any] = [
-    "linear",
-    "sigmoid",
-    "tanh",
-    "relu",
-    {"name": "leaky_relu", "negative_slope": 0.2},
-    {"name": "leaky_relu", "negative_slope": 0.01},
-    "prelu",
-    {"name": "prelu", "per": "layer"},
-    "elu",
-    {"name": "elu", "alpha": 1.7},
-]
-MLP_NORMALIZATIONS: list[Any] = ["none", "batch", {"name": "batch", "position": "post"}, "layer", "group"]
-CNN_NORMALIZATIONS: list[Any] = [*MLP_NORMALIZATIONS, "instance"]
 PROBES = {
     "averaged_examples": 30,
     "dead_units": {"epsilon": 0.02, "dormant_tau": 0.3, "examples": 50},
     "gradient_flow": {"examples": 20},
     "activation_statistics": {"rank_points": 2},
-    "unit_states": {"constant": 0.05, "dormant_taus": [0.0, 0.6]},
+    "unit_states": {"constant": 0.05, "blocked": 0.05, "dormant_taus": [0.0, 0.6]},
     "sparsity": {},
     "spectrum": {"share": 0.8},
     "weights": {"examples": 20},
@@ -53,81 +38,6 @@ PROBES = {
 WHOLE = ("dead_unit_rate", "off_rate", "pinned_negative_rate", "pinned_positive_rate")
 RATES = (*WHOLE, "saturated_rate", "dormant_rate_0.3", "dormant_rate_0", "dormant_rate_0.6", "activation_rate")
 EXAMPLES, AVERAGED, FLOW = 50, 30, 20
-
-
-# ---- a lane as a plain network ------------------------------------------------------------------------------------
-
-
-def phi(config: TrialConfig, slope: Tensor | None) -> Callable[[Tensor], Tensor]:
-    """The lane's activation from torch.nn.functional."""
-    level = config.activation
-    match level.name:
-        case "linear":
-            return lambda z: z * 1.0
-        case "leaky_relu":
-            return lambda z: functional.leaky_relu(z, level.number("negative_slope"))
-        case "elu":
-            return lambda z: functional.elu(z, level.number("alpha"))
-        case "prelu":
-            assert slope is not None
-            return lambda z: functional.prelu(z, slope[:1] if level.parameters["per"] == "layer" else slope)
-        case name:
-            return {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": functional.relu}[name]
-
-
-def normalized(config: TrialConfig, x: Tensor, layer: dict[str, Tensor], *, training: bool) -> Tensor:
-    """torch's own normalization of one lane's [B, C, ...]."""
-    level = config.normalization
-    eps = level.number("eps")
-    if level.name == "batch":
-        running = (None, None) if training else (layer["running_mean"], layer["running_var"])
-        return functional.batch_norm(x, *running, layer["gamma"], layer["beta"], training=training, eps=eps)
-    if level.name == "instance":
-        return functional.instance_norm(x, weight=layer["gamma"], bias=layer["beta"], eps=eps)
-    groups = groups_for(level, x.shape[1]) if level.name == "group" else 1
-    return functional.group_norm(x, groups, layer["gamma"], layer["beta"], eps)
-
-
-class PlainLane:
-    """One lane of a pack as a network of its own; keeps z and h of every hidden layer."""
-
-    def __init__(self, model: LaneMlp | LaneCnn, lane: int) -> None:
-        self.config = model.configs[lane]
-        self.tensors: dict[str, dict[str, Tensor]] = {}
-        for name, tensor in {**model.params, **model.statistics}.items():
-            layer, part = name.split(".")
-            self.tensors.setdefault(layer, {})[part] = tensor[lane].detach().clone()
-        self.z: list[Tensor] = []
-        self.h: list[Tensor] = []
-
-    def activation(self, layer: str) -> Callable[[Tensor], Tensor]:
-        return phi(self.config, self.tensors[layer].get("slope"))
-
-    def __call__(self, x: Tensor, *, training: bool) -> Tensor:
-        self.z, self.h = [], []
-        normalization = self.config.normalization
-        position = normalization.parameters.get("position", "pre") if normalization.name != "none" else None
-        convolutional = self.config.model.kind == "cnn"
-        x = x if convolutional else x.flatten(1)
-        for layer, tensors in self.tensors.items():
-            if layer == "classifier":
-                continue
-            if convolutional:
-                u = functional.conv2d(x, tensors["weight"], tensors["bias"], padding="same")
-            else:
-                u = x @ tensors["weight"] + tensors["bias"]
-            z = normalized(self.config, u, tensors, training=training) if position == "pre" else u
-            z.requires_grad_() if z.is_leaf else z.retain_grad()
-            h = self.activation(layer)(z)
-            self.z.append(z)
-            self.h.append(h)
-            y = normalized(self.config, h, tensors, training=training) if position == "post" else h
-            if convolutional:
-                x = functional.max_pool2d(y, 2) if layer == "layer_01" else y
-            else:
-                x = x + y if self.config.model.residual and layer != "layer_01" else y
-        classifier = self.tensors["classifier"]
-        return functional.linear(x.mean((2, 3)) if convolutional else x, classifier["weight"], classifier["bias"])
 
 
 # ---- what each series should be ------------------------------------------------------------------------------------
@@ -256,7 +166,21 @@ def expected(lane: PlainLane, x: Tensor, labels: Tensor) -> dict[str, float]:
             values[layer_series(name, number)] = layer[name]
     for name in LAYER_MEANS:
         values[name] = mean_known(layer[name] for layer in layers)
-    values["dead_layers"] = sum(all(layer["dead_unit_rate"]) for layer in layers)
+    wholly = [all(layer["dead_unit_rate"]) for layer in layers]
+    values["dead_layers"] = sum(wholly)
+    values |= {layer_series("layer_dead", number): float(flag) for number, flag in enumerate(wholly, start=1)}
+    logits = lane(x, training=False)
+    ranges = logits.amax(0) - logits.amin(0)
+    values["network_constant"] = float(all(ranges <= 0.05 * logits[:AVERAGED].square().mean().sqrt()))
+    functional.cross_entropy(logits, labels, reduction="sum").backward()
+    blocked: list[list[bool]] = []
+    for number, z in enumerate(lane.z):
+        assert z.grad is not None
+        arriving = [max(abs(value) for value in unit) for unit in units_of(z.grad)]
+        dead = layers[number]["dead_unit_rate"]
+        blocked.append([most < 0.05 and not gone for most, gone in zip(arriving, dead, strict=True)])
+        values[layer_series("blocked_rate", number + 1)] = share(blocked[-1])
+    values["blocked_rate"] = share([flag for flags in blocked for flag in flags])
 
     logits = lane(x[:FLOW], training=True)
     functional.cross_entropy(logits, labels[:FLOW]).backward()
@@ -270,57 +194,7 @@ def expected(lane: PlainLane, x: Tensor, labels: Tensor) -> dict[str, float]:
     return values
 
 
-# ---- packs ---------------------------------------------------------------------------------------------------------
-
-
-def mixed_pack(
-    model: dict[str, Any], normalizations: list[Any], dtype: torch.dtype
-) -> tuple[LaneMlp | LaneCnn, PackData]:
-    """A lane for every activation x normalization, with parameters and statistics that nothing is special about.
-
-    Large random biases make some units of every kind dead; slopes, gammas, betas and running statistics differ.
-    """
-    configs = [
-        TrialConfig.model_validate(
-            {
-                "task": {"train_examples": 60},
-                "training": {"batch_size": 20, "epochs": 2},
-                "model": model,
-                "activation": activation,
-                "normalization": normalization,
-                "initialization": "xavier",
-                "probes": PROBES,
-                "seed": number % 3,
-            }
-        )
-        for number, (activation, normalization) in enumerate((a, n) for n in normalizations for a in ACTIVATIONS)
-    ]
-    ordered = [configs[lane] for lane in lane_order(configs)]
-    networks = build_model(ordered, dtype=dtype)
-    random = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for name, tensor in [*networks.params.items(), *networks.statistics.items()]:
-            noise = torch.randn(tensor.shape, generator=random, dtype=torch.float64).to(dtype)
-            match name.split(".")[1]:
-                case "weight":
-                    tensor.mul_(1.5)
-                case "running_var":
-                    tensor.copy_(1.5 + noise.clamp(-1, 1))
-                case "bias" | "beta":
-                    tensor.add_(3 * noise)
-                case _:
-                    tensor.add_(0.3 * noise)
-        for lane, config in enumerate(ordered):
-            # A normalization that cancels the bias leaves the layer without one (SCIENCE B).
-            if (
-                config.normalization.name in ("batch", "instance")
-                and config.normalization.parameters.get("position", "pre") == "pre"
-            ):
-                for name, tensor in networks.params.items():
-                    if name.endswith(".bias") and name != "classifier.bias":
-                        tensor[lane] = 0
-    data = pack_data(ordered, lane_axis=networks.lane_axis, device="cpu", data_root=None)
-    return networks, replace(data, inputs=data.inputs.to(dtype), shift=data.shift.to(dtype), scale=data.scale.to(dtype))
+# ---- packs ------------------------------------------------------------------------------------------------------
 
 
 def rounding_only(wanted: dict[str, float]) -> bool:
@@ -369,14 +243,14 @@ def test_every_series_is_the_oracles(
     if at_once == 1 and (model["kind"] == "cnn" or "residual" in model):
         normalizations = normalizations[:1]  # the slow way, once is enough
     monkeypatch.setitem(pack.ELEMENTS_AT_ONCE, "cpu", at_once)
-    seen = compare(*mixed_pack(model, normalizations, torch.float64), relative=1e-6)
-    for name in (*RATES, "constant_rate", "zero_share"):
+    seen = compare(*mixed_pack(model, normalizations, torch.float64, PROBES), relative=1e-6)
+    for name in (*RATES, "constant_rate", "zero_share", "blocked_rate"):
         assert np.nanmax(seen[name]) > np.nanmin(seen[name]) >= 0, f"{name} was put to the test"
     assert 0 < np.nanmax(seen["dead_unit_rate"]) < 1
 
 
 def test_float32_keeps_the_effective_rank_and_the_moments() -> None:
-    networks, data = mixed_pack({"kind": "mlp", "depth": 3, "width": 12}, ["none", "layer"], torch.float32)
+    networks, data = mixed_pack({"kind": "mlp", "depth": 3, "width": 12}, ["none", "layer"], torch.float32, PROBES)
     measured = PackProbes(configs=networks.configs, model=networks, data=data).measure(0)
     as_double(networks)
     data = replace(data, inputs=data.inputs.double(), shift=data.shift.double(), scale=data.scale.double())

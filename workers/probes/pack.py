@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from actinium.frame import layer_series
-from actinium.trial import TrialConfig
+from actinium.trial import DeadUnits, TrialConfig
 from workers.batches import PackData
 from workers.layers import LaneModel, Trace
+from workers.probes.blocked import blocked_units
 from workers.probes.gradient_flow import gradient_rms, gradient_slope
 from workers.probes.layer_probes import LayerProbes
+from workers.probes.network_constant import NetworkConstant
 from workers.probes.series import (
     LAYER_MEANS,
     SPARSE,
@@ -29,7 +31,7 @@ from workers.probes.series import (
 )
 from workers.probes.silence import decide_silence
 from workers.probes.statistic_error import statistic_errors
-from workers.probes.trajectory import classify
+from workers.probes.trajectory import classify, transitions
 from workers.probes.weights import weight_values
 
 ELEMENTS_AT_ONCE = {"cpu": 2**19, "cuda": 2**26}
@@ -81,6 +83,7 @@ class PackProbes:
             values = self._activations(step)
             values |= self._gradients() if step in self._steps_of["gradient_flow"] else {}
             values |= self._weights() if step in self._steps_of["weights"] else {}
+            values |= self._blocked() if step in self._steps_of["unit_states"] else {}
             if step in self._steps_of["statistic_error"]:
                 values |= statistic_errors(self._model, self._data)
         absent = torch.full((len(self._model.configs),), torch.nan, dtype=torch.float64, device=self._data.scale.device)
@@ -103,10 +106,26 @@ class PackProbes:
         if not self._dead:
             return [{} for _ in self._model.configs]
         shares: dict[str, Tensor] = {}
-        for name, fates in classify(torch.stack(self._dead), self._steps).items():
+        dead = torch.stack(self._dead)
+        for name, fates in classify(dead, self._steps).items():
             shares |= self._means(name, fates.double())
+        if self._config.probes.unit_states:
+            shares |= self._hazards(dead)
         table = torch.stack(list(shares.values()), 1).tolist()
         return [dict(zip(shares, row, strict=True)) for row in table]
+
+    def _hazards(self, dead: Tensor) -> dict[str, Tensor]:
+        """Hazards of death and revival, all of a layer's (or the network's) units and intervals together, and the share
+        of dead to which they lead, h / (h + r). NaN where no unit was alive, or dead.
+        """
+        found: dict[str, Tensor] = {}
+        for name, (changed, could) in transitions(dead).items():
+            changes, chances = self._means(name, changed), self._means(name, could)
+            found |= {series: changes[series] / chances[series] for series in changes}
+        for series in [series for series in found if series.startswith("death_hazard")]:
+            h, r = found[series], found[series.replace("death", "revival", 1)]
+            found[series.replace("death_hazard", "stationary_dead_rate", 1)] = h / (h + r)
+        return found
 
     def _means(self, name: str, units: Tensor) -> dict[str, Tensor]:
         """Means over the network's and each layer's units, [L] by series name, of values [L, U]."""
@@ -153,6 +172,8 @@ class PackProbes:
             )
             for layer in range(len(self._widths))
         ]
+        states = self._config.probes.unit_states
+        outputs = NetworkConstant(states.constant) if states else None
         finite = torch.ones(lanes, dtype=torch.bool, device=data.scale.device)
         at_once = max(1, self._elements // (lanes * widest))
         averaged = averaged_examples(self._config)
@@ -163,10 +184,13 @@ class PackProbes:
             finite &= torch.isfinite(logits).all(2).all(1)
             for layer, z, h in zip(layers, trace.preactivations, trace.activations, strict=True):
                 layer.add(z, h)
-        decide_silence(model, data, layers, seen=averaged, examples=self.examples, elements=self._elements // widest)
-        return self._findings(layers, finite)
+            if outputs:
+                outputs.add(logits)
+        elements = self._elements // widest
+        decide_silence(model, data, layers, outputs, seen=averaged, examples=self.examples, elements=elements)
+        return self._findings(layers, outputs, finite)
 
-    def _findings(self, layers: Sequence[LayerProbes], finite: Tensor) -> Findings:
+    def _findings(self, layers: Sequence[LayerProbes], outputs: NetworkConstant | None, finite: Tensor) -> Findings:
         """The layers' values, and the network's: means over all units, for the effective rank over the layers."""
         values: dict[str, Tensor] = {}
         dead = finite.unsqueeze(1).expand(-1, 0)
@@ -183,8 +207,11 @@ class PackProbes:
             if name in by_layer[0]:
                 values[name] = torch.stack([of_layer[name] for of_layer in by_layer]).nanmean(0)
         if "dead_unit_rate" in by_unit[0]:
-            all_dead = [(of_layer["dead_unit_rate"] == 1).all(1) for of_layer in by_unit]
-            values["dead_layers"] = torch.stack(all_dead).double().sum(0)
+            all_dead = [(of_layer["dead_unit_rate"] == 1).all(1).double() for of_layer in by_unit]
+            values["dead_layers"] = torch.stack(all_dead).sum(0)
+            values |= {layer_series("layer_dead", layer): flags for layer, flags in enumerate(all_dead, start=1)}
+        if outputs:
+            values["network_constant"] = outputs.by_lane()
         return Findings(values=values, dead=dead, finite=finite)
 
     def _gradients(self) -> dict[str, Tensor]:
@@ -202,6 +229,25 @@ class PackProbes:
         )
         values = {layer_series("gradient_rms", number): column for number, column in enumerate(rms.unbind(1), start=1)}
         return {**values, "gradient_slope": gradient_slope(rms)}
+
+    def _blocked(self) -> dict[str, Tensor]:
+        """Units that are alive and get no gradient, on the whole probe set, [L] by series name."""
+        states, units = self._config.probes.unit_states, self._config.probes.dead_units or DeadUnits()
+        assert states is not None
+        per_example = sum(channels * positions for channels, positions in self._config.layers())
+        examples = averaged_examples(self._config)
+        groups = [
+            blocked_units(
+                model,
+                data,
+                examples=self.examples,
+                epsilon=units.epsilon,
+                threshold=states.blocked,
+                at_once=max(1, self._elements // (len(model.configs) * per_example)),
+            )
+            for model, data in self._groups(per_example * examples)
+        ]
+        return self._means("blocked_rate", torch.cat(groups))
 
     def _weights(self) -> dict[str, Tensor]:
         """What weights and their gradients show on the first examples of the probe set, [L] by series name."""

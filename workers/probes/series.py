@@ -15,6 +15,7 @@ LAYER_MEANS = ("effective_rank", "stable_rank", "srank", *SPARSITIES)
 """Quantities that layers have and units have not: the network's is the mean over its layers."""
 SPARSE: Mapping[str, tuple[str, ...]] = {
     "gradient_flow": ("gradient_slope", "gradient_rms"),
+    "unit_states": ("blocked_rate",),
     "spectrum": ("stable_rank", "srank"),
     "weights": WEIGHT_SERIES,
     "statistic_error": STATISTIC_SERIES,
@@ -45,8 +46,9 @@ def probe_series(config: TrialConfig) -> tuple[str, ...]:
     if probes.unit_states:
         states = ["pinned_negative_rate", "pinned_positive_rate", "constant_rate"]
         states += [name for name in map(dormant_series, probes.unit_states.dormant_taus) if name not in network]
-        network += [*states, "dead_layers"] if probes.dead_units else states
-        layered += states
+        flags = ["dead_layers"] if probes.dead_units else []
+        network += [*states, "blocked_rate", *flags, "network_constant"]
+        layered += [*states, "blocked_rate", *(["layer_dead"] if probes.dead_units else [])]
     if probes.sparsity:
         network += SPARSITIES
         layered += SPARSITIES

@@ -12,12 +12,21 @@ import torch
 from workers.batches import PackData
 from workers.layers import LaneModel, Trace
 from workers.probes.layer_probes import LayerProbes
+from workers.probes.network_constant import NetworkConstant
 
 
 def decide_silence(
-    model: LaneModel, data: PackData, layers: Sequence[LayerProbes], *, seen: int, examples: int, elements: int
+    model: LaneModel,
+    data: PackData,
+    layers: Sequence[LayerProbes],
+    outputs: NetworkConstant | None,
+    *,
+    seen: int,
+    examples: int,
+    elements: int,
 ) -> None:
-    """Show the layers as many more of the first `examples` of the probe set as they need, `seen` of which they have.
+    """Show layers and outputs as many more of the first `examples` of the probe set as they need, `seen` of which they
+    have.
 
     `elements`: lanes times examples in one pass, at most.
     """
@@ -25,10 +34,12 @@ def decide_silence(
     examples = min(examples, data.train.shape[1])
     while seen < examples:
         flags = [layer.undecided() for layer in layers]
-        asking = [(layer, flag) for layer, flag in zip(layers, flags, strict=True) if flag is not None]
+        asking = [flag for flag in flags if flag is not None]
+        if outputs is not None:
+            asking.append(outputs.undecided())
         if not asking:
             return
-        lanes = torch.stack([flag for _, flag in asking]).any(0).nonzero().squeeze(1)
+        lanes = torch.stack(asking).any(0).nonzero().squeeze(1)
         if not lanes.numel():
             return
         open_layers = [flag is not None and bool(flag.any()) for flag in flags]
@@ -37,10 +48,12 @@ def decide_silence(
         for index in torch.split(part_data.train[:, seen:end], max(1, elements // lanes.numel()), dim=1):
             trace = Trace()
             inputs, _ = part_data.take(index)
-            part.forward(part.params, inputs, training=False, update_statistics=False, trace=trace)
+            logits = part.forward(part.params, inputs, training=False, update_statistics=False, trace=trace)
             for layer, is_open, z, h in zip(layers, open_layers, trace.preactivations, trace.activations, strict=True):
                 if is_open:
                     layer.add_silence(part, lanes, z, h)
+            if outputs is not None:
+                outputs.add_of(lanes, logits)
         seen, size = end, 2 * size
 
 

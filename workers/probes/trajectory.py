@@ -30,3 +30,17 @@ def classify(dead: Tensor, steps: Sequence[int]) -> Mapping[str, Tensor]:
         "transient_rate": ~born_dead & woke & ~died,
         "revived_rate": born_dead & ~dead[-1],
     }
+
+
+def transitions(dead: Tensor) -> Mapping[str, tuple[Tensor, Tensor]]:
+    """How often units changed from one frame to the next, and how often they could have: [L, U] float64 each, from dead
+    [T, L, U] bool.
+
+    death_hazard: 0 -> 1 among the frames at which the unit was alive. revival_hazard: 1 -> 0 among those at which it
+    was dead; the last frame is followed by none. Their ratios are per interval of the schedule, whatever its length.
+    """
+    before, after = dead[:-1], dead[1:]
+    return {
+        "death_hazard": ((~before & after).double().sum(0), (~before).double().sum(0)),
+        "revival_hazard": ((before & ~after).double().sum(0), before.double().sum(0)),
+    }

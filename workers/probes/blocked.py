@@ -1,0 +1,65 @@
+"""Blocked units (SCIENCE D1): alive, and yet no gradient arrives: max |dL/dz| over the probe set is below a threshold.
+
+L is each example's own loss, in eval mode, so that neither the number of examples nor who stands beside an example
+counts. What blocks a unit stands above it: dead layers, weights of zero, a softmax that is certain throughout. Legend:
+L lanes, U units of all hidden layers, C of one.
+"""
+
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from workers.batches import PackData
+from workers.layers import LaneModel, Trace
+from workers.probes.chunk import LayerChunk
+
+
+def blocked_units(
+    model: LaneModel, data: PackData, *, examples: int, epsilon: float, threshold: float, at_once: int
+) -> Tensor:
+    """1[max_x |phi'(z_u)| >= epsilon and max_x |dL/dz_u| < threshold], [L, U] float64 of 0 and 1; NaN where a lane's
+    numbers are not finite.
+
+    Over the first `examples` of the probe set, `at_once` in a pass. No parameter's gradient is computed or touched.
+    """
+    steepest: list[Tensor] = []
+    arriving: list[Tensor] = []
+    finite = torch.ones(len(model.configs), dtype=torch.bool, device=data.scale.device)
+    for index in torch.split(data.train[:, :examples], at_once, dim=1):
+        inputs, labels = data.take(index)
+        chunks, gradients, logits = _passed(model, inputs, labels)
+        finite &= torch.isfinite(logits).all(2).all(1)
+        slopes = [chunk.peak(chunk.steepness) for chunk in chunks]
+        peaks = [chunk.peak(gradient.abs()) for chunk, gradient in zip(chunks, gradients, strict=True)]
+        steepest = _higher(steepest, slopes)
+        arriving = _higher(arriving, peaks)
+    blocked = (torch.cat(steepest, 1) >= epsilon) & (torch.cat(arriving, 1) < threshold)
+    return torch.where(finite.unsqueeze(1), blocked.double(), torch.nan)
+
+
+def _passed(model: LaneModel, inputs: Tensor, labels: Tensor) -> tuple[list[LayerChunk], tuple[Tensor, ...], Tensor]:
+    """What a pass shows of every hidden layer, dL/dz of each, and the logits."""
+    params = {name: tensor.detach() for name, tensor in model.params.items()}
+    trace = Trace()
+    with torch.enable_grad():
+        watched = inputs.detach().requires_grad_()
+        logits = model.forward(params, watched, training=False, update_statistics=False, trace=trace)
+        loss = functional.cross_entropy(logits.mT, labels, reduction="sum")
+        gradients = torch.autograd.grad(loss, trace.preactivations)
+    chunks = [
+        LayerChunk(
+            preactivation=z.detach(),
+            activation=h.detach(),
+            derivative=partial(model.derivative, params, layer),
+            scratch=torch.empty_like(z),
+            lane_axis=model.lane_axis,
+        )
+        for layer, (z, h) in enumerate(zip(trace.preactivations, trace.activations, strict=True))
+    ]
+    return chunks, gradients, logits.detach()
+
+
+def _higher(known: list[Tensor], seen: list[Tensor]) -> list[Tensor]:
+    return [torch.maximum(a, b) for a, b in zip(known, seen, strict=True)] if known else seen
