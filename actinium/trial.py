@@ -19,6 +19,9 @@ from actinium.probes import DeadUnits as DeadUnits
 from actinium.probes import GradientFlow as GradientFlow
 from actinium.probes import Probes as Probes
 from actinium.probes import Schedule as Schedule
+from actinium.recurrent import Lstm as Lstm
+from actinium.recurrent import Rnn as Rnn
+from actinium.recurrent import invalid_recurrence
 
 MAX_WHITENED = 4096
 """Inputs of an example that may be whitened."""
@@ -219,7 +222,7 @@ class ResNet50(Document):
         return resnet50(self.width, shape)
 
 
-Model: TypeAlias = Annotated[Mlp | Cnn | Vgg11 | ResNet20 | ResNet50, Field(discriminator="kind")]
+Model: TypeAlias = Annotated[Mlp | Cnn | Vgg11 | ResNet20 | ResNet50 | Rnn | Lstm, Field(discriminator="kind")]
 
 
 class EarlyStopping(Document):
@@ -322,7 +325,7 @@ class TrialConfig(Document):
         return "·".join([*(level.label() for level in levels), f"s{self.seed}"])
 
     def layers(self) -> list[tuple[int, int]]:
-        """(channels, positions) of every hidden layer, in order."""
+        """(channels, positions) of every hidden layer, in order; positions of a recurrent one are its time steps."""
         match self.model:
             case Mlp(depth=depth, width=width):
                 return [(width, 1)] * depth
@@ -332,6 +335,8 @@ class TrialConfig(Document):
             case Vgg11() | ResNet20() | ResNet50() as model:
                 hidden = model.architecture(self.task.definition().shape).hidden()
                 return [(layer.outputs, layer.height * layer.wide) for layer in hidden]
+            case Rnn(depth=depth, width=width) | Lstm(depth=depth, width=width):
+                return [(width, self.task.definition().shape[1])] * depth
 
     def branches(self) -> tuple[tuple[str, ...], ...]:
         """The hidden layers of every residual branch, by name, in order; the last one's output is added."""
@@ -351,17 +356,20 @@ class TrialConfig(Document):
             return reason
         if reason := invalid_start(
             self.initialization,
-            kernels=self.model.kind != "mlp",
+            kernels=self.model.kind not in ("mlp", "rnn", "lstm"),
             branches=len(self.branches()),
             activated_branches=isinstance(self.model, Mlp) and self.model.residual_activation == "inside",
             normalized=self.normalization.name != "none",
         ):
             return reason
+        recurrent = isinstance(self.model, Rnn | Lstm)
+        if recurrent and (reason := invalid_recurrence(height, self.normalization, self.initialization)):
+            return reason
         for number, (channels, positions) in enumerate(self.layers(), start=1):
             reason = invalid_combination(
                 self.normalization,
                 channels=channels,
-                positions=positions,
+                positions=1 if recurrent else positions,
                 batch_size=self.training.batch_size,
             )
             if reason:

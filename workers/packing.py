@@ -8,7 +8,8 @@ alone, 1.6 times worse in company). Pure arithmetic: a dispatcher may import it 
 import math
 from dataclasses import dataclass
 
-from actinium.trial import Cnn, Mlp, ResNet20, ResNet50, TrialConfig, Vgg11
+from actinium.recurrent import GATES, recurrent_weights
+from actinium.trial import Cnn, Lstm, Mlp, ResNet20, ResNet50, Rnn, TrialConfig, Vgg11
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +43,19 @@ def weight_count(config: TrialConfig) -> int:
             architecture = model.architecture(dataset.shape)
             kernels = sum(math.prod(c.shape) for c in (*architecture.hidden(), *architecture.projections()))
             return kernels + architecture.hidden()[-1].outputs * dataset.classes
+        case Rnn() | Lstm() as model:
+            return recurrent_weights(model, channels * wide, dataset.classes)
 
 
 def pack_width(config: TrialConfig, device: str) -> int:
     """The most lanes to lease at once for this trial's pack key."""
     room = CPU if device.startswith("cpu") else GPU
-    outputs = [config.training.batch_size * channels * positions for channels, positions in config.layers()]
-    by_memory = min(room.outputs // max(outputs), room.held // sum(outputs), room.weights // weight_count(config))
+    columns = GATES.get(config.model.kind, 1)
+    outputs = [config.training.batch_size * channels * positions * columns for channels, positions in config.layers()]
+    steps = config.layers()[0][1] if config.model.kind in GATES else 1  # one time step at once
+    by_memory = min(
+        room.outputs * steps // max(outputs), room.held // sum(outputs), room.weights // weight_count(config)
+    )
     if config.task.scaling == "zca":  # every seed whitens the whole dataset for itself
         dataset = config.task.definition()
         by_memory = min(by_memory, room.held // (dataset.examples * math.prod(dataset.shape)))

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from actinium.errors import DatasetMissing
 from actinium.probes import DeadUnits, GradientFlow, Probes
+from actinium.recurrent import GATES
 from actinium.trial import TrialConfig
 from workers.batches import PackData, epoch_order, pack_data
 from workers.layers import LaneModel, Trace
@@ -47,9 +48,10 @@ def examples_for(config: TrialConfig) -> int:
 
 def memory_bytes(config: TrialConfig, parameters: int) -> int:
     """Of one trial in training, float32: each parameter four times (value, gradient, momentum, as of the last frame);
-    of each hidden layer u, z and h of a batch, and the gradient of one. A lower bound: kernels' own room is not in it.
+    of each hidden layer u, z and h of a batch, and the gradient of one; of an lstm so much of each of its four blocks.
+    A lower bound: kernels' own room is not in it.
     """
-    outputs = sum(channels * positions for channels, positions in config.layers())
+    outputs = GATES.get(config.model.kind, 1) * sum(channels * positions for channels, positions in config.layers())
     return FLOAT_BYTES * (4 * parameters + 4 * config.training.batch_size * outputs)
 
 

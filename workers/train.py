@@ -19,9 +19,8 @@ from workers.batches import epoch_order, pack_data
 from workers.evaluation import evaluate, gap_steps, precise_error, train_eval_gap
 from workers.layers import LaneModel
 from workers.lsuv import scale_to_unit_variance
-from workers.models import build_model
+from workers.models import build_model, parameter_count
 from workers.models.slices import lane_order
-from workers.models.start import parameter_count
 from workers.outcome import LaneRecord
 from workers.probes import PackProbes, probe_series
 from workers.steps import Steps

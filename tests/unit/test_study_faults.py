@@ -21,7 +21,7 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"trainin": {}}, "trainin", "did you mean training"),
     ({"training": {"epoch": 3}}, "training.epoch", "did you mean epochs"),
     ({"model": {"kind": "mlp", "dept": 3}}, "model.dept", "did you mean depth"),
-    ({"model": {"kind": "rnn"}}, "model.kind", "'rnn' is not accepted; give one of mlp, cnn"),
+    ({"model": {"kind": "gru"}}, "model.kind", "'gru' is not accepted; give one of mlp, cnn"),
     ({"model": {"depth": 3}}, "model.kind", "missing"),
     ({"activation": "rely"}, "activation", "did you mean relu"),
     ({"activation": {"name": "leaky_relu", "slope": 1}}, "activation.slope", "negative_slope"),

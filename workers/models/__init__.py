@@ -5,12 +5,16 @@ from typing import TypeAlias
 
 import torch
 
-from actinium.trial import TrialConfig
+from actinium.trial import Lstm, Rnn, TrialConfig
+from workers.layers import Parameters
 from workers.models.cnn import LaneCnn
 from workers.models.convolutional import LaneConvolutional
 from workers.models.mlp import LaneMlp
+from workers.models.recurrent import LaneRecurrent
+from workers.models.recurrent_start import recurrent_parameter_count
+from workers.models.start import parameter_count as feedforward_parameter_count
 
-Networks: TypeAlias = LaneMlp | LaneCnn | LaneConvolutional
+Networks: TypeAlias = LaneMlp | LaneCnn | LaneConvolutional | LaneRecurrent
 
 LANE_MODELS: Mapping[str, type[Networks]] = {
     "mlp": LaneMlp,
@@ -18,6 +22,8 @@ LANE_MODELS: Mapping[str, type[Networks]] = {
     "vgg11": LaneConvolutional,
     "resnet20": LaneConvolutional,
     "resnet50": LaneConvolutional,
+    "rnn": LaneRecurrent,
+    "lstm": LaneRecurrent,
 }
 
 
@@ -26,3 +32,10 @@ def build_model(
 ) -> Networks:
     """The pack's networks at step 0; `configs` share a pack key and stand in `lane_order`."""
     return LANE_MODELS[configs[0].model.kind](configs, device=device, dtype=dtype)
+
+
+def parameter_count(config: TrialConfig, params: Parameters) -> int:
+    """Numbers that a trial learns; frozen biases and what its levels do not use do not count."""
+    if isinstance(config.model, Rnn | Lstm):
+        return recurrent_parameter_count(config, params)
+    return feedforward_parameter_count(config, params)

@@ -6,7 +6,7 @@ input, h its output: [L, B, N] or [B, L, C, H, W].
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Self
+from typing import Self, TypeAlias
 
 import torch
 from torch import Tensor
@@ -30,6 +30,9 @@ from workers.normalizations import (
     with_noise,
 )
 
+Start: TypeAlias = Callable[[Sequence[TrialConfig], Mapping[str, tuple[int, ...]]], Parameters]
+"""Makes a pack's tensors at step 0 from one lane's weight shapes."""
+
 
 class PackedNetworks:
     """Base of the models; `workers.layers.LaneModel` is the contract."""
@@ -43,20 +46,22 @@ class PackedNetworks:
         *,
         device: str | torch.device,
         dtype: torch.dtype,
+        parameters_at_start: Start = initial_parameters,
+        statistics_at_start: Start = initial_statistics,
     ) -> None:
         """`configs` in `lane_order`; `weight_shapes` of one lane by layer name: `layer_NN`, `projection_NN`,
-        then `classifier`.
+        then `classifier`. The two functions make of them what the lanes start with.
         """
         assert lane_order(configs) == list(range(len(configs))), "lanes of equal levels must be neighbours"
         self.configs: Sequence[TrialConfig] = tuple(configs)
         self.hidden_names = [layer for layer in weight_shapes if layer.startswith("layer_")]
         self.params: Parameters = {
             name: tensor.to(device=device, dtype=dtype).requires_grad_()
-            for name, tensor in initial_parameters(configs, weight_shapes).items()
+            for name, tensor in parameters_at_start(configs, weight_shapes).items()
         }
         self.statistics: Parameters = {
             name: tensor.to(device=device, dtype=dtype)
-            for name, tensor in initial_statistics(configs, weight_shapes).items()
+            for name, tensor in statistics_at_start(configs, weight_shapes).items()
         }
         self._steps = configs[0].steps()
         self.reestimated: int | None = None

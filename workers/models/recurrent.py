@@ -1,0 +1,174 @@
+"""Recurrent networks, lane-first: one loop over time, in it one batched product for all lanes.
+
+Legend: L lanes, l lanes of a slice, T time steps, B examples, F features, N units, G columns (N of an rnn, 4 N of an
+lstm). The equations are those of `actinium.recurrent`; parameters are named in `workers.models.recurrent_start`.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from actinium.trial import TrialConfig
+from workers.draws import StepDraws
+from workers.layers import Parameters, Trace, classify
+from workers.models.lanes import PackedNetworks
+from workers.models.recurrent_start import (
+    learns_bias,
+    normalized_places,
+    recurrent_model,
+    recurrent_parameters,
+    recurrent_statistics,
+    weight_shapes,
+)
+from workers.models.recurrent_steps import Pass, SliceSteps, TimeRecord
+
+
+class LaneRecurrent(PackedNetworks):
+    """`depth` recurrent layers, of which the last one's last hidden state feeds a linear classifier.
+
+    In a trace, a layer's tensors are [L, T B, N], time outer: z is what the activation receives (an lstm's cell input),
+    h the hidden state. Sequences may be longer than those of the training.
+    """
+
+    lane_axis = 0
+
+    def __init__(
+        self,
+        configs: Sequence[TrialConfig],
+        *,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self._model, dataset = recurrent_model(configs[0]), configs[0].task.definition()
+        channels, self._trained_steps, wide = dataset.shape
+        super().__init__(
+            configs,
+            weight_shapes(self._model, channels * wide, dataset.classes),
+            device=device,
+            dtype=dtype,
+            parameters_at_start=recurrent_parameters,
+            statistics_at_start=recurrent_statistics,
+        )
+        self.hidden_names = [f"layer_{number:02d}" for number in range(1, self._model.depth + 1)]
+
+    def _regroup(self) -> None:
+        super()._regroup()
+        firsts = [self.configs[piece.first] for piece in self.slices]
+        self._places = [normalized_places(config) for config in firsts]
+        self._shifted = [learns_bias(config) for config in firsts]
+
+    def forward(
+        self,
+        params: Parameters,
+        inputs: Tensor,
+        *,
+        training: bool,
+        update_statistics: bool,
+        trace: Trace | None = None,
+        draws: StepDraws | None = None,
+    ) -> Tensor:
+        """Logits [L, B, classes] of inputs [L, B, C, H, W]: H time steps of C W features."""
+        if update_statistics and draws is not None:
+            self._thaw_all(params, inputs, draws)
+        going = Pass(params=params, training=training, update=update_statistics, trace=trace, draws=draws)
+        x = inputs.permute(0, 3, 1, 2, 4).flatten(3)
+        for layer in self.hidden_names:
+            h = self._unrolled(layer, x, going)
+            if layer == self.hidden_names[-1]:
+                x = self._dropped(layer, h[-1], draws)
+            else:
+                y = torch.stack(h, 1)
+                x = self._dropped(layer, y.flatten(1, 2), draws).view_as(y)
+        return classify(x, params["classifier.weight"], params["classifier.bias"])
+
+    def steepest(self, params: Parameters, layer: int) -> Tensor:
+        """max |phi'| of every lane and unit of hidden layer `layer` (from 0): [L, N]."""
+        bias = f"{self.hidden_names[layer]}.bias"
+        return super().steepest({**params, bias: params[bias][:, : self._model.width]}, layer)
+
+    # ---- one layer --------------------------------------------------------------------------------------------
+
+    def _unrolled(self, layer: str, x: Tensor, going: Pass) -> list[Tensor]:
+        """The hidden states [L, B, N] of every step, from x [L, T, B, F]."""
+        lanes, steps, examples, _ = x.shape
+        slices = self._slice_steps(layer, going)
+        driven = torch.bmm(x.flatten(1, 2), going.params[f"{layer}.weight"]).view(lanes, steps, examples, -1)
+        driven = self._joined([piece.driven(part) for piece, part in zip(slices, self._split(driven), strict=True)])
+        weight = going.params[f"recurrent_{layer.removeprefix('layer_')}.weight"]
+        alone = not any(piece.normalizes_recurrence for piece in slices)
+        record = TimeRecord(going.trace, x.new_empty(lanes, steps * examples, self._model.width), steps)
+        h = c = x.new_zeros(lanes, examples, self._model.width)
+        states: list[Tensor] = []
+        for step, u in enumerate(driven.unbind(1)):
+            if alone:
+                a = torch.baddbmm(u, h, weight)
+            else:
+                parts = zip(slices, self._split(u), self._split(torch.bmm(h, weight)), strict=True)
+                a = self._joined([piece.summed(part, r, step) for piece, part, r in parts])
+            h, c = self._advanced(slices, a, c, step, record)
+            states.append(h)
+        record.close()
+        return states
+
+    def _slice_steps(self, layer: str, going: Pass) -> list[SliceSteps]:
+        number = layer.removeprefix("layer_")
+        used = going.params[f"{layer}.bias"]
+        step = None if going.draws is None else going.draws.step
+        return [
+            SliceSteps(
+                piece=piece,
+                number=number,
+                places=places,
+                bias=(bias if shifted else bias.detach()).unsqueeze(1),
+                learned=learned,
+                summed_at_once=self._model.kind == "rnn" and self._model.normalized == "everywhere",
+                going=going,
+                statistics=self.statistics,
+                trained_steps=self._trained_steps,
+                reestimated=self.reestimated,
+            )
+            for piece, places, shifted, bias, learned in zip(
+                self.slices,
+                self._places,
+                self._shifted,
+                self._split(used),
+                self._learned(going.params, layer, step=step),
+                strict=True,
+            )
+        ]
+
+    def _advanced(
+        self, slices: Sequence[SliceSteps], a: Tensor, c: Tensor, step: int, record: TimeRecord
+    ) -> tuple[Tensor, Tensor]:
+        """The next hidden and cell states [L, B, N] from a [L, B, G]; an rnn has no cell and hands on c."""
+        if self._model.kind == "rnn":
+            z = record.preactivation(a, step)
+            h = self._activated(slices, z, step, "step")
+            return record.activation(h, step), c
+        g, gates = torch.split_with_sizes(a, [self._model.width, 3 * self._model.width], 2)
+        i, f, o = gates.sigmoid().chunk(3, 2)
+        g = self._activated(slices, record.preactivation(g, step), step, "step")
+        c = torch.addcmul(f * c, i, g)
+        seen = c
+        if any(piece.normalizes_cell for piece in slices):
+            seen = self._joined([piece.cell(part, step) for piece, part in zip(slices, self._split(c), strict=True)])
+        h = o * self._activated(slices, seen, step, "cell")
+        return record.activation(h, step), c
+
+    def _activated(self, slices: Sequence[SliceSteps], z: Tensor, step: int, word: str) -> Tensor:
+        return self._joined(
+            [piece.activated(part, step, word) for piece, part in zip(slices, self._split(z), strict=True)]
+        )
+
+    # ---- activations that are frozen at first -----------------------------------------------------------------
+
+    @torch.no_grad()
+    def _thaw_all(self, params: Parameters, inputs: Tensor, draws: StepDraws) -> None:
+        """As `_thaw` does, of what a pass with the frozen activations shows of all time steps."""
+        if not any(piece.frozen_steps and piece.frozen_steps == draws.step for piece in self.slices):
+            return
+        trace = Trace()
+        self.forward(params, inputs, training=True, update_statistics=False, trace=trace, draws=draws)
+        for layer, z in zip(self.hidden_names, trace.preactivations, strict=True):
+            self._thaw(params, layer, self._split(z), draws.step)
