@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     """Deepest nesting of a JSON body."""
     pool_size: int = Field(default=10, ge=1)
     """Database connections of the API."""
-    event_seconds: float = Field(default=1.0, gt=0.0)
+    event_seconds: float = Field(default=0.25, gt=0.0)
     """How often an event stream looks for news."""
 
     def data_root(self) -> Path:

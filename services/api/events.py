@@ -19,8 +19,8 @@ from services.api.references import StudyReference, settings_of
 
 router = APIRouter(prefix="/v1", tags=["studies"])
 ENDED = (StudyState.FINISHED, StudyState.CANCELLED)
-KEEP_ALIVE_LOOKS = 15
-"""After so many looks without news a comment is sent, so that nobody takes the connection for dead."""
+KEEP_ALIVE_SECONDS = 15.0
+"""After so long without news a comment is sent, so that nobody takes the connection for dead."""
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -34,7 +34,7 @@ async def events(request: Request, engine: Database, study: StudyReference) -> S
 
 async def _stream(engine: Engine, target: StudyId, pause: float) -> AsyncIterator[str]:
     last: dict[str, Any] | None = None
-    quiet = 0
+    quiet = 0.0
     while True:
         try:
             news: dict[str, Any] | None = await run_in_threadpool(_look, engine, target)
@@ -42,15 +42,15 @@ async def _stream(engine: Engine, target: StudyId, pause: float) -> AsyncIterato
             news = last
         if news is not None and news != last:
             yield _event("progress", news)
-            last, quiet = news, 0
+            last, quiet = news, 0.0
         else:
-            quiet += 1
+            quiet += pause
         if news is not None and news["state"] in ENDED:
             yield _event("finished", news)
             return
-        if quiet >= KEEP_ALIVE_LOOKS:
+        if quiet >= KEEP_ALIVE_SECONDS:
             yield ": still here\n\n"
-            quiet = 0
+            quiet = 0.0
         await asyncio.sleep(pause)
 
 
