@@ -17,17 +17,23 @@ FIRST_VERSION = 1
 class Measurement:
     """A quantity's definition.
 
-    parameter: what the number in the name says, for quantities that have one there.
+    parameter: what the number in the name says, for quantities that have one there. frames_only: kept in frames alone,
+    neither in summaries nor in the mirror.
     """
 
     definition: str
     section: str
     version: int = FIRST_VERSION
     parameter: str = ""
+    frames_only: bool = False
 
 
-def _of(section: str, definition: str, *, version: int = FIRST_VERSION, parameter: str = "") -> Measurement:
-    return Measurement(definition=definition, section=section, version=version, parameter=parameter)
+def _of(
+    section: str, definition: str, *, version: int = FIRST_VERSION, parameter: str = "", frames_only: bool = False
+) -> Measurement:
+    return Measurement(
+        definition=definition, section=section, version=version, parameter=parameter, frames_only=frames_only
+    )
 
 
 MEASUREMENTS: Mapping[str, Measurement] = {
@@ -86,6 +92,14 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "activation_rate": _of("D5", "share of (unit, example) pairs with z > 0"),
     "activation_mean": _of("D5", "mean of h over units and examples"),
     "activation_std": _of("D5", "biased standard deviation of h over units and examples"),
+    "activation_skew": _of("D5", "third central moment of h over the variance to 3/2, units and examples together"),
+    "activation_kurtosis": _of("D5", "fourth central moment of h over the squared variance; 3 for a Gaussian"),
+    "activation_quantile": _of("D5", "quantile of h over units and examples", parameter="percent"),
+    "activation_histogram": _of("D5", "share of h in a bin of actinium.histogram", parameter="bin", frames_only=True),
+    "preactivation_skew": _of("D5", "as activation_skew, of z"),
+    "preactivation_kurtosis": _of("D5", "as activation_kurtosis, of z"),
+    "preactivation_quantile": _of("D5", "as activation_quantile, of z", parameter="percent"),
+    "preactivation_histogram": _of("D5", "as activation_histogram, of z", parameter="bin", frames_only=True),
     "lifetime_sparsity": _of("D5", "Treves-Rolls sparsity of a unit's |h| over examples, averaged over units"),
     "lifetime_hoyer": _of("D5", "Hoyer's sparsity of a unit's |h| over examples, averaged over units"),
     "population_sparsity": _of("D5", "Treves-Rolls sparsity of |h| over units, averaged over examples"),
@@ -105,6 +119,12 @@ def quantity_of(name: str) -> str | None:
         return quantity
     stem, _, parameter = quantity.rpartition("_")
     return stem if stem in MEASUREMENTS and MEASUREMENTS[stem].parameter and _is_number(parameter) else None
+
+
+def frames_only(name: str) -> bool:
+    """Whether a series is too detailed for summaries and the mirror."""
+    quantity = quantity_of(name)
+    return quantity is not None and MEASUREMENTS[quantity].frames_only
 
 
 def versions(names: Iterable[str]) -> dict[str, int]:

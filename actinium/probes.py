@@ -69,6 +69,16 @@ class Spectrum(Document):
     points: int = Field(default=4, ge=2, le=10_000)
 
 
+class Distributions(Document):
+    """SCIENCE D5: skewness, kurtosis, quantiles and fixed-edge histograms (`actinium.histogram`) of a layer's outputs,
+    of what its activation receives, or of both. Measured at `points` of the schedule's points, evenly spaced among
+    them.
+    """
+
+    of: Literal["activation", "preactivation", "both"] = "activation"
+    points: int = Field(default=4, ge=2, le=10_000)
+
+
 class Weights(Document):
     """SCIENCE D4: norms of weights and of their gradients on the first `examples` of the probe set, learned slopes, and
     how nearly each filter has its opposite. Measured at `points` of the schedule's points, evenly spaced among them.
@@ -101,5 +111,6 @@ class Probes(Document):
     unit_states: UnitStates | None = None
     sparsity: Sparsity | None = None
     spectrum: Spectrum | None = None
+    distributions: Distributions | None = None
     weights: Weights | None = None
     statistic_error: StatisticError | None = None

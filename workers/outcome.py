@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actinium.frame import Outcome
+from actinium.measurements import frames_only
 from actinium.trial import TrialConfig
 
 DIVERGENCE_FACTOR = 10.0
@@ -83,7 +84,7 @@ class LaneRecord:
     def metrics(self, series: Sequence[str], extra: Mapping[str, float]) -> dict[str, float]:
         """The last values of the series, the extremes of the losses and `extra`; what is not finite is left out."""
         values = [] if self.values is None else self.values.tolist()
-        found = dict(zip(series, values, strict=False))
+        found = {name: value for name, value in zip(series, values, strict=False) if not frames_only(name)}
         found["initial_loss"] = self.train_losses[0]
         finite = [loss for loss in self.validation_losses if math.isfinite(loss)]
         found["best_validation_loss"] = min(finite, default=math.nan)

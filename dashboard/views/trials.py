@@ -3,15 +3,20 @@
 from collections.abc import Hashable, Mapping
 from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from actinium.frame import layer_series
+from actinium.histogram import histogram_series
 from dashboard import palette, session
+from dashboard.charts import histograms
 from dashboard.charts.ground import grounded
 from dashboard.grid import cell_key
 from dashboard.views.page import StudyPage, chart
 from dashboard.words import factor_title, short_label
 
+HISTOGRAMS = {"activation": "Outputs of each layer", "preactivation": "What each layer's activation receives"}
 STATUSES = tuple(palette.STATUS_COLOURS)
 
 
@@ -87,3 +92,22 @@ def _trial(page: StudyPage, trial: Mapping[Hashable, Any]) -> None:
     figure.update_yaxes(type="log", title="loss (nats)", dtick="D2")
     figure.update_layout(height=320, margin={"l": 60, "r": 8, "t": 8, "b": 48})
     chart(grounded(figure), key="trial-curve", alt="Training and validation loss of the chosen trial")
+    for of, title in HISTOGRAMS.items():
+        _histograms(frames, of, title)
+
+
+def _histograms(frames: pd.DataFrame, of: str, title: str) -> None:
+    """What one tensor of each layer looked like, at a step of one's choice, where the study has measured it."""
+    first = layer_series(histogram_series(of)[0], 1)
+    if first not in frames or not (measured := frames[frames[first].notna()]).size:
+        return
+    st.subheader(title, anchor=False)
+    steps = [int(step) for step in measured["step"]]
+    key = f"trial-{of}-step"
+    chosen = st.select_slider("Step", steps, value=steps[-1], key=key) if len(steps) > 1 else steps[0]
+    values = measured[measured["step"] == chosen].iloc[0].to_dict()
+    figure = histograms.by_layer({str(name): float(value) for name, value in values.items()}, of=of)
+    chart(figure, key=f"trial-{of}-histograms", alt=f"{title} at step {chosen}")
+    st.caption(
+        "Share of values in fixed bins: linear below 0.05, logarithmic above. Zeros are in the first bin above 0."
+    )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from actinium.job import JobState
+from actinium.measurements import frames_only
 from actinium.trial import TrialConfig
 from db.frames import TrialFrames
 from db.outbox import TrialNews
@@ -92,9 +93,10 @@ def points(news: TrialNews, frames: TrialFrames | None, *, after: int) -> list[P
 
 
 def _of_frames(frames: TrialFrames, *, begun: int) -> Iterator[Point]:
+    told = ~np.array([frames_only(name) for name in frames.layout.series], dtype=bool)
     for step, time, values in zip(frames.steps.tolist(), frames.times.tolist(), frames.values, strict=True):
         stamp = begun + round(time * 1000)
-        for place in np.flatnonzero(np.isfinite(values)).tolist():
+        for place in np.flatnonzero(np.isfinite(values) & told).tolist():
             yield Point(key=frames.layout.series[place], value=float(values[place]), timestamp=stamp, step=step)
 
 

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actinium.frame import layer_series
+from actinium.histogram import BINS, EDGES
 from dashboard import palette
-from dashboard.charts import completeness, curves, dots
+from dashboard.charts import completeness, curves, dots, histograms
 from dashboard.charts.panels import LABEL_GAP, log_ticks, spread
 from dashboard.grid import BASE, Grid, Look, default_look
 from dashboard.tables import batch_rows, curve_rows, layer_rows, metric_rows, status_rows
@@ -251,3 +253,16 @@ def test_labels_are_moved_apart_in_order(wanted: list[float]) -> None:
 )
 def test_logarithmic_ticks_are_round(low: float, high: float, ticks: list[float]) -> None:
     assert log_ticks(low, high) == ticks
+
+
+def test_a_histogram_has_a_panel_a_layer_and_ticks_where_the_values_are() -> None:
+    shares = {f"activation_histogram_{number:02d}": float(number == 17) for number in range(len(BINS))}
+    values = {layer_series(name, layer): share for name, share in shares.items() for layer in range(1, 8)}
+    figure = histograms.by_layer({**values, "activation_mean/layer_01": 1.0}, of="activation")
+    assert [a.text for a in figure.layout.annotations] == [f"<b>layer {layer}</b>" for layer in range(1, 8)]
+    assert len(figure.data) == 7 and list(figure.data[6].y) == list(shares.values())
+    place = list(figure.data[0].y).index(1.0)
+    zero, tenth = histograms.at(0.0), histograms.at(0.1)
+    assert zero == 16 and figure.data[0].x[place] == zero + 0.5, "zeros are drawn just above zero"
+    assert zero < tenth < histograms.at(1.0) and histograms.at(EDGES[20]) == 20
+    assert not histograms.by_layer(values, of="preactivation").data

@@ -3,17 +3,23 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from actinium import measurements
 from actinium.compare import mixed_measurements
-from actinium.frame import LaneFinished
-from actinium.measurements import MEASUREMENTS, Measurement, mixed, page, quantity_of, versions
+from actinium.frame import LaneFinished, Layout
+from actinium.job import TrialId
+from actinium.measurements import MEASUREMENTS, Measurement, frames_only, mixed, page, quantity_of, versions
 from actinium.probes import Probes
 from actinium.trial import TrialConfig
+from db.frames import TrialFrames
+from services.sink import wording
 from workers.train import pack_layout, train_pack
 
-EVERY_PROBE = {name: {} for name in Probes.model_fields if name not in ("schedule", "averaged_examples")}
+EVERY_PROBE = {name: {} for name in Probes.model_fields if name not in ("schedule", "averaged_examples")} | {
+    "distributions": {"of": "both"}
+}
 
 
 def small(**document: Any) -> TrialConfig:
@@ -30,14 +36,17 @@ def small(**document: Any) -> TrialConfig:
 
 def test_every_series_and_every_metric_has_its_definition() -> None:
     names: set[str] = set()
+    metrics: set[str] = set()
     for model in ({"kind": "mlp", "depth": 2, "width": 6}, {"kind": "cnn", "width": 4}):
         config = small(model=model)
         names.update(pack_layout(config).series)
         for event in train_pack([config]):
             if isinstance(event, LaneFinished):
-                names.update(event.summary.metrics)
+                metrics.update(event.summary.metrics)
+    names |= metrics
     unknown = {name for name in names if quantity_of(name) is None}
     assert not unknown, f"{sorted(unknown)} are not in actinium.measurements.MEASUREMENTS"
+    assert not any(frames_only(name) for name in metrics)
     measured = {quantity_of(name) for name in names}
     assert set(MEASUREMENTS) - measured <= {"learned_slope", "revival_hazard", "stationary_dead_rate"}, (
         "the table names nothing that is not measured"
@@ -81,3 +90,17 @@ def test_definitions_that_differ_between_trials_are_named() -> None:
     warning = mixed_measurements({"mixed_measurements": {"srank": [1, 2]}})
     assert warning is not None and "srank: versions 1, 2" in warning
     assert mixed_measurements({"mixed_measurements": {}}) is None is mixed_measurements({})
+
+
+def test_the_mirror_is_not_told_of_histograms() -> None:
+    series = ("train_loss", "activation_histogram_03/layer_01", "activation_mean/layer_01")
+    frames = TrialFrames(
+        trial_id=TrialId(1),
+        attempt=1,
+        layout=Layout(series=series),
+        steps=np.array([0, 5]),
+        times=np.zeros(2, dtype=np.float32),
+        values=np.ones((2, 3), dtype=np.float32),
+    )
+    told = {point.key for point in wording._of_frames(frames, begun=0)}
+    assert told == {"train_loss", "activation_mean/layer_01"}

@@ -18,7 +18,14 @@ from workers.probes.series import probe_examples, rank_steps
 from workers.train import pack_layout, train_pack
 
 OFF = {"dead_units": None, "gradient_flow": None, "activation_statistics": None}
-EXTRA: dict[str, Any] = {"unit_states": {}, "sparsity": {}, "spectrum": {}, "weights": {}, "statistic_error": {}}
+EXTRA: dict[str, Any] = {
+    "unit_states": {},
+    "sparsity": {},
+    "spectrum": {},
+    "distributions": {"of": "both"},
+    "weights": {},
+    "statistic_error": {},
+}
 
 
 def config_of(**document: Any) -> TrialConfig:

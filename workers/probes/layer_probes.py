@@ -4,7 +4,7 @@
 entry there, its file, and its name in `workers.probes.series`. Legend: L lanes, C units.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import torch
@@ -18,6 +18,7 @@ from workers.probes.activation_rate import ActivationRate
 from workers.probes.chunk import LayerChunk, SilenceQuantity, UnitQuantity
 from workers.probes.constant import Constant
 from workers.probes.dead_units import DeadUnits
+from workers.probes.distribution import Distribution
 from workers.probes.dormant import Dormant
 from workers.probes.effective_rank import EffectiveRank, effective_rank
 from workers.probes.off_units import OffUnits
@@ -51,11 +52,21 @@ def unit_quantities(probes: Probes, model: LaneModel, layer: int) -> dict[str, U
 class LayerProbes:
     """One hidden layer of some lanes: feed it every part of the probe set, then read what was found."""
 
-    def __init__(self, probes: Probes, model: LaneModel, layer: int, *, with_rank: bool, with_spectrum: bool) -> None:
+    def __init__(
+        self,
+        probes: Probes,
+        model: LaneModel,
+        layer: int,
+        *,
+        with_rank: bool,
+        with_spectrum: bool,
+        distributions: Sequence[Distribution],
+    ) -> None:
         """`layer` counts from 0; the model's lanes are those of every part to come."""
         self._model, self._layer, self._with_rank = model, layer, with_rank
         self._units = unit_quantities(probes, model, layer)
         self._moments = ActivationMoments() if probes.activation_statistics else None
+        self._distributions = distributions
         self._sparsity = Sparsity() if probes.sparsity else None
         self._singular = EffectiveRank() if with_rank or with_spectrum else None
         self._share = probes.spectrum.share if probes.spectrum and with_spectrum else None
@@ -63,7 +74,7 @@ class LayerProbes:
     def add(self, preactivation: Tensor, activation: Tensor) -> None:
         """Take in a part's z and h."""
         chunk = self._chunk(self._model, preactivation, activation)
-        for quantity in (*self._units.values(), self._moments, self._sparsity, self._singular):
+        for quantity in (*self._units.values(), self._moments, self._sparsity, self._singular, *self._distributions):
             if quantity is not None:
                 quantity.add(chunk)
 
@@ -101,6 +112,8 @@ class LayerProbes:
             values |= {"activation_mean": self._moments.mean(), "activation_std": self._moments.std()}
         if self._sparsity:
             values |= self._sparsity.by_layer()
+        for distribution in self._distributions:
+            values |= distribution.by_layer()
         if self._singular:
             singular = self._singular.singular_values()
             if self._with_rank:

@@ -16,6 +16,7 @@ from actinium.trial import DeadUnits, TrialConfig
 from workers.batches import PackData
 from workers.layers import LaneModel, Trace
 from workers.probes.blocked import blocked_units
+from workers.probes.distribution import Distribution, distributions_of
 from workers.probes.gradient_flow import gradient_rms, gradient_slope
 from workers.probes.layer_probes import LayerProbes
 from workers.probes.network_constant import NetworkConstant
@@ -145,7 +146,7 @@ class PackProbes:
         """Everything that an eval-mode pass over the probe set shows, [L] by series name; the dead are remembered."""
         probes = self._config.probes
         unit_wise = probes.dead_units or probes.activation_statistics or probes.unit_states
-        if not (unit_wise or probes.sparsity or step in self._steps_of["spectrum"]):
+        if not (unit_wise or probes.sparsity or step in self._steps_of["spectrum"] | self._steps_of["distributions"]):
             return {}
         widest = max(channels * positions for channels, positions in self._config.layers())
         groups = [
@@ -169,6 +170,7 @@ class PackProbes:
                 layer,
                 with_rank=step in self._rank_steps,
                 with_spectrum=step in self._steps_of["spectrum"],
+                distributions=self._distributions(step),
             )
             for layer in range(len(self._widths))
         ]
@@ -189,6 +191,13 @@ class PackProbes:
         elements = self._elements // widest
         decide_silence(model, data, layers, outputs, seen=averaged, examples=self.examples, elements=elements)
         return self._findings(layers, outputs, finite)
+
+    def _distributions(self, step: int) -> list[Distribution]:
+        """Of one layer, at this step."""
+        wanted = self._config.probes.distributions
+        if wanted is None or step not in self._steps_of["distributions"]:
+            return []
+        return distributions_of(wanted.of, averaged_examples(self._config))
 
     def _findings(self, layers: Sequence[LayerProbes], outputs: NetworkConstant | None, finite: Tensor) -> Findings:
         """The layers' values, and the network's: means over all units, for the effective rank over the layers."""

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from actinium.frame import layer_series
 from actinium.trial import DeadUnits, TrialConfig
+from workers.probes.distribution import distribution_series
 
 SPARSITIES = ("lifetime_sparsity", "lifetime_hoyer", "population_sparsity", "population_hoyer", "zero_share")
 WEIGHT_SERIES = ("weight_norm", "weight_gradient_rms", "weight_gradient_share", "learned_slope", "opposite_cosine")
@@ -17,6 +18,7 @@ SPARSE: Mapping[str, tuple[str, ...]] = {
     "gradient_flow": ("gradient_slope", "gradient_rms"),
     "unit_states": ("blocked_rate",),
     "spectrum": ("stable_rank", "srank"),
+    "distributions": (*distribution_series("activation"), *distribution_series("preactivation")),
     "weights": WEIGHT_SERIES,
     "statistic_error": STATISTIC_SERIES,
 }
@@ -55,6 +57,11 @@ def probe_series(config: TrialConfig) -> tuple[str, ...]:
     if probes.spectrum:
         network += ["stable_rank", "srank"]
         layered += ["stable_rank", "srank"]
+    if probes.distributions:
+        of = probes.distributions.of
+        layered += [
+            n for name in ("activation", "preactivation") if of in (name, "both") for n in distribution_series(name)
+        ]
     if probes.weights:
         layered += WEIGHT_SERIES
     if probes.statistic_error:

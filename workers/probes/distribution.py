@@ -1,0 +1,94 @@
+"""How a layer's outputs h, or inputs z of its activation, are distributed over units, examples and positions (SCIENCE
+D5): skewness, kurtosis, quantiles, and shares in fixed bins (`actinium.histogram`).
+
+Of at most MOST_VALUES values a layer: beyond that every k-th counts, k coprime to the values of an example, so that all
+units and positions have their turn; values are numbered example by example, and the same ones are taken in every lane.
+Legend: L lanes, n values of a lane that are kept.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from actinium.histogram import EDGES, histogram_series
+from workers.probes.chunk import LayerChunk
+
+MOST_VALUES = 2**16
+TENSORS: Mapping[str, Callable[[LayerChunk], Tensor]] = {
+    "activation": lambda chunk: chunk.activation,
+    "preactivation": lambda chunk: chunk.preactivation,
+}
+PERCENTS = (1, 15, 20, 50, 80, 85, 99)
+
+
+def distribution_series(of: str) -> tuple[str, ...]:
+    """The names of what is measured; `of` is activation or preactivation."""
+    moments = [f"{of}_skew", f"{of}_kurtosis"]
+    return *moments, *(f"{of}_quantile_{percent:02d}" for percent in PERCENTS), *histogram_series(of)
+
+
+def stride_of(values: int, examples: int) -> int:
+    """k: the least that leaves at most MOST_VALUES of the values of all examples, and is coprime to those of one."""
+    stride = max(1, math.ceil(values * examples / MOST_VALUES))
+    while math.gcd(stride, values) > 1:
+        stride += 1
+    return stride
+
+
+class Distribution:
+    """skew: m3 / m2^1.5. kurtosis: m4 / m2^2, 3 for a Gaussian. quantile_p: linear between order statistics."""
+
+    def __init__(self, of: str, values: Callable[[LayerChunk], Tensor], examples: int) -> None:
+        """`values` of a chunk is the tensor meant; `examples` in all the parts to come."""
+        self._of, self._values, self._examples = of, values, examples
+        self._seen = 0
+        self._kept: list[Tensor] = []
+
+    def add(self, chunk: LayerChunk) -> None:
+        """Keep a copy of this part's values, or every k-th of them."""
+        values = self._values(chunk)
+        by_lane = values if chunk.lane_axis == 0 else values.transpose(0, 1)
+        flat = by_lane.flatten(1)
+        stride = stride_of(by_lane[0, 0].numel(), self._examples)
+        self._kept.append(flat[:, -self._seen % stride :: stride].clone())
+        self._seen += flat.shape[1]
+
+    def by_layer(self) -> dict[str, Tensor]:
+        """[L] float64 by series name; skew and kurtosis are NaN where all values are one."""
+        values = torch.cat(self._kept, 1).double().sort(1).values
+        found = [*_shape(values), *_quantiles(values).unbind(1), *_shares(values).unbind(1)]
+        return dict(zip(distribution_series(self._of), found, strict=True))
+
+
+def distributions_of(of: str, examples: int) -> list[Distribution]:
+    """Of one layer: `of` as `actinium.probes.Distributions` has it."""
+    wanted = TENSORS if of == "both" else (of,)
+    return [Distribution(name, TENSORS[name], examples) for name in wanted]
+
+
+def _shape(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Skewness and kurtosis, [L] each, of sorted values [L, n]."""
+    centred = values - values.mean(1, keepdim=True)
+    second, third, fourth = (centred.pow(power).mean(1) for power in (2, 3, 4))
+    varies = values[:, -1] > values[:, 0]
+    skew, kurtosis = third / second.pow(1.5), fourth / second.square()
+    return torch.where(varies, skew, torch.nan), torch.where(varies, kurtosis, torch.nan)
+
+
+def _quantiles(values: Tensor) -> Tensor:
+    """[L, 7] of sorted values [L, n]."""
+    places = torch.tensor(PERCENTS, dtype=torch.float64, device=values.device) / 100 * (values.shape[1] - 1)
+    below = places.floor().long()
+    above = (below + 1).clamp(max=values.shape[1] - 1)
+    return torch.lerp(values[:, below], values[:, above], (places - below).expand(len(values), -1))
+
+
+def _shares(values: Tensor) -> Tensor:
+    """[L, 34] of sorted values [L, n]."""
+    edges = torch.tensor(EDGES, dtype=torch.float64, device=values.device).repeat(len(values), 1)
+    below = torch.searchsorted(values, edges)
+    n = values.shape[1]
+    ends = torch.nn.functional.pad(torch.nn.functional.pad(below, (1, 0)), (0, 1), value=n)
+    return ends.diff(dim=1).double() / n
