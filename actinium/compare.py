@@ -36,7 +36,8 @@ def mixed_measurements(report: Mapping[str, Any]) -> str | None:
     if not found:
         return None
     said = "; ".join(f"{name}: versions {', '.join(map(str, versions))}" for name, versions in found.items())
-    return f"Not all trials measured by one definition, do not compare these ({said}). Submit the study anew to measure all by one."
+    again = "Submit the study anew to measure all by one."
+    return f"Not all trials measured by one definition, do not compare these ({said}). {again}"
 
 
 def dead_units(report: Mapping[str, Any]) -> Comparison:
