@@ -1,5 +1,6 @@
 """The table of initializations: rules for the weights at step 0. The tensors are in `workers.initializations`."""
 
+from actinium.datasets import DATASETS
 from actinium.definitions import LevelDefinition, Parameter, table
 
 DISTRIBUTION = Parameter(
@@ -8,7 +9,13 @@ DISTRIBUTION = Parameter(
 
 MODE = "fan_in keeps the forward variance, fan_out the backward one"
 MODES = ("fan_in", "fan_out", "average")
+STARTS = ("lecun", "xavier", "he", "orthogonal", "small")
+START = "rule for the weights before the procedure, and for the classifier"
+EPOCHS = "passes over the training part"
 GAIN = Parameter(default=1.0, above=0.0, high=100.0, doc="every singular value")
+
+PROCEDURES = ("greedy_autoencoder", "transfer")
+"""Those that train: they run inside the trial, before its step 0."""
 
 INITIALIZATIONS = table(
     LevelDefinition(name="zero", equation="W = 0", citation="lecture folklore; the symmetry is never broken"),
@@ -79,6 +86,39 @@ INITIALIZATIONS = table(
         },
         note="L branches of m layers; a learned scalar shift before every linear layer and activation and a learned "
         "multiplier of every branch take the place of biases; for residual networks without normalization",
+    ),
+    LevelDefinition(
+        name="greedy_autoencoder",
+        equation="layer by layer, W and b of h = phi(W x~ + b) whose phi(W^T h + c) is nearest to the layer's input x; "
+        "x~ is x with some inputs set to 0; for the first layer, whose x is data, W^T h + c",
+        citation="Bengio et al. 2007; corrupted: Vincent et al. 2008; Erhan et al. 2010",
+        parameters={
+            "epochs": Parameter(default=20, kind="integer", low=1, high=10_000, doc=f"{EPOCHS}, for each layer"),
+            "learning_rate": Parameter(default=0.003, above=0.0, high=10.0, doc="of Adam"),
+            "corruption": Parameter(default=0.0, low=0.0, high=0.99, doc="chance that an input of a layer is set to 0"),
+            "start": Parameter(default="xavier", kind="choice", choices=STARTS, doc=START),
+        },
+        note="a procedure inside the trial, on its training inputs; of fully connected layers without shortcuts",
+    ),
+    LevelDefinition(
+        name="transfer",
+        equation="hidden layers start as the same training on `source` has left them",
+        citation="Yosinski et al. 2014",
+        parameters={
+            "source": Parameter(default="digits_0_4", kind="choice", choices=tuple(DATASETS), doc="trained on first"),
+            "epochs": Parameter(default=20, kind="integer", low=1, high=100_000, doc=f"{EPOCHS} of the source"),
+            "learning_rate": Parameter(
+                default=None, nullable=True, above=0.0, high=1e6, doc="on the source; null: the trial's own"
+            ),
+            "freeze": Parameter(
+                default="none", kind="choice", choices=("none", "features"), doc="features: train the classifier alone"
+            ),
+            "classifier": Parameter(
+                default="reset", kind="choice", choices=("reset", "keep"), doc="keep: the source's, of equal classes"
+            ),
+            "start": Parameter(default="he", kind="choice", choices=STARTS, doc=START),
+        },
+        note="a procedure inside the trial; source and task have inputs of one shape",
     ),
     LevelDefinition(
         name="rai",

@@ -55,6 +55,12 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "statistic_variance_error": _of(
         "D3", "mean over channels of |ln(running variance / v)|, v of the weights as they are"
     ),
+    # ---- procedures ----
+    "reconstruction_loss": _of(
+        "A3", "share of its inputs' variance that a layer's autoencoder misses in its last epoch"
+    ),
+    "source_test_error": _of("A3", "test error on the source dataset of the network that is transferred"),
+    "pretraining_seconds": _of("A3", "the part of a trial's seconds that its procedure took"),
     # ---- units ----
     "dead_unit_rate": _of("D1", "share of units with max |phi'(z)| < epsilon over the probe set (gradient-dead)"),
     "off_rate": _of("D1", "share of rectifier units with max h <= 0 over the probe set"),

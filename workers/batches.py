@@ -3,7 +3,7 @@
 Legend: L lanes, B examples, D dataset size, n examples of a part.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -102,14 +102,16 @@ def pack_data(
     )
 
 
-def epoch_order(data: PackData, configs: Sequence[TrialConfig], epoch: int) -> Tensor:
+def epoch_order(
+    data: PackData, configs: Sequence[TrialConfig], epoch: int, *, stream: Callable[[int], str] = order_stream
+) -> Tensor:
     """The training examples of an epoch in each lane's order: [L, n] positions in the dataset, on the device.
 
     Lanes of one seed have one order, whatever their levels.
     """
     count = data.train.shape[1]
     orders = {
-        seed: torch.randperm(count, generator=generator(seed, order_stream(epoch)))
+        seed: torch.randperm(count, generator=generator(seed, stream(epoch)))
         for seed in {config.seed for config in configs}
     }
     shuffled = torch.stack([orders[config.seed] for config in configs]).to(data.train.device, non_blocking=True)

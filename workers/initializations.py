@@ -86,8 +86,15 @@ INITIALIZERS: Mapping[str, Callable[[Tensor, Initialization, Fans], Tensor]] = {
     "delta_orthogonal": _delta_orthogonal,
     "lsuv": _orthogonal,
     "fixup": lambda draws, level, fans: draws * math.sqrt(2.0 / fans.of(level.parameters["mode"])),
+    "greedy_autoencoder": lambda draws, level, fans: _started(draws, level),
+    "transfer": lambda draws, level, fans: _started(draws, level),
     "rai": lambda draws, level, fans: draws * (level.number("scale") / math.sqrt(fans.fan_in)),
 }
+
+
+def _started(draws: Tensor, level: Initialization) -> Tensor:
+    """By the rule from which a procedure starts."""
+    return initial_weight(draws, Initialization.of(level.parameters["start"]))
 
 
 def initial_weight(draws: Tensor, level: Initialization) -> Tensor:

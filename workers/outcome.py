@@ -23,6 +23,8 @@ class LaneRecord:
     config: TrialConfig
     parameters: int
     validation_labels: NDArray[np.int64]
+    prepared: Mapping[str, float] = field(default_factory=dict)
+    """What was measured before step 0."""
     train_losses: list[float] = field(default_factory=list)
     validation_losses: list[float] = field(default_factory=list)
     accuracies: list[float] = field(default_factory=list)
@@ -88,5 +90,6 @@ class LaneRecord:
         found["initial_loss"] = self.train_losses[0]
         finite = [loss for loss in self.validation_losses if math.isfinite(loss)]
         found["best_validation_loss"] = min(finite, default=math.nan)
+        found.update(self.prepared)
         found.update(extra)
         return {name: float(value) for name, value in found.items() if math.isfinite(value)}

@@ -38,6 +38,11 @@ def learned_stream(layer: str, parameter: str) -> str:
     return f"activation/{layer}/{parameter}"
 
 
+def pretraining_order_stream(epoch: int) -> str:
+    """The stream of an epoch's order where layers are pretrained; epochs count from 0."""
+    return f"pretraining/order/epoch_{epoch:04d}"
+
+
 def order_stream(epoch: int) -> str:
     """The stream of an epoch's order of training examples; epochs count from 0."""
     return f"order/epoch_{epoch:04d}"

@@ -9,6 +9,7 @@ from workers.augmentation import augmented
 from workers.batches import PackData, epoch_order
 from workers.draws import StepDraws
 from workers.evaluation import cross_entropy
+from workers.frozen import FrozenFeatures
 from workers.layers import LaneModel
 from workers.optimizers import OPTIMIZERS, Clipping
 
@@ -22,6 +23,7 @@ class Steps:
         trainings = [config.training for config in model.configs]
         self._optimizer = OPTIMIZERS[self._config.training.optimizer](model.params, trainings)
         self._clipping = Clipping(trainings, data.scale)
+        self._frozen = FrozenFeatures(model.configs, model.params)
         self._loss_sum = data.scale.new_zeros(len(model.configs))
         self._order: Tensor | None = None
         self._since_mean = 0
@@ -37,7 +39,9 @@ class Steps:
             logits = self._model.forward(params, inputs, training=True, update_statistics=True, draws=draws)
             losses = cross_entropy(logits, labels)
             gradients = torch.autograd.grad(losses.sum(), list(params.values()), materialize_grads=True)
-            self._optimizer.step(params, self._clipping(dict(zip(params, gradients, strict=True))))
+            trained = self._frozen.without(dict(zip(params, gradients, strict=True)))
+            self._optimizer.step(params, self._clipping(trained))
+            self._frozen.put_back(params)
             self._loss_sum += losses.detach()
             self.taken += 1
             self._since_mean += 1
@@ -62,6 +66,7 @@ class Steps:
         kept = torch.as_tensor(lanes, device=self._loss_sum.device)
         self._optimizer.keep(lanes)
         self._clipping.keep(lanes)
+        self._frozen.keep(lanes)
         self._loss_sum = self._loss_sum[kept]
         self._order = None if self._order is None else self._order[kept]
 

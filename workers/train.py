@@ -23,6 +23,7 @@ from workers.models import build_model, parameter_count
 from workers.models.slices import lane_order
 from workers.outcome import LaneRecord
 from workers.probes import PackProbes, probe_series
+from workers.procedures import prepare
 from workers.steps import Steps
 
 LOSS_SERIES = ("train_loss", "validation_loss", "validation_accuracy")
@@ -70,13 +71,20 @@ class Pack:
         self._data = pack_data(ordered, lane_axis=self._model.lane_axis, device=device, data_root=data_root)
         first_batch = epoch_order(self._data, ordered, 0)[:, : self._config.training.batch_size]
         scale_to_unit_variance(self._model, self._data.take(first_batch)[0])
+        prepared = prepare(self._model, self._data, data_root=data_root, clock=clock)
         self._steps = Steps(self._model, self._data)
         self._gap_steps = gap_steps(self._config)
         self._probes = PackProbes(configs=ordered, model=self._model, data=self._data)
         validation_labels = self._data.labels[self._data.validation].cpu().numpy()
         self._records = [
-            LaneRecord(config=config, parameters=parameter_count(config, self._model.params), validation_labels=labels)
-            for config, labels in zip(ordered, validation_labels, strict=True)
+            LaneRecord(
+                config=config,
+                parameters=parameter_count(config, self._model.params),
+                validation_labels=labels,
+                prepared=before.metrics,
+                seconds=before.seconds,
+            )
+            for config, labels, before in zip(ordered, validation_labels, prepared, strict=True)
         ]
         self._device_name = describe_device(device)
         self._measured = self._model.snapshot()

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from actinium.initializations import PROCEDURES
 from actinium.study import Design
 from actinium.trial import TrialConfig
 from services.api.documents import PreflightDocument
@@ -58,6 +59,14 @@ def warnings_of(found: Mapping[str, Any]) -> list[str]:
     return said
 
 
+def before_procedures(config: TrialConfig) -> list[str]:
+    """That what was looked at is where a procedure starts: it takes too long to be run here."""
+    level = config.initialization
+    if level.name not in PROCEDURES:
+        return []
+    return [f"the network is shown as {level.parameters['start']} starts it, before {level.name} trains it"]
+
+
 def _drift(what: str, factor: float | None, depth: int) -> list[str]:
     if factor is None or factor <= 0.0 or abs(math.log(factor)) <= NOTABLE:
         return []
@@ -91,7 +100,9 @@ class Preflight:
         else:
             found = {}
         return [
-            PreflightDocument(cell=cell.cell, **found[key], warnings=warnings_of(found[key]))
+            PreflightDocument(
+                cell=cell.cell, **found[key], warnings=[*warnings_of(found[key]), *before_procedures(cell.config)]
+            )
             for cell in design.cells
             if (key := keys[cell.index]) in found
         ]

@@ -38,6 +38,8 @@ LEVELS: dict[str, list[object]] = {
     "lsuv": ["lsuv"],
     "rai": ["rai"],
     "fixup": ["fixup", {"name": "fixup", "mode": "fan_out"}],
+    "greedy_autoencoder": ["greedy_autoencoder", {"name": "greedy_autoencoder", "start": "he"}],
+    "transfer": ["transfer", {"name": "transfer", "start": "small"}],
     "delta_orthogonal": ["delta_orthogonal", {"name": "delta_orthogonal", "gain": 1.4}],
 }
 CASES = [document for documents in LEVELS.values() for document in documents]

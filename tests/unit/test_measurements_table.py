@@ -40,7 +40,9 @@ def test_every_series_and_every_metric_has_its_definition() -> None:
     for model in ({"kind": "mlp", "depth": 2, "width": 6}, {"kind": "cnn", "width": 4}):
         config = small(model=model)
         names.update(pack_layout(config).series)
-        for event in train_pack([config]):
+        procedures = ("greedy_autoencoder", "transfer") if model["kind"] == "mlp" else ()
+        starts = [small(model=model, initialization={"name": name, "epochs": 1}) for name in procedures]
+        for event in train_pack([config, *starts]):
             if isinstance(event, LaneFinished):
                 metrics.update(event.summary.metrics)
     names |= metrics

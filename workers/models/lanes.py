@@ -248,6 +248,16 @@ class PackedNetworks:
             found.append(learned)
         return found
 
+    def activated(self, params: Parameters, layer: int, z: Tensor) -> Tensor:
+        """phi(z) of every lane, as hidden layer `layer` (from 0) has it; nothing random."""
+        slices = self._learned(params, self.hidden_names[layer])
+        return self._joined(
+            [
+                piece.function.forward(part, piece.activation, learned)
+                for piece, part, learned in zip(self.slices, self._split(z), slices, strict=True)
+            ]
+        )
+
     def derivative(self, params: Parameters, layer: int, preactivation: Tensor) -> Tensor:
         """phi'(z) of every lane of hidden layer `layer` (from 0), shaped as z in the trace."""
         slices = self._learned(params, self.hidden_names[layer])

@@ -53,20 +53,37 @@ class LaneMlp(PackedNetworks):
     ) -> Tensor:
         """Logits [L, B, classes] of inputs [L, B, ...]."""
         x = inputs.flatten(2)
-        for number, layer in enumerate(self.hidden_names):
-            bias, weight = self.bias(params, layer).unsqueeze(1), self.weight(params, layer)
-            u = torch.baddbmm(bias, self.received(params, layer, x), weight)
-            residual = self.residual and number > 0
-            y = self.hidden(
-                params,
-                layer,
-                u,
-                training=training,
-                update=update_statistics,
-                trace=trace,
-                draws=draws,
-                shortcut=x if residual and self.after_add else None,
+        for number in range(len(self.hidden_names)):
+            x = self.layer(
+                params, number, x, training=training, update_statistics=update_statistics, trace=trace, draws=draws
             )
-            x = x + y if residual and not self.after_add else y
         features = self.received(params, "classifier", x)
         return classify(features, params["classifier.weight"], params["classifier.bias"])
+
+    def layer(
+        self,
+        params: Parameters,
+        number: int,
+        x: Tensor,
+        *,
+        training: bool,
+        update_statistics: bool = False,
+        trace: Trace | None = None,
+        draws: StepDraws | None = None,
+    ) -> Tensor:
+        """What hidden layer `number` (from 0) hands on [L, B, N], of what it receives [L, B, F]."""
+        name = self.hidden_names[number]
+        bias, weight = self.bias(params, name).unsqueeze(1), self.weight(params, name)
+        u = torch.baddbmm(bias, self.received(params, name, x), weight)
+        residual = self.residual and number > 0
+        y = self.hidden(
+            params,
+            name,
+            u,
+            training=training,
+            update=update_statistics,
+            trace=trace,
+            draws=draws,
+            shortcut=x if residual and self.after_add else None,
+        )
+        return x + y if residual and not self.after_add else y

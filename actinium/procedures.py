@@ -1,0 +1,33 @@
+"""Initializations that train, as a study's designs are checked for them; what they do is in `workers.procedures`."""
+
+from actinium.levels import Initialization
+from actinium.task import Task
+
+
+def invalid_procedure(level: Initialization, *, task: Task, kind: str, residual: bool, batch_size: int) -> str | None:
+    """Why the procedure that a trial begins with cannot be run, or None. `kind` and `residual` are the model's."""
+    if level.name == "greedy_autoencoder":
+        if kind != "mlp":
+            return f"greedy autoencoders are of fully connected layers, and the model is a {kind}"
+        if residual:
+            return "a residual layer hands its input on as it is: an autoencoder has nothing to learn of it"
+    if level.name == "transfer":
+        return unfit_source(level, task, batch_size)
+    return None
+
+
+def unfit_source(level: Initialization, task: Task, batch_size: int) -> str | None:
+    """Why no network comes from the level's source to the task, or None."""
+    name = str(level.parameters["source"])
+    try:
+        source = task.as_source(name)
+    except ValueError:
+        return f"{name} cannot be split and augmented as the task says"
+    there, here = source.definition(), task.definition()
+    if there.shape != here.shape:
+        return f"the inputs of {name} are {there.shape}, those of {task.dataset} {here.shape}"
+    if level.parameters["classifier"] == "keep" and there.classes != here.classes:
+        return f"a classifier of {there.classes} classes cannot be kept for {here.classes}; give classifier reset"
+    if batch_size > source.train_count():
+        return f"a batch of {batch_size} is more than the {source.train_count()} training examples of {name}"
+    return source.invalid_scaling()

@@ -1,0 +1,48 @@
+"""Lanes whose hidden layers stand still: `transfer` with `freeze: features`. Legend: F frozen lanes."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from actinium.trial import TrialConfig
+from workers.layers import Parameters
+
+
+def trains_classifier_alone(config: TrialConfig) -> bool:
+    """Whether everything but the trial's classifier stays as its procedure has left it."""
+    return config.initialization.parameters.get("freeze") == "features"
+
+
+class FrozenFeatures:
+    """The hidden layers' parameters of the frozen lanes, as they are now; running statistics are none of them."""
+
+    def __init__(self, configs: Sequence[TrialConfig], params: Parameters) -> None:
+        self._places = [place for place, config in enumerate(configs) if trains_classifier_alone(config)]
+        self._values = {
+            name: tensor.detach()[self._places].clone()
+            for name, tensor in params.items()
+            if self._places and not name.startswith("classifier.")
+        }
+
+    def without(self, gradients: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The gradients with zeros where nothing is to move, so that they count for no norm."""
+        if not self._places:
+            return gradients
+        places = torch.as_tensor(self._places, device=next(iter(gradients.values())).device)
+        return {
+            name: gradient.index_fill(0, places, 0.0) if name in self._values else gradient
+            for name, gradient in gradients.items()
+        }
+
+    @torch.no_grad()
+    def put_back(self, params: Parameters) -> None:
+        """Undo what decay or an optimizer's memory did to them."""
+        for name, values in self._values.items():
+            params[name][self._places] = values
+
+    def keep(self, lanes: Sequence[int]) -> None:
+        """Forget all lanes but these (ascending places)."""
+        rows = [row for row, place in enumerate(self._places) if place in lanes]
+        self._values = {name: values[rows] for name, values in self._values.items()} if rows else {}
+        self._places = [lanes.index(self._places[row]) for row in rows]
