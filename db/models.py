@@ -244,3 +244,19 @@ datasets = Table(
     Column("owner", Text, nullable=False),
     Column("created_at", MOMENT, nullable=False),
 )
+
+# What packs cost, by the width that they were counted as. The latest few times are kept, oldest first, so that one slow
+# pack decides nothing.
+pack_widths = Table(
+    "pack_widths",
+    metadata,
+    Column("pack_key", Text, primary_key=True),
+    Column("device", Text, primary_key=True),
+    Column("width", Integer, primary_key=True, autoincrement=False),
+    Column("seconds_per_lane_step", ARRAY(REAL), nullable=False),
+    Column("measured_at", MOMENT, nullable=False),
+    # When memory was last lacking at this width.
+    Column("out_of_memory_at", MOMENT),
+    CheckConstraint("width >= 1", name="width"),
+    Index(None, "measured_at"),
+)

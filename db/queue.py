@@ -35,7 +35,18 @@ ERROR_CHARACTERS = 20_000
 RESCUE_MOST = 1_000
 """Jobs rescued in one transaction."""
 
-Width = Callable[[TrialConfig], int]
+
+@dataclass(frozen=True, kw_only=True)
+class Lead:
+    """The trial that leads the next pack, and what those must share that come along."""
+
+    study_id: StudyId
+    pack_key: str
+    width_limit: int
+    config: TrialConfig
+
+
+Width = Callable[[Lead], int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +60,14 @@ class Ended:
 def lease(conn: Connection, *, now: datetime, holder: str, lease_seconds: float, width: Width | int) -> list[Lease]:
     """Take one whole pack: up to `width` due jobs of one study and one pack key; empty when nothing is due.
 
-    `width` may be a function of the leading trial's config.
+    `width` may be a function of the pack's lead.
     """
     lead = conn.execute(statement("lease_lead"), {"now": now}).one_or_none()
     if lead is None:
         return []
     config = TrialConfig.model_validate_json(lead.config).model_copy(update={"seed": lead.seed})
-    wanted = width(config) if callable(width) else width
+    found = Lead(study_id=StudyId(lead.study_id), pack_key=lead.pack_key, width_limit=lead.width_limit, config=config)
+    wanted = width(found) if callable(width) else width
     expires_at = now + timedelta(seconds=lease_seconds)
     taken = conn.execute(
         statement("lease_take"),
@@ -87,6 +99,18 @@ def lease(conn: Connection, *, now: datetime, holder: str, lease_seconds: float,
         )
         for row in sorted(taken, key=lambda row: row.trial_id)
     ]
+
+
+def waiting(conn: Connection, lead: Lead, *, now: datetime, most: int) -> int:
+    """How many due jobs could train in the lead's pack, itself included; counted up to `most`."""
+    parameters = {
+        "study_id": lead.study_id,
+        "pack_key": lead.pack_key,
+        "width_limit": lead.width_limit,
+        "now": now,
+        "most": most,
+    }
+    return int(conn.execute(statement("waiting"), parameters).scalar_one())
 
 
 def heartbeat(

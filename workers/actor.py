@@ -33,7 +33,7 @@ StreamItem: TypeAlias = Layout | PackEvent | PackFailed
 
 @dataclass(frozen=True, kw_only=True)
 class ActorInfo:
-    """Where an actor lives. `device` is what torch calls it: `cpu` or `cuda`."""
+    """Where an actor lives. `device`: `cpu`, or the accelerator's name."""
 
     node: str
     pid: int
@@ -56,7 +56,9 @@ class PackTrainer:
 
     def ping(self) -> ActorInfo:
         """Answered once the actor is warm."""
-        return ActorInfo(node=socket.gethostname(), pid=os.getpid(), device=self._device)
+        from workers.train import describe_device
+
+        return ActorInfo(node=socket.gethostname(), pid=os.getpid(), device=describe_device(self._device))
 
     def train(
         self, documents: Sequence[dict[str, Any]], dataset: NDArray[np.uint8] | None = None

@@ -1,33 +1,76 @@
-"""How many trials to train as one pack, by what `benchmarks/pack_widths.py` measured on a CPU core.
+"""How many trials to train as one pack: where to begin, what memory allows, and what measured packs say.
 
-There, the time of a step per lane falls with the width while a layer's outputs of all lanes stay near the core (MLPs
-by 2 to 10 times, convolutions on 8x8 images by 2), and rises past that (convolutions on 28x28 and 32x32 images: best
-alone, 1.6 times worse in company). Pure arithmetic: a dispatcher may import it without loading torch.
+Widths are powers of two. The first packs of a pack key on a device are as wide as a rule of thumb says; then the time
+of a step per lane, as finished packs had it, decides (`next_width`). The rule of thumb is what
+`benchmarks/pack_widths.py` showed on a CPU core: the time per lane falls with the width while a layer's outputs of all
+lanes stay near the core (MLPs by 2 to 10 times, convolutions on 8x8 images by 2), and rises past that (convolutions on
+28x28 and 32x32 images: best alone, 1.6 times worse in company). Pure arithmetic: a dispatcher may import it without
+loading torch.
 """
 
 import math
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from actinium.recurrent import GATES, recurrent_weights
 from actinium.trial import Cnn, Lstm, Mlp, ResNet20, ResNet50, Rnn, TrialConfig, Vgg11
 
+GAIN = 0.05
+"""By which share the time per lane must fall for a pack of twice the width."""
+ENOUGH = 3
+"""How many packs of a width must have been measured before it is given up: one may have met a busy machine."""
+FIRST_LANES = 16
+"""Packs of a key that was never measured are no wider: a study's first frames are there within seconds."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Room:
-    """What a pack may take of a device. More than `lanes` lower the cost of one no further, but keep others waiting;
-    `outputs`: elements of the largest layer for one batch, all lanes together; `held`: of all layers, which a backward
-    pass needs, some three times each; `weights`: of all lanes together, each of which is held four times (value,
-    gradient, momentum, and as of the last frame).
+    """What a pack may take of a device. More than `lanes` keep others waiting. `held`: elements of all layers for one
+    batch, all lanes together, which a backward pass needs, some three times each; `weights`: of all lanes together,
+    each of which is held four times (value, gradient, momentum, and as of the last frame). `near`: elements of the
+    largest layer up to which a first pack goes.
     """
 
     lanes: int
-    outputs: int
+    near: int
     held: int
     weights: int
 
 
-CPU = Room(lanes=24, outputs=2**19, held=2**26, weights=2**24)
-GPU = Room(lanes=256, outputs=2**30, held=2**32, weights=2**31)
+CPU = Room(lanes=64, near=2**19, held=2**26, weights=2**24)
+GPU = Room(lanes=4096, near=2**30, held=2**32, weights=2**31)
+
+
+def next_width(seconds: Mapping[int, Sequence[float]], *, first: int, most: int) -> int:
+    """How many lanes the next pack of a pack key should have on a device: a power of two up to `most`.
+
+    `seconds`: what a step took per lane in the latest packs, by their width. Of two widths, the wider is better when
+    its median is lower by more than GAIN. The best width measured is left for twice as many lanes until ENOUGH packs of
+    those have shown that they are no better, and for half as many where those were never tried. Without a measurement:
+    `first`.
+    """
+    limit = power_of_two(most)
+    medians = {width: statistics.median(times) for width, times in sorted(seconds.items()) if times and width <= limit}
+    if not medians:
+        return min(power_of_two(first), limit)
+    best = min(medians)
+    for width, median in medians.items():
+        if median < (1.0 - GAIN) * medians[best]:
+            best = width
+    if 2 * best <= limit and len(seconds.get(2 * best, ())) < ENOUGH:
+        return 2 * best
+    return best // 2 if best > 1 and best // 2 not in medians else best
+
+
+def power_of_two(lanes: int) -> int:
+    """The largest power of two that is not more than `lanes`, and at least 1."""
+    return int(2 ** (max(lanes, 1).bit_length() - 1))
+
+
+def counted_as(lanes: int) -> int:
+    """The power of two nearest to a pack's lanes, by their ratio: a pack is measured as one of that width."""
+    return int(2 ** round(math.log2(lanes)))
 
 
 def weight_count(config: TrialConfig) -> int:
@@ -47,16 +90,28 @@ def weight_count(config: TrialConfig) -> int:
             return recurrent_weights(model, channels * wide, dataset.classes)
 
 
-def pack_width(config: TrialConfig, device: str) -> int:
-    """The most lanes to lease at once for this trial's pack key."""
-    room = CPU if device.startswith("cpu") else GPU
-    columns = GATES.get(config.model.kind, 1)
-    outputs = [config.training.batch_size * channels * positions * columns for channels, positions in config.layers()]
+def first_width(config: TrialConfig, device: str) -> int:
+    """The lanes of a first pack of this trial's pack key: as many as stay near the device's arithmetic."""
     steps = config.layers()[0][1] if config.model.kind in GATES else 1  # one time step at once
-    by_memory = min(
-        room.outputs * steps // max(outputs), room.held // sum(outputs), room.weights // weight_count(config)
-    )
+    near = _room(device).near * steps // max(_outputs(config))
+    return max(1, min(FIRST_LANES, near, most_lanes(config, device)))
+
+
+def most_lanes(config: TrialConfig, device: str) -> int:
+    """The most lanes that the device has memory for, and patience."""
+    room = _room(device)
+    by_memory = min(room.held // sum(_outputs(config)), room.weights // weight_count(config))
     if config.task.scaling == "zca":  # every seed whitens the whole dataset for itself
         dataset = config.task.definition()
         by_memory = min(by_memory, room.held // (dataset.examples * math.prod(dataset.shape)))
     return max(1, min(room.lanes, by_memory))
+
+
+def _outputs(config: TrialConfig) -> list[int]:
+    """Elements of each hidden layer for one batch in one lane."""
+    columns = GATES.get(config.model.kind, 1)
+    return [config.training.batch_size * channels * positions * columns for channels, positions in config.layers()]
+
+
+def _room(device: str) -> Room:
+    return CPU if device == "cpu" else GPU

@@ -15,9 +15,9 @@ from services.dispatcher.dispatcher import Dispatcher
 from services.dispatcher.fleet import Fleet, FleetLost
 from services.dispatcher.heart import Heart, beat_seconds
 from services.dispatcher.ledger import Ledger
+from services.dispatcher.widths import planned_width
 from services.loop import announce_ready, backoff, open_database, repeat, set_up_logging, stop_on_signals, utc_now
 from services.settings import Settings
-from workers.packing import pack_width
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def serve(settings: Settings, *, stop: threading.Event) -> int:
         engine=engine,
         fleet=fleet,
         ledger=ledger,
-        width=pack_width,
+        width=planned_width,
         holder=f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}",
         lease_seconds=settings.lease_seconds,
     )

@@ -1,21 +1,20 @@
 """The dispatcher: leases packs for idle slots, and brings what they measure into the database."""
 
 import logging
-import math
 import traceback
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from actinium.job import Attempt, Lease
-from actinium.trial import TrialConfig
 from db import datasets, queue
 from db.engine import DATABASE_AWAY
 from services.dispatcher.fleet import Fleet, SlotId
 from services.dispatcher.ledger import Ledger
 from services.dispatcher.pack import PackRun
 from services.dispatcher.recorder import Recorder
+from services.dispatcher.widths import evened, fair_share
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +27,8 @@ BACKOFF_MOST_SECONDS = 10.0
 COUNTED_LANES = 256
 """Queued jobs are counted up to this many a slot, to spread a small study over all slots."""
 
-WORTHWHILE_LANES = 8
-"""Packs are not made narrower than this for the sake of slots that are busy."""
-
-Width = Callable[[TrialConfig, str], int]
-"""How many lanes a pack on a device should have at most."""
+Width = Callable[[Connection, queue.Lead, str, datetime], int]
+"""How many lanes a pack of this lead should have on a device."""
 
 
 class Dispatcher:
@@ -96,28 +92,29 @@ class Dispatcher:
             due = queue.backlog(conn, now=now, most=slots * COUNTED_LANES)
         share = fair_share(due, slots=slots, idle=len(idle))
         for slot in idle:
-            leases = self._lease_pack(self._fleet.device(slot), share=share, now=now) if share else []
+            device = self._fleet.device(slot)
+            leases = self._lease_pack(device, share=share, now=now) if share else []
             if not leases:
                 self._look_at = now + timedelta(seconds=LOOK_SECONDS)
                 return
             self._ledger.add(leases)
-            self._running[slot] = PackRun(slot=slot, leases=leases, is_lost=self._ledger.is_lost)
+            self._running[slot] = PackRun(slot=slot, device=device, leases=leases, is_lost=self._ledger.is_lost)
             self._fleet.start(slot, [lease.config for lease in leases])
             log.info("slot %d trains %d lanes of %s", slot, len(leases), leases[0].pack_key)
 
     def _lease_pack(self, device: str, *, share: int, now: datetime) -> list[Lease]:
         """A pack no wider than measured to be good, and no wider than a slot's share of what is due.
 
-        The fleet has its dataset when this returns; where the database goes away meanwhile, nothing is leased.
+        What is left of its key for two packs is halved. The fleet has its dataset when this returns; where the database
+        goes away meanwhile, nothing is leased.
         """
         with self._engine.begin() as conn:
-            leases = queue.lease(
-                conn,
-                now=now,
-                holder=self._holder,
-                lease_seconds=self._lease_seconds,
-                width=lambda config: max(1, min(share, self._width(config, device))),
-            )
+
+            def width(lead: queue.Lead) -> int:
+                wanted = min(share, self._width(conn, lead, device, now), lead.width_limit)
+                return evened(queue.waiting(conn, lead, now=now, most=2 * wanted), width=wanted)
+
+            leases = queue.lease(conn, now=now, holder=self._holder, lease_seconds=self._lease_seconds, width=width)
             stored = leases[0].config.task.stored if leases else None
             if stored is not None and not self._fleet.holds(stored.sha256):
                 content = datasets.content(conn, stored.sha256)
@@ -174,13 +171,6 @@ class Dispatcher:
             self._recorder.give_up(pack, error=traceback.format_exc(), now=now)
             return False
         return True
-
-
-def fair_share(due: int, *, slots: int, idle: int) -> int:
-    """How many of the jobs that are due a slot takes: an equal part for every slot, idle or not, so that all come to
-    their end together; but no crumbs: a pack of few lanes takes nearly as long as one of WORTHWHILE_LANES.
-    """
-    return max(math.ceil(due / slots), min(WORTHWHILE_LANES, math.ceil(due / idle)))
 
 
 def _first_line(error: BaseException) -> str:

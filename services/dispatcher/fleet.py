@@ -53,7 +53,7 @@ class Fleet(Protocol):
         """The slots that are warm and free."""
 
     def device(self, slot: SlotId) -> str:
-        """What the slot computes on: `cpu` or `cuda`."""
+        """What a warm slot computes on: `cpu`, or the accelerator's name."""
 
     def holds(self, sha256: str) -> bool:
         """Whether the fleet has the dataset of this SHA-256."""

@@ -7,6 +7,8 @@ from actinium.frame import Frame, LaneFinished, Layout, PackFrames, TrialSummary
 from actinium.job import Attempt, FailureClass, Lease
 from services.dispatcher.fleet import PackBroken, PackDone, PackItem, SlotId
 
+WHOLE = 0.9
+"""The share of its lanes' steps that a pack must have trained to be measured: lanes that leave make it narrower."""
 ENDED_SILENTLY = "the pack ended without a summary of this trial"
 
 
@@ -30,8 +32,11 @@ class PackRun:
     A lane that is lost (`is_lost`) writes nothing any more, whatever its network still computes.
     """
 
-    def __init__(self, *, slot: SlotId, leases: Sequence[Lease], is_lost: Callable[[Attempt], bool]) -> None:
+    def __init__(
+        self, *, slot: SlotId, device: str, leases: Sequence[Lease], is_lost: Callable[[Attempt], bool]
+    ) -> None:
         self.slot = slot
+        self.device = device
         self.leases = tuple(leases)
         self.stopping = False
         self._is_lost = is_lost
@@ -40,6 +45,8 @@ class PackRun:
         self._finished: list[LaneFinished] = []
         self._saved_lanes: set[int] = set()
         self._end: PackDone | PackBroken | None = None
+        self._seconds, self._steps = 0.0, 0
+        """Of all lanes that came to their end."""
 
     def take(self, item: PackItem) -> None:
         """One piece of news of this pack."""
@@ -50,6 +57,8 @@ class PackRun:
                 self._frames.append(item)
             case LaneFinished():
                 self._finished.append(item)
+                self._seconds += item.summary.seconds
+                self._steps += item.summary.steps
             case PackDone() | PackBroken():
                 self._end = item
 
@@ -60,6 +69,12 @@ class PackRun:
     def urgent(self) -> bool:
         """Whether something came to its end and waits to be saved."""
         return bool(self._finished) or self.ended()
+
+    def seconds_per_lane_step(self) -> float | None:
+        """What a step took per lane, measurements included; None unless the pack trained (nearly) whole to its end."""
+        steps = len(self.leases) * self.leases[0].config.steps()
+        whole = isinstance(self._end, PackDone) and self._steps >= max(WHOLE * steps, 1)
+        return self._seconds / self._steps if whole else None
 
     def open_attempts(self) -> list[Attempt]:
         """The lanes whose end is not in the database and that are not lost."""

@@ -42,6 +42,8 @@ class Slot:
 
     place: Place
     actor: Any
+    device: str = ""
+    """What its actor computes on, once it is warm."""
     warming: Any = None
     warm_by: datetime | None = None
     stream: Any = None
@@ -77,8 +79,8 @@ class RayFleet:
         return [number for number, slot in self._slots.items() if slot.warming is None and slot.stream is None]
 
     def device(self, slot: SlotId) -> str:
-        """What the slot computes on."""
-        return self._slots[slot].place.device
+        """What the slot computes on, once it is warm."""
+        return self._slots[slot].device
 
     def holds(self, sha256: str) -> bool:
         """Whether Ray's object store has the dataset of this SHA-256."""
@@ -181,7 +183,7 @@ class RayFleet:
             log.warning("slot %d: its actor does not start: %s", number, error)
             self._bury(number, now=now)
             return
-        slot.warming, self._deaths, self._hire_at = None, 0, None
+        slot.warming, slot.device, self._deaths, self._hire_at = None, info.device, 0, None
         log.info("slot %d is warm: %s, process %d, %s", number, info.node, info.pid, info.device)
 
     def _bury(self, number: SlotId, *, now: datetime | None = None) -> None:

@@ -3,12 +3,13 @@
 import logging
 from datetime import datetime
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from actinium.job import FailureClass
-from db import frames, queue
+from db import frames, queue, widths
 from services.dispatcher.ledger import Ledger
-from services.dispatcher.pack import PackRun
+from services.dispatcher.pack import PackRun, Unsaved
+from workers.packing import counted_as
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ class Recorder:
         an attempt end once.
         """
         unsaved = pack.unsaved()
-        if unsaved:
+        if unsaved or pack.ended():
             with self._engine.begin() as conn:
                 if unsaved.layout is not None:
                     frames.write(conn, unsaved.layout, unsaved.frames)
@@ -41,9 +42,20 @@ class Recorder:
                         error=unsaved.broken.error,
                         halve=unsaved.broken.halve,
                     )
+                if pack.ended():
+                    self._remember(conn, pack, unsaved, now=now)
             if len(accepted) < len(unsaved.results):
                 log.info("%d results were not wanted any more", len(unsaved.results) - len(accepted))
         self._ledger.remove(pack.saved())
+
+    def _remember(self, conn: Connection, pack: PackRun, unsaved: Unsaved, *, now: datetime) -> None:
+        """What the pack says of its width."""
+        pack_key, lanes, seconds = pack.leases[0].pack_key, len(unsaved.unfinished), pack.seconds_per_lane_step()
+        if unsaved.broken is not None and unsaved.broken.halve and lanes > 1:
+            widths.out_of_memory(conn, pack_key=pack_key, device=pack.device, width=lanes, now=now)
+        elif seconds is not None:
+            width = counted_as(len(pack.leases))
+            widths.measured(conn, pack_key=pack_key, device=pack.device, width=width, seconds=seconds, now=now)
 
     def give_up(self, pack: PackRun, *, error: str, now: datetime) -> None:
         """End a pack whose news the database refuses: its open trials fail with the reason."""

@@ -60,17 +60,21 @@ def test_a_pack_is_of_one_study_and_one_pack_key(connection: Connection, design:
     assert len(lease(connection, now, width=4)) == 2, "what is left of the first"
 
 
-def test_the_width_may_depend_on_the_config(connection: Connection, design: Make, now: datetime) -> None:
-    studies.create(connection, design(), owner="ada", now=now)
-    seen: list[TrialConfig] = []
+def test_the_width_may_depend_on_the_lead_and_on_what_waits_with_it(
+    connection: Connection, design: Make, now: datetime
+) -> None:
+    mixed = design(factors={"activation": ["relu", "elu"], "training.batch_size": [8, 16]})
+    study = studies.create(connection, mixed, owner="ada", now=now)
+    seen: list[tuple[StudyId, TrialConfig, int, int]] = []
 
-    def width(config: TrialConfig) -> int:
-        seen.append(config)
+    def width(lead: queue.Lead) -> int:
+        waiting = [queue.waiting(connection, lead, now=now, most=most) for most in (100, 3)]
+        seen.append((lead.study_id, lead.config, *waiting))
         return 3
 
     pack = lease(connection, now, width=width)
     assert len(pack) == 3
-    assert seen == [pack[0].config]
+    assert seen == [(study, pack[0].config, 4, 3)]
 
 
 def test_turns_go_by_priority_then_the_owner_with_least_then_age(

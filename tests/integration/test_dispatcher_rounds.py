@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,16 +15,18 @@ from sqlalchemy import Engine, event, text
 
 from actinium.dataset_file import read_dataset
 from actinium.errors import DatasetMissing
-from actinium.frame import Layout, PackFrames
+from actinium.frame import LaneFinished, Layout, PackFrames
 from actinium.job import Attempt, FailureClass, Lease, StudyId, StudyState
 from actinium.study import expand, parse_study
 from actinium.trial import TrialConfig
-from db import datasets, queue, studies
+from db import datasets, queue, studies, widths
 from db.embedded import EmbeddedServer
-from services.dispatcher.dispatcher import Dispatcher, fair_share
+from services.dispatcher.dispatcher import Dispatcher
 from services.dispatcher.fleet import News, PackBroken, PackDone, PackItem, SlotId
 from services.dispatcher.heart import Heart
 from services.dispatcher.ledger import Ledger
+from services.dispatcher.widths import evened, fair_share, planned_width
+from workers import packing
 from workers.datasets.stored import SHELF
 from workers.train import pack_layout, train_pack
 
@@ -101,14 +103,15 @@ class House:
     now: datetime
     fleet: HereFleet = field(default_factory=HereFleet)
     ledger: Ledger = field(default_factory=Ledger)
-    width: int = 8
+    width: int | None = 8
+    """Of every pack; None: as measured."""
 
     def __post_init__(self) -> None:
         self.dispatcher = Dispatcher(
             engine=self.engine,
             fleet=self.fleet,
             ledger=self.ledger,
-            width=lambda config, device: self.width,
+            width=lambda *asked: planned_width(*asked) if self.width is None else self.width,
             holder="here",
             lease_seconds=LEASE_SECONDS,
         )
@@ -181,6 +184,66 @@ def test_packs_are_no_wider_than_measured(house: House) -> None:
 )
 def test_nobody_takes_more_than_a_share_and_nobody_crumbs(due: int, slots: int, idle: int, share: int) -> None:
     assert fair_share(due, slots=slots, idle=idle) == share
+
+
+@pytest.mark.parametrize(("waiting", "width", "taken"), [(8, 8, 8), (9, 8, 5), (15, 8, 8), (16, 8, 8), (3, 8, 8)])
+def test_the_last_two_packs_of_a_key_are_equally_wide(waiting: int, width: int, taken: int) -> None:
+    assert evened(waiting, width=width) == taken
+
+
+def test_no_slot_is_left_with_crumbs(house: House) -> None:
+    house.fleet.slots, house.width = 1, 4
+    house.finish(house.submit(seeds=9))
+    assert house.fleet.widths == [4, 3, 2]
+
+
+def test_the_last_packs_of_a_study_are_shared_by_the_slots(house: House) -> None:
+    house.width = 16
+    house.finish(house.submit(seeds=20))
+    assert house.fleet.widths == [10, 10]
+
+
+def test_packs_grow_while_the_time_per_lane_falls(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device on which a lane costs half as much in twice the company, up to 8 lanes; and twice as much past that."""
+    monkeypatch.setattr(packing, "FIRST_LANES", 4)
+
+    def trainer(configs: Sequence[TrialConfig]) -> Iterator[PackItem]:
+        cost = 1.0 / min(len(configs), 8) * max(len(configs) / 8, 1.0)
+        for item in stream(configs):
+            if isinstance(item, LaneFinished):
+                item = replace(item, summary=item.summary.model_copy(update={"seconds": cost * item.summary.steps}))
+            yield item
+
+    house.fleet.slots, house.fleet.trainer, house.width = 1, trainer, None
+    house.finish(house.submit(seeds=4 + 8 + 3 * 16 + 2 * 8), most=200)
+    assert house.fleet.widths == [4, 8, 16, 16, 16, 8, 8]
+    known = house.rows("SELECT width, seconds_per_lane_step FROM pack_widths ORDER BY width")
+    assert known == [(4, [0.25]), (8, [0.125, 0.125, 0.125]), (16, [0.25, 0.25, 0.25])]
+
+
+def test_the_next_study_of_a_key_begins_as_wide_as_pays(house: House) -> None:
+    config = expand(parse_study(SMALL)).cells[0].config
+    with house.engine.begin() as conn:
+        for width, seconds in ((2, 4.0), (4, 2.0), (8, 3.0)) * 3:
+            widths.measured(conn, pack_key=config.pack_key(), device="cpu", width=width, seconds=seconds, now=house.now)
+    house.fleet.slots, house.width = 1, None
+    house.finish(house.submit(seeds=8))
+    assert house.fleet.widths == [4, 4]
+
+
+def test_lack_of_memory_halves_the_width_and_is_remembered(house: House) -> None:
+    lacking = PackBroken(failure_class=FailureClass.INFRASTRUCTURE, error="out of memory", halve=True)
+
+    def trainer(configs: Sequence[TrialConfig]) -> Iterator[PackItem]:
+        return stream(configs) if len(configs) <= 4 else iter([pack_layout(configs[0]), lacking])
+
+    house.fleet.slots, house.fleet.trainer, house.width = 1, trainer, None
+    house.finish(house.submit(seeds=16))
+    assert house.fleet.widths[:3] == [16, 8, 4] and max(house.fleet.widths[3:]) <= 4
+    house.fleet.widths.clear()
+    house.finish(house.submit(name="next", seeds=16))
+    assert max(house.fleet.widths) <= 4
+    assert house.rows("SELECT DISTINCT infrastructure_failures FROM jobs") == [(0,)]
 
 
 def test_frames_are_there_while_the_pack_still_trains(house: House) -> None:

@@ -39,7 +39,7 @@ def pack_of(ledger: Ledger, lanes: int = 3) -> PackRun:
         for number in range(1, lanes + 1)
     ]
     ledger.add(leases)
-    pack = PackRun(slot=SlotId(0), leases=leases, is_lost=ledger.is_lost)
+    pack = PackRun(slot=SlotId(0), device="cpu", leases=leases, is_lost=ledger.is_lost)
     pack.take(Layout(series=("train_loss",)))
     return pack
 
@@ -103,3 +103,22 @@ def test_only_lanes_without_a_summary_fail_with_their_pack() -> None:
     assert unsaved.broken is LOST
     assert [lease.trial_id for lease in unsaved.unfinished] == [1, 3]
     assert [lease.trial_id for lease, _ in unsaved.results] == [2]
+
+
+def test_a_pack_is_measured_by_what_all_of_its_lanes_took() -> None:
+    pack = pack_of(Ledger(), lanes=2)
+    steps = pack.leases[0].config.steps()
+    for lane, seconds in ((0, 3.0), (1, 5.0)):
+        pack.take(LaneFinished(lane=lane, summary=SUMMARY.model_copy(update={"steps": steps, "seconds": seconds})))
+    assert pack.seconds_per_lane_step() is None, "not before its end"
+    pack.take(PackDone())
+    assert pack.seconds_per_lane_step() == 4.0 / steps
+
+
+def test_a_pack_that_lanes_left_early_or_that_broke_is_not_measured() -> None:
+    for last, end in ((2, PackDone()), (TrialConfig().steps(), LOST)):
+        pack = pack_of(Ledger(), lanes=2)
+        for lane, steps in ((0, TrialConfig().steps()), (1, last)):
+            pack.take(LaneFinished(lane=lane, summary=SUMMARY.model_copy(update={"steps": steps})))
+        pack.take(end)
+        assert pack.seconds_per_lane_step() is None
