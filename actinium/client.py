@@ -239,6 +239,11 @@ class Client:
         """Levels with parameters, equation, derivative and citation; datasets."""
         return self._json("GET", "/v1/catalogue")
 
+    def pack_widths(self, *, limit: int = 100) -> list[Document]:
+        """What packs cost by their width, newest first: pack_key, device, width, packs, seconds_per_lane_step."""
+        items: list[Document] = self._json("GET", "/v1/pack-widths", params={"limit": limit})["items"]
+        return items
+
     def datasets(self) -> list[Document]:
         """Every dataset that studies can name: those of the house, then those that were added."""
         items: list[Document] = self._json("GET", "/v1/datasets")["items"]

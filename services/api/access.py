@@ -32,6 +32,7 @@ ACCESS: dict[tuple[str, str], Role] = {
     ("GET", "/v1/catalogue"): Role.VIEWER,
     ("POST", "/v1/datasets"): Role.SUBMITTER,
     ("GET", "/v1/datasets"): Role.VIEWER,
+    ("GET", "/v1/pack-widths"): Role.VIEWER,
     ("POST", "/v1/tokens"): Role.ADMIN,
     ("GET", "/v1/tokens"): Role.ADMIN,
     ("DELETE", "/v1/tokens/{token_id}"): Role.ADMIN,

@@ -9,7 +9,19 @@ from sqlalchemy import Engine
 
 from actinium.errors import StackError
 from db.engine import make_engine
-from services.api import catalogue, datasets, events, export, health, problem, report, studies, tokens, trials
+from services.api import (
+    catalogue,
+    datasets,
+    events,
+    export,
+    health,
+    pack_widths,
+    problem,
+    report,
+    studies,
+    tokens,
+    trials,
+)
 from services.api.access import authorized, check_table
 from services.api.edge import Edge
 from services.api.openapi import PROBLEMS
@@ -17,7 +29,7 @@ from services.api.preflight import Preflight
 from services.api.report import ReportCache
 from services.settings import Settings
 
-RESOURCES = (studies, trials, report, export, events, catalogue, datasets, tokens)
+RESOURCES = (studies, trials, report, export, events, catalogue, datasets, pack_widths, tokens)
 
 
 def create_app(settings: Settings, *, engine: Engine | None = None) -> FastAPI:

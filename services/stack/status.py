@@ -1,12 +1,20 @@
-"""`status`: each part with its state, process, address, log and restarts."""
+"""`status`: each part with its state, process, address, log and restarts; and how wide packs are measured to pay."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from actinium.client import Client
+from actinium.errors import ActiniumError
+from actinium.home import ClientFile
 from services.settings import Settings
 from services.stack import processes
 from services.stack.state import PartState, PartStatus, StackState, is_running
+
+SECONDS = 2.0
+"""How long the API may take to tell of packs."""
+MOST_WIDTHS = 60
 
 
 def status(settings: Settings, *, as_json: bool, say: Callable[[str], object]) -> bool:
@@ -14,8 +22,10 @@ def status(settings: Settings, *, as_json: bool, say: Callable[[str], object]) -
     home = settings.home.expanduser().absolute()
     running = home.exists() and is_running(home)
     state = StackState.read(home)
+    measured = measured_widths(home) if running else []
     if as_json:
-        say(json.dumps(document(state, running=running, home=str(home)), indent=2))
+        shown = document(state, running=running, home=str(home)) | {"pack_widths": measured}
+        say(json.dumps(shown, indent=2))
     elif state is None or not running:
         left = [] if state is None else living(state)
         say(f"no stack is running in {home}; `actinium up` starts one")
@@ -23,7 +33,22 @@ def status(settings: Settings, *, as_json: bool, say: Callable[[str], object]) -
             say(f"but {', '.join(left)} still run; `actinium down` ends them")
     else:
         say(table(state.parts))
+        if measured:
+            say("")
+            say(widths_table(measured))
     return running
+
+
+def measured_widths(home: Path) -> list[dict[str, Any]]:
+    """What the API tells of packs; nothing while it does not answer."""
+    try:
+        file = ClientFile.read(home)
+        if file is None:
+            return []
+        with Client(file.url, file.token, timeout=SECONDS, sleep=lambda _: None) as client:
+            return client.pack_widths(limit=MOST_WIDTHS)
+    except ActiniumError:
+        return []
 
 
 def living(state: StackState) -> list[str]:
@@ -70,6 +95,29 @@ def table(parts: Sequence[PartStatus]) -> str:
     for part in parts:
         pid = str(part.process.pid) if part.process else "-"
         rows.append((part.name, part.state.value, pid, str(part.restarts), part.address or "-", part.log))
+    return columns(rows)
+
+
+def widths_table(measured: Sequence[Mapping[str, Any]]) -> str:
+    """A line a pack key and device, those measured last first: microseconds of a step per lane, by width."""
+    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in measured:
+        found.setdefault((row["pack_key"], row["device"]), []).append(row)
+    rows = [("PACK", "DEVICE", "MICROSECONDS OF A STEP PER LANE, BY LANES")]
+    for (pack_key, device), widths in found.items():
+        cells = [f"{row['width']}: {time_of(row)}" for row in sorted(widths, key=lambda row: int(row["width"]))]
+        rows.append((pack_key, device, "  ".join(cells)))
+    return columns(rows)
+
+
+def time_of(row: Mapping[str, Any]) -> str:
+    """A width's time, or why it has none."""
+    seconds = row["seconds_per_lane_step"]
+    return f"{1e6 * seconds:.0f}" if seconds is not None else "no memory"
+
+
+def columns(rows: Sequence[tuple[str, ...]]) -> str:
+    """Words under each other."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -13,7 +13,7 @@ from workers.layers import Trace
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.models.start import parameter_count
-from workers.packing import pack_width, weight_count
+from workers.packing import most_lanes, weight_count
 from workers.train import train_pack
 
 LEVELS = [
@@ -236,8 +236,8 @@ def test_odd_and_tiny_images_keep_at_least_one_position() -> None:
 def test_a_deep_pack_minds_what_a_backward_pass_holds() -> None:
     config = TrialConfig(model=ResNet50(), task=Task(dataset="cifar10"), training=Training(batch_size=128))
     held = 128 * sum(channels * positions for channels, positions in config.layers())
-    assert 1 <= pack_width(config, "cuda") <= 2**32 // held
-    assert pack_width(config, "cpu") == 1
+    assert 1 <= most_lanes(config, "NVIDIA H200") <= 2**32 // held
+    assert most_lanes(config, "cpu") == 1
 
 
 @pytest.mark.parametrize("model", [ResNet20(width=2), Vgg11(width=2)], ids=["resnet20", "vgg11"])

@@ -17,7 +17,7 @@ from workers.batches import pack_data
 from workers.datasets import load
 from workers.datasets.digits import fixed_permutation
 from workers.models import build_model
-from workers.packing import pack_width, weight_count
+from workers.packing import first_width, weight_count
 from workers.preflight import looked_at, memory_bytes
 from workers.probes import PackProbes, probe_series
 from workers.probes.gradient_flow import gradient_rms
@@ -155,7 +155,7 @@ def test_size_and_memory_are_told_before_training() -> None:
         assert weight_count(config) == weights == columns * (8 + 16 + 16 + 16) + 16 * 10
         assert config.layers() == [(16, 8), (16, 8)]
         assert memory_bytes(config, 0) == 4 * 4 * 64 * 2 * 8 * columns
-        assert pack_width(config, "cpu") == 24
+        assert first_width(config, "cpu") == 16
         (found,) = looked_at([config], None)
         assert len(found["forward_rms"]) == 2 and found["backward_factor"] > 0
 

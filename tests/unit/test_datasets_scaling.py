@@ -13,7 +13,7 @@ from actinium.trial import Training, TrialConfig
 from workers.batches import PackData, pack_data
 from workers.datasets import load_task, split
 from workers.datasets.scaling import whitened
-from workers.packing import pack_width
+from workers.packing import most_lanes
 from workers.train import train_pack
 
 
@@ -144,8 +144,8 @@ def test_what_cannot_be_scaled_is_an_invalid_design_with_the_reason() -> None:
 def test_few_whitened_datasets_are_held_at_once() -> None:
     """60,000 images of 3,072 inputs, once a seed."""
     plain, white = config(dataset="cifar10"), config(dataset="cifar10", scaling="zca")
-    assert pack_width(white, "cpu") == 1 < pack_width(plain, "cpu")
-    assert pack_width(config(scaling="zca"), "cpu") == pack_width(config(), "cpu")
+    assert most_lanes(white, "cpu") == 1 < most_lanes(plain, "cpu")
+    assert most_lanes(config(scaling="zca"), "cpu") == most_lanes(config(), "cpu")
 
 
 @pytest.mark.parametrize("scaling", ["none", "unit", "minmax", "zca"])
