@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from actinium.definitions import Parameter, ParameterValue
+from actinium.objectives import ObjectiveName
 
 Shape: TypeAlias = tuple[int, int, int]
 """(channels, height, width) of an example; a vector of D features is (D, 1, 1)."""
@@ -24,7 +25,10 @@ class DatasetDefinition:
     `scaling`: what shares one mean and one deviation when inputs are z-scored, a single input or a whole channel.
     `full_range`: the greatest value that an input can have, where the format fixes it; the least is then 0.
     A generated one has an equation and parameters, and its examples are drawn anew for each seed that draws a split;
-    its parameters `examples`, `classes`, `dimensions` and `size` say what they name.
+    its parameters `examples`, `classes`, `dimensions`, `size` and `tolerance` say what they name.
+    `objective`: with `regression` an example has `targets` numbers, with `reconstruction` an image of `shape`; both
+    have no `classes`. `tolerance`: how far from its target an output may be and count as right; None: the error is the
+    share of variance unexplained.
     """
 
     name: str
@@ -37,6 +41,9 @@ class DatasetDefinition:
     full_range: float | None = None
     equation: str = ""
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    objective: ObjectiveName = "classification"
+    targets: int = 0
+    tolerance: float | None = None
 
     def generated(self) -> bool:
         """Whether its examples are drawn, and not read."""
@@ -44,7 +51,8 @@ class DatasetDefinition:
 
     def of(self, parameters: Mapping[str, ParameterValue]) -> "DatasetDefinition":
         """The definition with these parameters' sizes."""
-        changes: dict[str, Any] = {key: parameters[key] for key in ("examples", "classes") if key in parameters}
+        named = ("examples", "classes", "tolerance")
+        changes: dict[str, Any] = {key: parameters[key] for key in named if key in parameters}
         if "dimensions" in parameters:
             changes["shape"] = (parameters["dimensions"], 1, 1)
         if "size" in parameters:
@@ -227,6 +235,25 @@ DATASETS: dict[str, DatasetDefinition] = {
                 "frequency": Parameter(default=1.5, above=0.0, high=32.0, doc="lines an image"),
                 "noise": _noise(0.1, "standard deviation of a pixel"),
             },
+        ),
+        DatasetDefinition(
+            name="regression_1d",
+            shape=(1, 1, 1),
+            classes=0,
+            examples=1000,
+            official_test=0,
+            equation="t = f(x) + noise n, x ~ U(-1, 1), n ~ N(0, 1); f(x): sine sin(2 pi x), step sign(x), abs |x|, "
+            "linear x; the best error is noise^2 / (Var f + noise^2), Var f = 1/2, 1, 1/12, 1/3",
+            citation="what one hidden layer can approximate: Cybenko 1989",
+            parameters={
+                "examples": EXAMPLES,
+                "function": Parameter(
+                    default="sine", kind="choice", choices=("sine", "step", "abs", "linear"), doc="f, of one input"
+                ),
+                "noise": _noise(0.1, "standard deviation of a target"),
+            },
+            objective="regression",
+            targets=1,
         ),
     )
 }

@@ -11,6 +11,7 @@ from actinium.document import Document as Document
 from actinium.errors import FieldError
 from actinium.explain import faults_error
 from actinium.levels import Activation, Initialization, Normalization, invalid_combination, invalid_start
+from actinium.objectives import ObjectiveName
 from actinium.probes import ActivationStatistics as ActivationStatistics
 from actinium.probes import DeadUnits as DeadUnits
 from actinium.probes import GradientFlow as GradientFlow
@@ -185,6 +186,21 @@ class TrialConfig(Document):
         """`activation·normalization·initialization·sSEED`."""
         levels = (self.activation, self.normalization, self.initialization)
         return "·".join([*(level.label() for level in levels), f"s{self.seed}"])
+
+    def objective(self) -> ObjectiveName:
+        """What the network is trained for."""
+        return self.task.definition().objective
+
+    def outputs(self) -> int:
+        """Outputs of the network: one a class, a target, or a pixel's channel."""
+        dataset = self.task.definition()
+        match self.objective():
+            case "classification":
+                return dataset.classes
+            case "regression":
+                return dataset.targets
+            case "reconstruction":
+                return math.prod(dataset.shape)
 
     def layers(self) -> list[tuple[int, int]]:
         """(channels, positions) of every hidden layer, in order; positions of a recurrent one are its time steps."""

@@ -14,8 +14,8 @@ import torch
 
 from actinium.levels import DATASETS, Normalization
 from actinium.trial import Cnn, Mlp, Task, Training, TrialConfig
-from workers.evaluation import cross_entropy
 from workers.models import build_model
+from workers.objectives import cross_entropy
 from workers.optimizers import OPTIMIZERS
 
 WIDTHS = (1, 2, 4, 8, 16, 32)

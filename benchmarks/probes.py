@@ -20,9 +20,9 @@ import torch
 from actinium.levels import DATASETS
 from actinium.trial import TrialConfig
 from workers.batches import PackData, pack_data
-from workers.evaluation import cross_entropy
 from workers.models import build_model
 from workers.models.slices import lane_order
+from workers.objectives import cross_entropy
 from workers.optimizers import OPTIMIZERS
 from workers.probes import PackProbes
 

@@ -10,10 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from actinium.trial import TrialConfig
+from actinium.objectives import ObjectiveName
+from actinium.trial import Task, TrialConfig
 from workers.datasets import differs_by_seed, load_task, split
 from workers.datasets.scaling import location_and_spread, stretched, whitened
 from workers.datasets.shift import shifted, tested_on_shifted
+from workers.objectives import OBJECTIVE_FUNCTIONS, Measure, ObjectiveFunctions, Tally
 from workers.seeding import generator, order_stream
 
 
@@ -23,7 +25,9 @@ class PackData:
 
     inputs [D, C, H, W] as stored, one dataset after the other where seeds have their own; labels [D]; shift and scale
     [L, C, H or 1, W or 1], so that x * scale + shift is scaled as the task says; train, validation, test
-    [L, n] int64 positions in the inputs.
+    [L, n] int64 positions in the inputs. targets: [D, K], or images as the inputs, which are scaled as those are; None
+    where the labels are what is learned or, with `reconstruction`, the inputs themselves. value_range: how far pixels
+    can be apart, before they are scaled; None: pixels were mixed.
     """
 
     inputs: Tensor
@@ -34,13 +38,46 @@ class PackData:
     validation: Tensor
     test: Tensor
     lane_axis: int
+    objective: ObjectiveName = "classification"
+    targets: Tensor | None = None
+    tolerance: float | None = None
+    value_range: float | None = None
 
     def take(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """The examples at `index` [L, B]: inputs in the model's layout ([L, B, ...] or [B, L, ...]), labels [L, B]."""
-        labels = self.labels[index]
+        """The examples at `index` [L, B]: inputs in the model's layout ([L, B, ...] or [B, L, ...]), and what its
+        outputs should be: labels [L, B], or numbers [L, B, K].
+        """
+        inputs = self._scaled(self.inputs, index)
+        match self.objective:
+            case "classification":
+                return inputs, self.labels[index]
+            case "regression":
+                assert self.targets is not None
+                return inputs, self.targets[index]
+            case "reconstruction":
+                return inputs, self.by_lane(inputs if self.targets is None else self._scaled(self.targets, index))
+
+    def _scaled(self, images: Tensor, index: Tensor) -> Tensor:
         if self.lane_axis == 1:
-            return torch.addcmul(self.shift, self.inputs[index.T], self.scale), labels
-        return torch.addcmul(self.shift.unsqueeze(1), self.inputs[index], self.scale.unsqueeze(1)), labels
+            return torch.addcmul(self.shift, images[index.T], self.scale)
+        return torch.addcmul(self.shift.unsqueeze(1), images[index], self.scale.unsqueeze(1))
+
+    def by_lane(self, images: Tensor) -> Tensor:
+        """Images in the model's layout as rows of numbers, [L, B, K]."""
+        return (images if self.lane_axis == 0 else images.transpose(0, 1)).flatten(2)
+
+    def functions(self) -> ObjectiveFunctions:
+        """How its outputs are judged."""
+        return OBJECTIVE_FUNCTIONS[self.objective]
+
+    def tally(self) -> Tally:
+        """An empty tally of outputs of all lanes."""
+        if self.objective != "reconstruction":
+            return self.functions().tally(Measure(tolerance=self.tolerance))
+        if self.value_range is None:
+            return self.functions().tally(Measure())
+        units = (1.0 / self.scale).expand(-1, *self.inputs.shape[1:]).flatten(1)
+        return self.functions().tally(Measure(units=units, value_range=self.value_range))
 
     def narrow(self, first: int, count: int) -> "PackData":
         """The data of `count` neighbouring lanes; shares memory."""
@@ -81,6 +118,7 @@ def pack_data(
             for seed in blocks
         }
     inputs = [examples[seed].inputs for seed in blocks]
+    targets = [wanted for seed in blocks if (wanted := examples[seed].targets) is not None]
     labels = [examples[seed].labels for seed in blocks]
     block = labels[0].numel() if len(blocks) > 1 else 0
     begins = {seed: place * block for place, seed in enumerate(distinct)}
@@ -99,7 +137,19 @@ def pack_data(
         validation=positions("validation"),
         test=positions("test"),
         lane_axis=lane_axis,
+        objective=configs[0].objective(),
+        targets=torch.cat(targets).to(device) if targets else None,
+        tolerance=task.definition().tolerance,
+        value_range=value_range(task, inputs if not targets else targets),
     )
+
+
+def value_range(task: Task, images: Sequence[Tensor]) -> float | None:
+    """How far pixels can be apart in the dataset's units: what its format says, else what there is; None: whitened."""
+    if task.scaling == "zca" or images[0].dim() != 4:
+        return None
+    full_range = task.definition().full_range
+    return float(max(x.max() for x in images) - min(x.min() for x in images)) if full_range is None else full_range
 
 
 def epoch_order(

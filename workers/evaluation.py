@@ -1,19 +1,18 @@
 """Losses and errors of a pack on given examples, without training.
 
-Legend: L lanes, B examples, n examples in all, K classes.
+Legend: L lanes, B examples, n examples in all.
 """
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from actinium.trial import TrialConfig
 from workers.batches import PackData
 from workers.layers import LaneModel
 from workers.normalizations import keeps_statistics
+from workers.objectives import Scores
 
 CHUNK_ELEMENTS = {"cpu": 2**20, "cuda": 2**28}
 """Elements of the largest layer, all lanes together, in one pass. More costs memory, on a CPU cache misses too."""
@@ -37,19 +36,6 @@ def gap_steps(config: TrialConfig) -> frozenset[int]:
     return frozenset([*steps[::GAP_FRAMES], steps[-1]])
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scores:
-    """Mean cross-entropy and share of wrong classes per lane, [L] each, on the device."""
-
-    loss: Tensor
-    error: Tensor
-
-
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross-entropy per lane [L] of logits [L, B, K] and labels [L, B]."""
-    return functional.cross_entropy(logits.mT, labels, reduction="none").mean(1)
-
-
 def elements_per_example(config: TrialConfig) -> int:
     """Elements of the largest hidden layer for one example in one lane."""
     return max(channels * positions for channels, positions in config.layers())
@@ -60,13 +46,11 @@ def evaluate(model: LaneModel, data: PackData, index: Tensor) -> Scores:
     """Scores in eval mode (running statistics) on the examples at `index` [L, n], in as few passes as fit."""
     lanes, count = index.shape
     room = CHUNK_ELEMENTS[index.device.type] // (lanes * elements_per_example(model.configs[0]))
-    losses, wrong = [], []
+    tally = data.tally()
     for chunk in index.tensor_split(math.ceil(count / max(room, 1)), dim=1):
-        inputs, labels = data.take(chunk)
-        logits = model.forward(model.params, inputs, training=False, update_statistics=False)
-        losses.append(cross_entropy(logits, labels) * labels.shape[1])
-        wrong.append((logits.argmax(-1) != labels).sum(1))
-    return Scores(loss=torch.stack(losses).sum(0) / count, error=torch.stack(wrong).sum(0) / count)
+        inputs, targets = data.take(chunk)
+        tally.add(model.forward(model.params, inputs, training=False, update_statistics=False), targets)
+    return tally.scores()
 
 
 @torch.no_grad()
@@ -87,14 +71,13 @@ def train_eval_gap(model: LaneModel, data: PackData) -> Tensor:
     for start in range(first, end, max(room, 1)):
         lanes = min(max(room, 1), end - start)
         part, part_data = model.narrow(start, lanes), data.narrow(start, lanes)
+        own, running = part_data.tally(), part_data.tally()
         for chunk in part_data.test[:, : index.shape[1]].tensor_split(batches, dim=1):
-            inputs, labels = part_data.take(chunk)
-            own, running = (
-                part.forward(part.params, inputs, training=training, update_statistics=False).argmax(-1) != labels
-                for training in (True, False)
-            )
-            difference = (running.sum(1) - own.sum(1)).to(gaps.dtype) / index.shape[1]
-            gaps[start : start + lanes] = gaps[start : start + lanes].nan_to_num(0.0) + difference
+            inputs, targets = part_data.take(chunk)
+            for training, tally in ((True, own), (False, running)):
+                outputs = part.forward(part.params, inputs, training=training, update_statistics=False)
+                tally.add(outputs, targets)
+        gaps[start : start + lanes] = running.scores().error - own.scores().error
     return gaps
 
 

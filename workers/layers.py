@@ -64,7 +64,7 @@ class LaneModel(Protocol):
         trace: Trace | None = None,
         draws: StepDraws | None = None,
     ) -> Tensor:
-        """Logits [L, B, classes].
+        """Outputs [L, B, K].
 
         `training` uses the batch's statistics, otherwise the running ones; `update_statistics` (with `training`)
         moves the running ones. `draws` is what a training step may draw; without it nothing is random: levels that

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from actinium.frame import Outcome
 from actinium.measurements import frames_only
 from actinium.trial import TrialConfig
+from workers.trivial import Trivial
 
 DIVERGENCE_FACTOR = 10.0
-STANDARD_ERRORS = 4.0
 
 
 @dataclass
@@ -22,7 +22,7 @@ class LaneRecord:
 
     config: TrialConfig
     parameters: int
-    validation_labels: NDArray[np.int64]
+    trivial: Trivial
     prepared: Mapping[str, float] = field(default_factory=dict)
     """What was measured before step 0."""
     train_losses: list[float] = field(default_factory=list)
@@ -47,14 +47,14 @@ class LaneRecord:
         """A loss that is not finite, or a training loss over ten times the first.
 
         The training loss is the mean over the steps since the last frame. The first one counts as no less than a
-        constant guess's, ln(classes): a lucky first batch of two examples must not make noise a divergence. The
-        validation loss must only be finite: in eval mode it also holds what small batches do to running statistics.
+        constant guess's, ln(classes) or the targets' variance: a lucky first batch of two examples must not make noise
+        a divergence. The validation loss must only be finite: in eval mode it also holds what small batches do to
+        running statistics.
         """
         train, validation = self.train_losses[-1], self.validation_losses[-1]
         if not (math.isfinite(train) and math.isfinite(validation)):
             return True
-        chance = math.log(self.config.task.definition().classes)
-        return train > DIVERGENCE_FACTOR * max(self.train_losses[0], chance)
+        return train > DIVERGENCE_FACTOR * max(self.train_losses[0], self.trivial.loss)
 
     def stops(self) -> bool:
         """Whether `training.early_stopping` ends the trial at its last evaluation."""
@@ -78,10 +78,7 @@ class LaneRecord:
             reached = [loss <= target for loss in self.validation_losses]
             twice = any(now and then for then, now in pairwise(reached))
             return Outcome.CONVERGED if twice else Outcome.STALLED
-        chance = float(np.bincount(self.validation_labels).max()) / self.validation_labels.size
-        error = math.sqrt(chance * (1.0 - chance) / self.validation_labels.size)
-        better = self.accuracies[-1] > chance + STANDARD_ERRORS * error
-        return Outcome.CONVERGED if better else Outcome.STALLED
+        return Outcome.CONVERGED if self.accuracies[-1] > self.trivial.accuracy else Outcome.STALLED
 
     def metrics(self, series: Sequence[str], extra: Mapping[str, float]) -> dict[str, float]:
         """The last values of the series, the extremes of the losses and `extra`; what is not finite is left out."""

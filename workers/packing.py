@@ -79,15 +79,15 @@ def weight_count(config: TrialConfig) -> int:
     channels, height, wide = dataset.shape
     match config.model:
         case Mlp(depth=depth, width=width):
-            return width * (channels * height * wide + (depth - 1) * width + dataset.classes)
+            return width * (channels * height * wide + (depth - 1) * width + config.outputs())
         case Cnn(width=width):
-            return width * (25 * channels + 2 * 9 * width + 2 * dataset.classes)
+            return width * (25 * channels + 2 * 9 * width + 2 * config.outputs())
         case Vgg11() | ResNet20() | ResNet50() as model:
             architecture = model.architecture(dataset.shape)
             kernels = sum(math.prod(c.shape) for c in (*architecture.hidden(), *architecture.projections()))
-            return kernels + architecture.hidden()[-1].outputs * dataset.classes
+            return kernels + architecture.hidden()[-1].outputs * config.outputs()
         case Rnn() | Lstm() as model:
-            return recurrent_weights(model, channels * wide, dataset.classes)
+            return recurrent_weights(model, channels * wide, config.outputs())
 
 
 def first_width(config: TrialConfig, device: str) -> int:

@@ -62,13 +62,14 @@ def normal_data(configs: Sequence[TrialConfig], examples: int, *, lane_axis: int
     flat = (lanes, 1, 1, 1)
     return PackData(
         inputs=torch.randn(examples, *shape, generator=torch.Generator().manual_seed(0)),
-        labels=torch.arange(examples) % configs[0].task.definition().classes,
+        labels=torch.arange(examples) % max(1, configs[0].task.definition().classes),
         shift=torch.zeros(flat),
         scale=torch.ones(flat),
         train=index,
         validation=index,
         test=index,
         lane_axis=lane_axis,
+        objective=configs[0].objective(),
     )
 
 

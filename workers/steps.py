@@ -8,7 +8,6 @@ from torch import Tensor
 from workers.augmentation import augmented
 from workers.batches import PackData, epoch_order
 from workers.draws import StepDraws
-from workers.evaluation import cross_entropy
 from workers.frozen import FrozenFeatures
 from workers.layers import LaneModel
 from workers.optimizers import OPTIMIZERS, Clipping
@@ -34,10 +33,10 @@ class Steps:
         """Steps up to `step`, without once waiting for the device."""
         while self.taken < step:
             draws = self._draws()
-            inputs, labels = self._examples(draws)
+            inputs, targets = self._examples(draws)
             params = self._model.params
-            logits = self._model.forward(params, inputs, training=True, update_statistics=True, draws=draws)
-            losses = cross_entropy(logits, labels)
+            outputs = self._model.forward(params, inputs, training=True, update_statistics=True, draws=draws)
+            losses = self._data.functions().loss(outputs, targets)
             gradients = torch.autograd.grad(losses.sum(), list(params.values()), materialize_grads=True)
             trained = self._frozen.without(dict(zip(params, gradients, strict=True)))
             self._optimizer.step(params, self._clipping(trained))
@@ -52,9 +51,9 @@ class Steps:
         if self._since_mean:
             return self._loss_sum / self._since_mean
         draws = self._draws()
-        inputs, labels = self._examples(draws)
-        logits = self._model.forward(self._model.params, inputs, training=True, update_statistics=False, draws=draws)
-        return cross_entropy(logits, labels)
+        inputs, targets = self._examples(draws)
+        outputs = self._model.forward(self._model.params, inputs, training=True, update_statistics=False, draws=draws)
+        return self._data.functions().loss(outputs, targets)
 
     def start_mean(self) -> None:
         """Forget the losses until now."""
@@ -79,12 +78,15 @@ class Steps:
         return self._order[:, batch * size : (batch + 1) * size]
 
     def _examples(self, draws: StepDraws) -> tuple[Tensor, Tensor]:
-        """Inputs and labels of the next step, as the lanes train on them."""
-        inputs, labels = self._data.take(self._batch())
+        """Inputs and targets of the next step, as the lanes train on them; target images move with their inputs."""
+        inputs, targets = self._data.take(self._batch())
         augmentation = self._config.task.augmentation
         if augmentation is not None:
             inputs = augmented(inputs, augmentation, draws, lane_axis=self._model.lane_axis)
-        return inputs, labels
+            if self._data.objective == "reconstruction":
+                images = targets.view(*targets.shape[:2], *self._config.task.definition().shape)
+                targets = augmented(images, augmentation, draws, lane_axis=0).flatten(2)
+        return inputs, targets
 
     def _draws(self) -> StepDraws:
         """What the next step may draw."""

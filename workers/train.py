@@ -25,11 +25,12 @@ from workers.outcome import LaneRecord
 from workers.probes import PackProbes, probe_series
 from workers.procedures import prepare
 from workers.steps import Steps
+from workers.trivial import trivial_scores
 
 LOSS_SERIES = ("train_loss", "validation_loss", "validation_accuracy")
 GAP_SERIES = "train_eval_gap"
 END_METRICS = ("test_loss", "test_error", GAP_SERIES, "precise_test_error")
-"""Of the networks at the last frame that was measured in full."""
+"""Of the networks at the last frame that was measured in full; besides, those of the objective."""
 
 
 def pack_layout(config: TrialConfig) -> Layout:
@@ -75,16 +76,15 @@ class Pack:
         self._steps = Steps(self._model, self._data)
         self._gap_steps = gap_steps(self._config)
         self._probes = PackProbes(configs=ordered, model=self._model, data=self._data)
-        validation_labels = self._data.labels[self._data.validation].cpu().numpy()
         self._records = [
             LaneRecord(
                 config=config,
                 parameters=parameter_count(config, self._model.params),
-                validation_labels=labels,
+                trivial=trivial,
                 prepared=before.metrics,
                 seconds=before.seconds,
             )
-            for config, labels, before in zip(ordered, validation_labels, prepared, strict=True)
+            for config, trivial, before in zip(ordered, trivial_scores(self._data, ordered), prepared, strict=True)
         ]
         self._device_name = describe_device(device)
         self._measured = self._model.snapshot()
@@ -170,14 +170,15 @@ class Pack:
         tested = evaluate(networks, self._data, self._data.test)
         gaps = train_eval_gap(networks, self._data)
         precise = precise_error(networks, self._data)
-        ends = torch.stack([tested.loss, tested.error, gaps, precise], dim=1).tolist()
+        ends = torch.stack([tested.loss, tested.error, gaps, precise, *tested.extra.values()], dim=1).tolist()
+        names = (*END_METRICS, *tested.extra)
         self._charge()
         return [
             LaneFinished(
                 lane=self._lanes[place],
                 summary=self._summary(
                     self._records[place],
-                    {**dict(zip(END_METRICS, ends[place], strict=True)), **trajectories[place]},
+                    {**dict(zip(names, ends[place], strict=True)), **trajectories[place]},
                 ),
             )
             for place in places

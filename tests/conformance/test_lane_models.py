@@ -12,10 +12,10 @@ from actinium.frame import PackFrames
 from actinium.levels import DATASETS, Activation, Initialization, Normalization, groups_for
 from actinium.trial import Cnn, Mlp, Task, Training, TrialConfig
 from workers.datasets import load, split
-from workers.evaluation import cross_entropy
 from workers.layers import Trace
 from workers.models import build_model
 from workers.models.slices import lane_order
+from workers.objectives import cross_entropy
 from workers.optimizers import OPTIMIZERS
 from workers.seeding import generator, order_stream
 from workers.train import pack_layout, train_pack

@@ -12,9 +12,10 @@ from actinium.frame import LaneFinished, Outcome, PackFrames, TrialSummary
 from actinium.levels import Activation, Initialization, Normalization
 from actinium.trial import Cnn, Mlp, Model, Probes, Schedule, Task, Training, TrialConfig
 from workers.batches import epoch_order, pack_data
-from workers.evaluation import cross_entropy, evaluate
+from workers.evaluation import evaluate
 from workers.models import build_model
 from workers.models.slices import lane_order
+from workers.objectives import cross_entropy
 from workers.optimizers import OPTIMIZERS
 from workers.train import pack_layout, train_pack
 

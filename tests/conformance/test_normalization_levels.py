@@ -17,7 +17,7 @@ from actinium.levels import NORMALIZATIONS, Activation, Normalization
 from actinium.trial import Cnn, Mlp, Task, Training, TrialConfig
 from workers.batches import pack_data
 from workers.draws import StepDraws
-from workers.evaluation import cross_entropy, evaluate, with_precise_statistics
+from workers.evaluation import evaluate, with_precise_statistics
 from workers.models import build_model
 from workers.models.lanes import PackedNetworks
 from workers.models.slices import lane_order
@@ -32,6 +32,7 @@ from workers.normalizations import (
     normalize_units,
     with_noise,
 )
+from workers.objectives import cross_entropy
 from workers.optimizers import OPTIMIZERS
 from workers.train import pack_layout, train_pack
 

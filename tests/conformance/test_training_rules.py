@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from actinium.levels import Activation, Normalization
 from actinium.trial import Cnn, Mlp, Model, Training, TrialConfig
 from workers.draws import StepDraws
-from workers.evaluation import cross_entropy
 from workers.models import build_model
 from workers.models.slices import lane_order
+from workers.objectives import cross_entropy
 from workers.optimizers import OPTIMIZERS, Clipping
 
 TRAININGS = [

@@ -14,10 +14,11 @@ from actinium.probes import ActivationStatistics, GradientFlow
 from actinium.trial import EarlyStopping, Mlp, Probes, Schedule, Task, Training, TrialConfig
 from workers.batches import epoch_order, pack_data
 from workers.datasets import load
-from workers.evaluation import GAP_BATCH, cross_entropy, evaluate, train_eval_gap
+from workers.evaluation import GAP_BATCH, evaluate, train_eval_gap
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.models.start import parameter_count
+from workers.objectives import cross_entropy
 from workers.outcome import LaneRecord
 from workers.train import pack_layout, train_pack
 

@@ -19,10 +19,15 @@ CHUNK = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class Arrays:
-    """A whole dataset: `inputs` [N, C, H, W] float32 in raw pixel units, `labels` [N] int64."""
+    """A whole dataset: `inputs` [N, C, H, W] float32 in raw pixel units, `labels` [N] int64.
+
+    `targets`, float32 and not scaled: [N, K] where the objective is regression, images as the inputs where it is
+    reconstruction; the labels are then 0 for all, so that a split is drawn at random.
+    """
 
     inputs: Tensor
     labels: Tensor
+    targets: Tensor | None = None
 
 
 def load(name: str, data_root: Path | None = None) -> Arrays:

@@ -40,6 +40,10 @@ class Draws:
         """An integer parameter's value."""
         return int(self.number(name))
 
+    def word(self, name: str) -> str:
+        """The value of a parameter that is a choice."""
+        return str(self._parameters[name])
+
     def uniform(self, *shape: int) -> Tensor:
         """U(0, 1), a row an example."""
         return torch.rand(self.examples, *shape, generator=self._source, dtype=torch.float64)
@@ -116,6 +120,28 @@ GENERATED: dict[str, Make] = {
 }
 
 
+def regression_1d(draws: Draws) -> tuple[Tensor, Tensor]:
+    """A noisy function of one number."""
+    x = 2.0 * draws.uniform(1) - 1.0
+    function = CURVES[draws.word("function")]
+    return x, function(x) + draws.number("noise") * draws.normal(1)
+
+
+CURVES: dict[str, Callable[[Tensor], Tensor]] = {
+    "sine": lambda x: (2.0 * math.pi * x).sin(),
+    "step": torch.sign,
+    "abs": torch.abs,
+    "linear": lambda x: x,
+}
+
+MakeWithTargets: TypeAlias = Callable[[Draws], tuple[Tensor, Tensor]]
+"""Inputs, and targets [N, K] or images as the inputs."""
+
+GENERATED_WITH_TARGETS: dict[str, MakeWithTargets] = {
+    "regression_1d": regression_1d,
+}
+
+
 def generate(task: Task, seed: int) -> Arrays:
     """The task's examples in a trial of `seed`; drawn once, and shared: callers must not write to them."""
     return _generate(task.dataset, tuple(task.parameters.items()), task.drawing_seed(seed))
@@ -124,6 +150,10 @@ def generate(task: Task, seed: int) -> Arrays:
 @lru_cache(maxsize=16)
 def _generate(name: str, parameters: tuple[tuple[str, ParameterValue], ...], seed: int) -> Arrays:
     definition = DATASETS[name].of(dict(parameters))
-    draws = Draws(dict(parameters), seed=seed, classes=definition.classes)
-    inputs = GENERATED[name](draws).float().reshape(definition.examples, *definition.shape)
-    return Arrays(inputs=inputs, labels=draws.labels)
+    draws = Draws(dict(parameters), seed=seed, classes=max(1, definition.classes))
+    if name in GENERATED:
+        inputs, targets = GENERATED[name](draws), None
+    else:
+        inputs, targets = GENERATED_WITH_TARGETS[name](draws)
+    shaped = inputs.float().reshape(definition.examples, *definition.shape)
+    return Arrays(inputs=shaped, labels=draws.labels, targets=None if targets is None else targets.float())

@@ -33,7 +33,7 @@ class LaneCnn(PackedNetworks):
         shapes = {
             "layer_01": (model.width, dataset.shape[0], 5, 5),
             "layer_02": (2 * model.width, model.width, 3, 3),
-            "classifier": (2 * model.width, dataset.classes),
+            "classifier": (2 * model.width, configs[0].outputs()),
         }
         super().__init__(configs, shapes, device=device, dtype=dtype)
 
@@ -47,7 +47,7 @@ class LaneCnn(PackedNetworks):
         trace: Trace | None = None,
         draws: StepDraws | None = None,
     ) -> Tensor:
-        """Logits [L, B, classes] of inputs [B, L, C, H, W]."""
+        """Outputs [L, B, K] of inputs [B, L, C, H, W]."""
         examples, lanes = inputs.shape[:2]
         x = inputs.flatten(1, 2)
         for layer in self.hidden_names:

@@ -34,7 +34,7 @@ class LaneConvolutional(PackedNetworks):
         hidden = self.architecture.hidden()
         shapes: dict[str, tuple[int, ...]] = {layer.name: layer.shape for layer in hidden}
         shapes |= {projection.name: projection.shape for projection in self.architecture.projections()}
-        shapes["classifier"] = (hidden[-1].outputs, dataset.classes)
+        shapes["classifier"] = (hidden[-1].outputs, configs[0].outputs())
         super().__init__(configs, shapes, device=device, dtype=dtype)
 
     def forward(
@@ -47,7 +47,7 @@ class LaneConvolutional(PackedNetworks):
         trace: Trace | None = None,
         draws: StepDraws | None = None,
     ) -> Tensor:
-        """Logits [L, B, classes] of inputs [B, L, C, H, W]."""
+        """Outputs [L, B, K] of inputs [B, L, C, H, W]."""
 
         def layer(place: Convolution, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
             y = self.hidden(

@@ -29,16 +29,16 @@ class LaneMlp(PackedNetworks):
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        model, dataset = configs[0].model, configs[0].task.definition()
+        model = configs[0].model
         assert isinstance(model, Mlp)
         self.residual, self.after_add = model.residual, model.residual_activation == "after_add"
-        channels, height, wide = dataset.shape
+        channels, height, wide = configs[0].task.definition().shape
         widths = [channels * height * wide, *[model.width] * model.depth]
         shapes = {
             f"layer_{number:02d}": (fan_in, fan_out)
             for number, (fan_in, fan_out) in enumerate(pairwise(widths), start=1)
         }
-        shapes["classifier"] = (widths[-1], dataset.classes)
+        shapes["classifier"] = (widths[-1], configs[0].outputs())
         super().__init__(configs, shapes, device=device, dtype=dtype)
 
     def forward(
@@ -51,7 +51,7 @@ class LaneMlp(PackedNetworks):
         trace: Trace | None = None,
         draws: StepDraws | None = None,
     ) -> Tensor:
-        """Logits [L, B, classes] of inputs [L, B, ...]."""
+        """Outputs [L, B, K] of inputs [L, B, ...]."""
         x = inputs.flatten(2)
         for number in range(len(self.hidden_names)):
             x = self.layer(

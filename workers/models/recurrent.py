@@ -44,7 +44,7 @@ class LaneRecurrent(PackedNetworks):
         channels, self._trained_steps, wide = dataset.shape
         super().__init__(
             configs,
-            weight_shapes(self._model, channels * wide, dataset.classes),
+            weight_shapes(self._model, channels * wide, configs[0].outputs()),
             device=device,
             dtype=dtype,
             parameters_at_start=recurrent_parameters,
@@ -68,7 +68,7 @@ class LaneRecurrent(PackedNetworks):
         trace: Trace | None = None,
         draws: StepDraws | None = None,
     ) -> Tensor:
-        """Logits [L, B, classes] of inputs [L, B, C, H, W]: H time steps of C W features."""
+        """Outputs [L, B, K] of inputs [L, B, C, H, W]: H time steps of C W features."""
         if update_statistics and draws is not None:
             self._thaw_all(params, inputs, draws)
         going = Pass(params=params, training=training, update=update_statistics, trace=trace, draws=draws)

@@ -9,10 +9,10 @@ from functools import partial
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from workers.batches import PackData
 from workers.layers import LaneModel, Trace
+from workers.objectives import Loss
 from workers.probes.chunk import LayerChunk
 
 
@@ -28,9 +28,8 @@ def blocked_units(
     arriving: list[Tensor] = []
     finite = torch.ones(len(model.configs), dtype=torch.bool, device=data.scale.device)
     for index in torch.split(data.train[:, :examples], at_once, dim=1):
-        inputs, labels = data.take(index)
-        chunks, gradients, logits = _passed(model, inputs, labels)
-        finite &= torch.isfinite(logits).all(2).all(1)
+        chunks, gradients, outputs = _passed(model, *data.take(index), data.functions().loss)
+        finite &= torch.isfinite(outputs).all(2).all(1)
         slopes = [chunk.peak(chunk.steepness) for chunk in chunks]
         peaks = [chunk.peak(gradient.abs()) for chunk, gradient in zip(chunks, gradients, strict=True)]
         steepest = _higher(steepest, slopes)
@@ -39,15 +38,17 @@ def blocked_units(
     return torch.where(finite.unsqueeze(1), blocked.double(), torch.nan)
 
 
-def _passed(model: LaneModel, inputs: Tensor, labels: Tensor) -> tuple[list[LayerChunk], tuple[Tensor, ...], Tensor]:
-    """What a pass shows of every hidden layer, dL/dz of each, and the logits."""
+def _passed(
+    model: LaneModel, inputs: Tensor, targets: Tensor, loss: Loss
+) -> tuple[list[LayerChunk], tuple[Tensor, ...], Tensor]:
+    """What a pass shows of every hidden layer, dL/dz of each, and the outputs."""
     params = {name: tensor.detach() for name, tensor in model.params.items()}
     trace = Trace()
     with torch.enable_grad():
         watched = inputs.detach().requires_grad_()
-        logits = model.forward(params, watched, training=False, update_statistics=False, trace=trace)
-        loss = functional.cross_entropy(logits.mT, labels, reduction="sum")
-        gradients = torch.autograd.grad(loss, trace.preactivations)
+        outputs = model.forward(params, watched, training=False, update_statistics=False, trace=trace)
+        total = loss(outputs, targets).sum() * outputs.shape[1]
+        gradients = torch.autograd.grad(total, trace.preactivations)
     chunks = [
         LayerChunk(
             preactivation=z.detach(),
@@ -58,7 +59,7 @@ def _passed(model: LaneModel, inputs: Tensor, labels: Tensor) -> tuple[list[Laye
         )
         for layer, (z, h) in enumerate(zip(trace.preactivations, trace.activations, strict=True))
     ]
-    return chunks, gradients, logits.detach()
+    return chunks, gradients, outputs.detach()
 
 
 def _higher(known: list[Tensor], seen: list[Tensor]) -> list[Tensor]:

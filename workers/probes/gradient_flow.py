@@ -1,18 +1,18 @@
 """Gradient flow (SCIENCE D4): delta_l = rms of dL/dz_l, and how it changes from layer to layer.
 
-L is the mean cross-entropy over the examples given; normalizations use the statistics of those, as in training, and
+L is the mean loss over the examples given; normalizations use the statistics of those, as in training, and
 leave the running ones alone. Legend: L lanes, B examples, D hidden layers.
 """
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from workers.layers import LaneModel, Trace
+from workers.objectives import Loss, cross_entropy
 
 
-def gradient_rms(model: LaneModel, inputs: Tensor, labels: Tensor) -> Tensor:
-    """delta [L, D] float64 from inputs ([L, B, ...] or [B, L, ...], the model's layout) and labels [L, B].
+def gradient_rms(model: LaneModel, inputs: Tensor, targets: Tensor, loss: Loss = cross_entropy) -> Tensor:
+    """delta [L, D] float64 from inputs ([L, B, ...] or [B, L, ...], the model's layout) and targets as `loss` has them.
 
     The mean is over examples, units and positions. A lane's loss reaches no other lane's z, so the sum over lanes
     has each lane's own gradients. No parameter's gradient is computed or touched.
@@ -21,10 +21,10 @@ def gradient_rms(model: LaneModel, inputs: Tensor, labels: Tensor) -> Tensor:
     trace = Trace()
     with torch.enable_grad():
         watched = inputs.detach().requires_grad_()
-        logits = model.forward(params, watched, training=True, update_statistics=False, trace=trace)
-        lanes, examples, _ = logits.shape
-        loss = functional.cross_entropy(logits.mT, labels, reduction="sum") / examples
-        gradients = torch.autograd.grad(loss, trace.preactivations)
+        outputs = model.forward(params, watched, training=True, update_statistics=False, trace=trace)
+        lanes = len(outputs)
+        total = loss(outputs, targets).sum()
+        gradients = torch.autograd.grad(total, trace.preactivations)
     axes = (1, 2) if model.lane_axis == 0 else (0, 2, 3, 4)
     sums = [torch.sum(gradient.double().square(), axes) / (gradient.numel() // lanes) for gradient in gradients]
     return torch.stack(sums, 1).sqrt()

@@ -232,7 +232,7 @@ class PackProbes:
         per_example = sum(channels * positions for channels, positions in self._config.layers())
         rms = torch.cat(
             [
-                gradient_rms(model, *data.take(data.train[:, :examples]))
+                gradient_rms(model, *data.take(data.train[:, :examples]), data.functions().loss)
                 for model, data in self._groups(per_example * examples)
             ]
         )
@@ -265,7 +265,7 @@ class PackProbes:
         examples = min(weights.examples, self.examples)
         per_example = sum(channels * positions for channels, positions in self._config.layers())
         groups = [
-            weight_values(model, *data.take(data.train[:, :examples]))
+            weight_values(model, *data.take(data.train[:, :examples]), data.functions().loss)
             for model, data in self._groups(per_example * examples)
         ]
         return {name: torch.cat([group[name] for group in groups]) for name in groups[0]}

@@ -1,20 +1,20 @@
 """Norms of weights and of their gradients, learned slopes, and opposite filters (SCIENCE D4, crelu-pairs).
 
-The gradients are of the mean cross-entropy over the examples given, statistics as in training; they are this probe's
+The gradients are of the mean loss over the examples given, statistics as in training; they are this probe's
 own and reach no parameter. Legend: L lanes, B examples, D hidden layers, F filters (units), n weights of one.
 """
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from actinium.frame import layer_series
 from workers.layers import LaneModel
 from workers.models.slices import slices_of
+from workers.objectives import Loss, cross_entropy
 
 
-def weight_values(model: LaneModel, inputs: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """[L] float64 by series name, of every hidden layer; inputs in the model's layout, labels [L, B].
+def weight_values(model: LaneModel, inputs: Tensor, targets: Tensor, loss: Loss = cross_entropy) -> dict[str, Tensor]:
+    """[L] float64 by series name, of every hidden layer; inputs in the model's layout, targets as `loss` takes them.
 
     weight_norm: |W|_F. weight_gradient_rms: |dL/dW|_F / sqrt(numel). weight_gradient_share: |dL/dW|_F / |W|_F.
     learned_slope: the mean over units of what a parametric rectifier learned, NaN elsewhere. opposite_cosine: the mean
@@ -22,7 +22,7 @@ def weight_values(model: LaneModel, inputs: Tensor, labels: Tensor) -> dict[str,
     """
     values: dict[str, Tensor] = {}
     weights = [model.params[f"{layer}.weight"].detach().double() for layer in model.hidden_names]
-    gradients = _gradients(model, inputs, labels)
+    gradients = _gradients(model, inputs, targets, loss)
     for number, (layer, weight, gradient) in enumerate(
         zip(model.hidden_names, weights, gradients, strict=True), start=1
     ):
@@ -40,13 +40,13 @@ def weight_values(model: LaneModel, inputs: Tensor, labels: Tensor) -> dict[str,
     return values
 
 
-def _gradients(model: LaneModel, inputs: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
+def _gradients(model: LaneModel, inputs: Tensor, targets: Tensor, loss: Loss = cross_entropy) -> tuple[Tensor, ...]:
     params = {name: tensor.detach() for name, tensor in model.params.items()}
     with torch.enable_grad():
         watched = [params[f"{layer}.weight"].requires_grad_() for layer in model.hidden_names]
-        logits = model.forward(params, inputs, training=True, update_statistics=False)
-        loss = functional.cross_entropy(logits.mT, labels, reduction="sum") / logits.shape[1]
-        return torch.autograd.grad(loss, watched, materialize_grads=True)
+        outputs = model.forward(params, inputs, training=True, update_statistics=False)
+        total = loss(outputs, targets).sum()
+        return torch.autograd.grad(total, watched, materialize_grads=True)
 
 
 def _slopes(model: LaneModel, layer: str) -> Tensor:
