@@ -14,9 +14,10 @@ class Outcome(StrEnum):
     """The scientific end of a trial that ran to its end.
 
     converged: the study fixed a target value and the trial reached it at two evaluations running; without a fixed
-    value, its last validation accuracy is better than the best constant guess by 4 binomial standard errors.
-    stalled: finite to the end, but not converged. diverged: the loss became NaN, infinite, or over 10 times the
-    first one, which counts as at least ln(classes) (SCIENCE D2).
+    value, its last validation accuracy is beyond what needs no learning: the best constant guess and 4 standard errors
+    (docs/decisions/0002, for numbers and images 0021). stalled: finite to the end, but not converged. diverged: the
+    loss became NaN, infinite, or over 10 times the first one, which counts as at least a constant guess's (SCIENCE D2):
+    ln(classes), or the targets' variance.
     """
 
     CONVERGED = "converged"

@@ -140,7 +140,7 @@ def pack_data(
         objective=configs[0].objective(),
         targets=torch.cat(targets).to(device) if targets else None,
         tolerance=task.definition().tolerance,
-        value_range=value_range(task, inputs if not targets else targets),
+        value_range=value_range(task, targets or inputs),
     )
 
 

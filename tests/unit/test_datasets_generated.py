@@ -16,7 +16,7 @@ from actinium.study import expand, parse_study
 from actinium.trial import Task, TrialConfig
 from workers.batches import PackData, pack_data
 from workers.datasets import Arrays, load, load_task
-from workers.datasets.generated import GENERATED
+from workers.datasets.generated import GENERATED, GENERATED_WITH_TARGETS
 from workers.train import train_pack
 
 NAMES = [name for name, definition in DATASETS.items() if definition.generated()]
@@ -49,7 +49,8 @@ def linear_error(arrays: Arrays) -> float:
 
 def test_every_definition_has_its_function() -> None:
     """Under the same names; none is read from files."""
-    assert list(GENERATED) == NAMES
+    assert sorted([*GENERATED, *GENERATED_WITH_TARGETS]) == sorted(NAMES)
+    assert all((DATASETS[name].objective == "classification") == (name in GENERATED) for name in NAMES)
     with pytest.raises(InvalidInput, match=r"call workers\.datasets\.load_task"):
         load("xor")
 
@@ -61,7 +62,8 @@ def test_examples_are_the_seeds_own(name: str) -> None:
     assert arrays.inputs.shape == (definition.examples, *definition.shape)
     assert (arrays.inputs.dtype, arrays.labels.dtype) == (torch.float32, torch.int64)
     assert arrays.inputs.isfinite().all()
-    assert arrays.labels.bincount().unique().tolist() == [definition.examples // definition.classes]
+    assert arrays.labels.bincount().unique().tolist() == [definition.examples // max(1, definition.classes)]
+    assert (arrays.targets is None) == (definition.objective == "classification")
     assert torch.equal(drawn(name, examples=definition.examples).inputs, arrays.inputs)
     assert not torch.equal(drawn(name, seed=1).inputs, arrays.inputs)
     shared = Task(dataset=name, split_seed=7)
@@ -217,3 +219,16 @@ def test_a_lane_sees_its_own_examples_in_any_company(part: str) -> None:
     assert not torch.equal(inputs[0], inputs[1])
     one = packed([3, 5], split_seed=1)
     assert one.inputs.shape[0] == 1000 and together.inputs.shape[0] == 3000
+
+
+@pytest.mark.parametrize(("function", "variance"), [("sine", 1 / 2), ("step", 1.0), ("abs", 1 / 12), ("linear", 1 / 3)])
+def test_a_regression_leaves_its_noise_unexplained(function: str, variance: float) -> None:
+    """x is uniform on (-1, 1); what f explains of the targets is all but noise^2 / (Var f + noise^2)."""
+    arrays = drawn("regression_1d", examples=MANY, function=function, noise=0.5)
+    assert arrays.targets is not None
+    x, t = arrays.inputs.flatten().double(), arrays.targets[:, 0].double()
+    assert abs(float(x.mean())) < 0.02 and abs(float(x.square().mean()) - 1 / 3) < 0.01 and float(x.abs().max()) <= 1
+    f = {"sine": (2 * math.pi * x).sin(), "step": x.sign(), "abs": x.abs(), "linear": x}[function]
+    unexplained = float((t - f).square().mean() / t.var(correction=0))
+    assert unexplained == pytest.approx(0.25 / (variance + 0.25), rel=0.03)
+    assert abs(float(((t - f) * x).mean())) < 0.01

@@ -21,6 +21,7 @@ from workers.models.start import parameter_count
 from workers.objectives import cross_entropy
 from workers.outcome import LaneRecord
 from workers.train import pack_layout, train_pack
+from workers.trivial import Trivial
 
 BASE = TrialConfig(
     task=Task(train_examples=100),
@@ -210,7 +211,7 @@ def test_a_trial_that_ends_between_the_points_of_a_probe_has_what_its_last_point
 
 
 def test_what_a_later_point_finds_without_meaning_is_not_replaced_by_an_earlier_value() -> None:
-    lane = LaneRecord(config=BASE, parameters=1, validation_labels=np.zeros(1, dtype=np.int64))
+    lane = LaneRecord(config=BASE, parameters=1, trivial=Trivial(loss=1.0, accuracy=1.0))
     lane.measured(np.array([1.0, 2.0, 3.0], dtype=np.float32), np.array([True, True, True]))
     lane.measured(np.array([4.0, np.nan, np.nan], dtype=np.float32), np.array([True, True, False]))
     assert lane.values is not None

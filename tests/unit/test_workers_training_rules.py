@@ -15,6 +15,7 @@ from workers.augmentation import augmented
 from workers.draws import StepDraws
 from workers.outcome import LaneRecord
 from workers.train import pack_layout, train_pack
+from workers.trivial import Trivial
 
 BASE = TrialConfig(
     task=Task(train_examples=100),
@@ -58,7 +59,7 @@ def test_patience_counts_evaluations_without_a_new_lowest(
 ) -> None:
     rule = EarlyStopping(patience=patience, min_delta=min_delta)
     record = LaneRecord(
-        config=with_training(early_stopping=rule), parameters=1, validation_labels=np.zeros(1, dtype=np.int64)
+        config=with_training(early_stopping=rule), parameters=1, trivial=Trivial(loss=1.0, accuracy=1.0)
     )
     for loss in losses:
         record.saw(1.0, loss, 0.5)
