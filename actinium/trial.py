@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, model_validator
