@@ -42,13 +42,9 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "initial_loss": _of("D2", "the training loss at step 0"),
     "validation_loss": _of("D2", "mean loss on the validation part, eval mode"),
     "best_validation_loss": _of("D2", "the lowest finite validation loss of all frames"),
-    "validation_accuracy": _of(
-        "D2", "1 less the error (as test_error) on the validation part, eval mode"
-    ),
+    "validation_accuracy": _of("D2", "1 less the error (as test_error) on the validation part, eval mode"),
     "test_loss": _of("D2", "mean loss on the test part, eval mode, by the networks at the last full frame"),
-    "test_error": _of(
-        "D2", "on the test part, share of wrong classes, of variance unexplained, or of misses"
-    ),
+    "test_error": _of("D2", "on the test part, share of wrong classes, of variance unexplained, or of misses"),
     "psnr": _of("D2", "10 log10(range^2 / mean squared error) in dB over all pixels of the test part, as test_loss"),
     "train_eval_gap": _of(
         "D3", "test error with running statistics less that with the batch's own, on the same batches"
