@@ -11,7 +11,7 @@ import json
 import math
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from urllib.parse import quote
@@ -174,9 +174,12 @@ class Client:
         """A series of every cell by step, over its trials: `{series, curves: [{cell, steps, mean, low, high, n}]}`."""
         return self._json("GET", _at(study) + "/curves", params={"series": series})
 
-    def report(self, study: Study) -> Document:
-        """The comparisons."""
-        return self._json("GET", _at(study) + "/report")
+    def report(self, study: Study, *, layers: Sequence[str] | None = None) -> Document:
+        """The comparisons. `layers` names the metrics to list layer by layer too; unsaid: all, unless the study is
+        large. The report's own `layers` says which are.
+        """
+        params = {} if layers is None else {"layers": list(layers) or [""]}
+        return self._json("GET", _at(study) + "/report", params=params)
 
     def export(self, study: Study, path: str | Path, *, file_format: str | None = None) -> Path:
         """Writes a row a trial as csv, parquet or jsonl (by the path's ending, or `file_format`); gives the path."""

@@ -105,9 +105,9 @@ def catalogue() -> Document:
 
 
 @st.cache_data(max_entries=64, show_spinner="Reading the report …")
-def report(study_id: int, revision: int) -> Document:
-    """The comparisons at a revision."""
-    return client().report(study_id)
+def report(study_id: int, revision: int, layers: tuple[str, ...] | None = None) -> Document:
+    """The comparisons at a revision; `layers` names metrics to be listed layer by layer, where not all are."""
+    return client().report(study_id, layers=layers)
 
 
 @st.cache_data(max_entries=128, show_spinner="Reading the curves …")

@@ -1,4 +1,4 @@
-"""PostgreSQL's binary COPY format from and to numpy, a whole column at a time.
+"""PostgreSQL's binary COPY format from numpy, a whole column at a time.
 
 Rows of fixed width only: no NULL, no text. The format (PostgreSQL documentation, COPY, "Binary Format"): a header; for
 each row the number of fields (int16) and for each field its length (int32) and bytes; a trailer of -1 (int16). All
@@ -63,20 +63,3 @@ def encode(columns: Sequence[tuple[Column, NDArray[Any]]], *, array: tuple[str, 
     rows[name]["bytes"] = 4
     rows[name]["value"] = values
     return HEADER + rows.tobytes() + TRAILER
-
-
-def decode(stream: bytes, columns: Sequence[Column]) -> dict[str, NDArray[Any]]:
-    """The columns of a binary COPY stream of fixed-width rows, in native byte order."""
-    assert stream.startswith(HEADER[:11]) and stream.endswith(TRAILER)
-    rows = np.frombuffer(stream[len(HEADER) : -len(TRAILER)], dtype=rows_type(columns))
-    return {name: rows[name].astype(np.dtype(kind).newbyteorder("=")) for name, kind in columns}
-
-
-def copy_out(
-    conn: Connection, statement: str, parameters: dict[str, Any], columns: Sequence[Column]
-) -> dict[str, NDArray[Any]]:
-    """What a `COPY (...) TO STDOUT (FORMAT binary)` gives. It names parameters `%(name)s`; no column may be NULL."""
-    driver = psycopg_connection(conn)
-    written = psycopg.ClientCursor(driver).mogrify(statement, parameters)
-    with driver.cursor() as cursor, cursor.copy(written.encode()) as copy:
-        return decode(b"".join(copy), columns)

@@ -6,18 +6,17 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from psycopg.errors import UniqueViolation
 from sqlalchemy import Connection, Row, select
 from sqlalchemy.dialects.postgresql import insert
 
 from actinium.frame import Frame, Layout
-from actinium.job import StudyId, TrialId
+from actinium.job import TrialId
 from db import outbox
-from db.binary_copy import copy_out, encode, psycopg_connection
+from db.binary_copy import encode, psycopg_connection
 from db.models import layouts
-from db.statements import source, statement
+from db.statements import statement
 
 COLUMNS = "(trial_id, attempt, step, time, layout_id, values)"
 
@@ -50,7 +49,7 @@ def write(conn: Connection, layout: Layout, frames: Sequence[Frame]) -> int:
     """
     if not frames:
         return 0
-    stream = _stream(_layout_id(conn, layout), layout, frames)
+    stream = _stream(layout_id(conn, layout), layout, frames)
     try:
         with conn.begin_nested():
             _copy(conn, f"COPY frames {COLUMNS} FROM STDIN (FORMAT binary)", stream)
@@ -95,13 +94,7 @@ def after(conn: Connection, cursors: Sequence[Cursor], *, most: int) -> dict[Tri
     return {trial_id: _collected(list(group)) for trial_id, group in by_trial}
 
 
-def series(conn: Connection, study_id: StudyId, name: str) -> pd.DataFrame:
-    """A series of all succeeded trials of a study: trial_id, step, value, in that order. Empty when nobody has it."""
-    columns = [("trial_id", ">i8"), ("step", ">i4"), ("value", ">f4")]
-    return pd.DataFrame(copy_out(conn, source("series"), {"study_id": study_id, "name": name}, columns))
-
-
-def _layout_id(conn: Connection, layout: Layout) -> int:
+def layout_id(conn: Connection, layout: Layout) -> int:
     """The layout's row, written at its first use. Looked up each time: an id that was remembered could belong to a
     transaction that was rolled back, and the look costs little beside a batch of frames.
     """
@@ -114,7 +107,7 @@ def _layout_id(conn: Connection, layout: Layout) -> int:
     return int(found)
 
 
-def _stream(layout_id: int, layout: Layout, frames: Sequence[Frame]) -> bytes:
+def _stream(number: int, layout: Layout, frames: Sequence[Frame]) -> bytes:
     values = np.stack([frame.values for frame in frames])
     assert values.shape[1] == len(layout.series) > 0, "a frame has one value for each series of its layout"
 
@@ -127,7 +120,7 @@ def _stream(layout_id: int, layout: Layout, frames: Sequence[Frame]) -> bytes:
             (("attempt", ">i4"), column(frame.attempt for frame in frames)),
             (("step", ">i4"), column(frame.step for frame in frames)),
             (("time", ">f4"), column(frame.time for frame in frames)),
-            (("layout_id", ">i4"), np.full(len(frames), layout_id)),
+            (("layout_id", ">i4"), np.full(len(frames), number)),
         ],
         array=("values", values),
     )

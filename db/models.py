@@ -148,6 +148,26 @@ summaries = Table(
     Index(None, "study_id", "outcome", "trial_id"),
 )
 
+# What a report reads of a trial, all of it at once: derived from its summary and frames in the transaction that writes
+# the summary. Numbers are packed as PostgreSQL sends them, big-endian: a server hands out an array number by number,
+# but bytes as they are. `metrics`: float8 in the layout's order, NaN where there is none; the whole network's first.
+report_rows = Table(
+    "report_rows",
+    metadata,
+    Column("trial_id", BigInteger, ForeignKey("summaries.trial_id"), primary_key=True, autoincrement=False),
+    Column("study_id", BigInteger, nullable=False),
+    Column("layout_id", Integer, nullable=False),
+    Column("cell_index", Integer, nullable=False),
+    Column("seed", Integer, nullable=False),
+    Column("steps", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("versions", Text, nullable=False),
+    Column("metrics", LargeBinary, nullable=False),
+    Column("curve_steps", LargeBinary, nullable=False),
+    Column("curve_losses", LargeBinary, nullable=False),
+    Index(None, "study_id", "layout_id", "trial_id"),
+)
+
 layouts = Table(
     "layouts",
     metadata,

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, update
 from actinium.frame import TrialSummary
 from actinium.job import Attempt, FailureClass, JobState, Lease, StudyId, TrialId
 from actinium.trial import TrialConfig
-from db import outbox
+from db import outbox, reports
 from db.documents import cleaned, dumps
 from db.models import NO_WIDTH_LIMIT, studies
 from db.progress import touch
@@ -132,7 +132,7 @@ def complete_many(
 ) -> frozenset[TrialId]:
     """Record results; the trials whose attempt held its lease. Of the others nothing is written.
 
-    Summary, state, outbox and the study's revision change together. Frames of earlier attempts go.
+    Summary, state, report row, outbox and the study's revision change together. Frames of earlier attempts go.
     """
     if not results:
         return frozenset()
@@ -147,6 +147,8 @@ def complete_many(
     if retried:
         conn.execute(statement("forget_earlier"), _fences(retried))
     finished = [TrialId(row.trial_id) for row in accepted]
+    held = set(finished)
+    reports.write_rows(conn, [result for result in results if result[0].trial_id in held])
     outbox.announce(conn, kind="trial", subjects=finished)
     touch(conn, {StudyId(row.study_id) for row in accepted}, now=now)
     return frozenset(finished)

@@ -49,26 +49,35 @@ def contrasts(
     family = np.concatenate([p for _, _, p in blocks[: len(CONFIRMATORY)]])
     adjusted = [*plain(holm(family)), *[None] * (len(found) * (len(metrics) - len(CONFIRMATORY)))]
     diverged = flagged.sum(axis=1).tolist()
+    some = np.flatnonzero(flagged.any(axis=1)).tolist()
+    pairs = [(cells[above].cell, cells[below].cell) for above, below in found]
     rows: list[dict[str, Any]] = []
     for metric, (main, without, p) in zip(metrics, blocks, strict=True):
-        for k, (entry, sensitivity, raw) in enumerate(zip(main.records(), without.records(), plain(p), strict=True)):
+        first = len(rows)
+        scale = "log_ratio" if metric == STEPS_TO_TARGET else "difference"
+        confirmatory = metric in CONFIRMATORY
+        figures = (plain(main.estimate), plain(main.low), plain(main.high), main.n.tolist(), plain(p), diverged)
+        for (cell, reference), estimate, low, high, n, raw, lost in zip(pairs, *figures, strict=True):
             rows.append(
                 {
                     "metric": metric,
-                    "scale": "log_ratio" if metric == STEPS_TO_TARGET else "difference",
-                    "cell": cells[found[k][0]].cell,
-                    "reference": cells[found[k][1]].cell,
-                    "difference": entry["estimate"],
-                    "low": entry["low"],
-                    "high": entry["high"],
-                    "n": entry["n"],
+                    "scale": scale,
+                    "cell": cell,
+                    "reference": reference,
+                    "difference": estimate,
+                    "low": low,
+                    "high": high,
+                    "n": n,
                     "p": raw,
                     "p_holm": adjusted[len(rows)],
-                    "confirmatory": metric in CONFIRMATORY,
-                    "diverged": diverged[k],
-                    "without_diverged": sensitivity if diverged[k] else None,
+                    "confirmatory": confirmatory,
+                    "diverged": lost,
+                    "without_diverged": None,
                 }
             )
+        sensitivity = without.records()
+        for k in some:
+            rows[first + k]["without_diverged"] = sensitivity[k]
     return rows
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from actinium.statistics.intervals import BoolArray, FloatArray, IntArray, wilson_interval
 from actinium.statistics.replicates import Replicates
-from actinium.statistics.survival import area_under_curve, loss_at, survival_curve, time_to_target
+from actinium.statistics.survival import area_under_curve, loss_at, survival_curves, time_to_target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,20 +34,17 @@ class Convergence:
         finished = ~np.isnan(self.times)
         reached = finished & (self.times <= self.budget[:, None])
         shares = wilson_interval(reached.sum(axis=1), finished.sum(axis=1)).records()
-        found = []
-        for position in np.flatnonzero(finished.any(axis=1)).tolist():
-            budget = float(self.budget[position])
-            steps, survival = survival_curve(self.times[position, finished[position]], budget)
-            found.append(
-                {
-                    "cell": cells[position],
-                    "steps": steps,
-                    "survival": survival,
-                    "budget": budget,
-                    "reached": shares[position],
-                }
-            )
-        return found
+        curves = survival_curves(self.times, self.budget)
+        return [
+            {
+                "cell": cells[position],
+                "steps": curves[position][0],
+                "survival": curves[position][1],
+                "budget": float(self.budget[position]),
+                "reached": shares[position],
+            }
+            for position in np.flatnonzero(finished.any(axis=1)).tolist()
+        ]
 
 
 def convergence(
@@ -106,6 +103,9 @@ def _evaluations(trial_id: IntArray, curves: pd.DataFrame) -> tuple[IntArray, Fl
     trial = pd.Index(trial_id).get_indexer(pd.Index(curves["trial_id"]))
     step = curves["step"].to_numpy(dtype=np.float64)
     loss = curves["value"].to_numpy(dtype=np.float64, na_value=np.nan)
-    order = np.lexsort((step, trial))
-    order = order[trial[order] >= 0]
-    return trial[order].astype(np.int64), step[order], loss[order]
+    ascending = (np.diff(trial) > 0) | ((np.diff(trial) == 0) & (np.diff(step) >= 0))
+    if not ascending.all():
+        order = np.lexsort((step, trial))
+        trial, step, loss = trial[order], step[order], loss[order]
+    known = trial >= 0
+    return trial[known].astype(np.int64), step[known], loss[known]

@@ -16,18 +16,20 @@ RECORD_COLUMNS = frozenset(
         "cell",
         "cell_id",
         "id",
+        "outcome",
         "pack_width",
         "parameters",
         "probe_examples",
         "probe_seconds",
         "seconds",
         "seed",
+        "state",
         "steps",
         "study_id",
         "trial_id",
     }
 )
-"""Columns of numbers that say what a trial is or cost; every other column of numbers is a metric."""
+"""Columns that say what a trial is or cost; every other column of numbers is a metric."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,14 +98,13 @@ def collect(trials: pd.DataFrame, *, cells: Sequence[int], seeds: Sequence[int])
 
 def _measurements(trials: pd.DataFrame, done: BoolArray) -> tuple[tuple[str, ...], FloatArray]:
     """The metrics' names and values [N, M]."""
-    columns: dict[str, FloatArray] = {}
-    for name in trials.columns:
-        column = trials[name]
-        if name in RECORD_COLUMNS or not (pd.api.types.is_numeric_dtype(column) or column.dtype == object):
+    names: list[str] = []
+    for name, kind in trials.dtypes.items():
+        if name in RECORD_COLUMNS or not (pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_object_dtype(kind)):
             continue
-        numbers = column if column.dtype != object else pd.to_numeric(column, errors="coerce")
-        values = numbers.to_numpy(dtype=np.float64, na_value=np.nan)[done]
-        if column.dtype != object or not np.isnan(values).all():
-            columns[str(name)] = np.where(np.isfinite(values), values, np.nan)
-    matrix = np.stack(list(columns.values()), axis=1) if columns else np.empty((int(done.sum()), 0))
-    return tuple(columns), matrix
+        if not pd.api.types.is_object_dtype(kind) or pd.to_numeric(trials[name], errors="coerce")[done].notna().any():
+            names.append(str(name))
+    plain = all(trials.dtypes[name] == np.float64 for name in names)
+    table = trials[names] if plain else trials[names].apply(pd.to_numeric, errors="coerce")
+    matrix = table.to_numpy(dtype=np.float64, na_value=np.nan)[done]
+    return tuple(names), np.where(np.isfinite(matrix), matrix, np.nan)

@@ -84,3 +84,32 @@ def survival_curve(times: FloatArray, budget: float) -> tuple[list[float], list[
     if steps[-1] < budget:
         steps, shares = [*steps, budget], [*shares, shares[-1]]
     return steps, shares
+
+
+def survival_curves(times: FloatArray, budget: FloatArray) -> list[tuple[list[float], list[float]]]:
+    """`survival_curve` of every cell at once, from times [C, S] (NaN where a trial is not finished) and budgets [C].
+
+    The product limit over each row's sorted times: nobody is censored before the budget, so that at the time of the
+    k-th event all but k - 1 trials are at risk. A factor of 1 stands where there is no event, and changes no bit.
+    """
+    finished = (~np.isnan(times)).sum(axis=1, keepdims=True)
+    reached = np.sort(np.where(times <= budget[:, None], times, np.inf), axis=1)
+    at = np.arange(reached.shape[1])
+    edge = np.ones((len(reached), 1), dtype=bool)
+    differs = reached[:, 1:] != reached[:, :-1]
+    first = np.maximum.accumulate(np.where(np.concatenate([edge, differs], axis=1), at, 0), axis=1)
+    last = np.concatenate([differs, edge], axis=1) & np.isfinite(reached)
+    with np.errstate(divide="ignore"):
+        factors = np.where(last, 1.0 - (at - first + 1.0) / (finished - first), 1.0)
+    survival = np.cumprod(factors, axis=1)
+    ends = np.cumsum(last.sum(axis=1)).tolist()
+    every_step, every_share = reached[last].tolist(), survival[last].tolist()
+    curves = []
+    for start, stop, end in zip([0, *ends[:-1]], ends, budget.tolist(), strict=True):
+        steps, shares = every_step[start:stop], every_share[start:stop]
+        if not steps or steps[0] > 0.0:
+            steps, shares = [0.0, *steps], [1.0, *shares]
+        if steps[-1] < end:
+            steps, shares = [*steps, end], [*shares, shares[-1]]
+        curves.append((steps, shares))
+    return curves

@@ -28,7 +28,7 @@ def draw(page: StudyPage) -> None:
     headline(dead_units(page.report, page.grid), key="dead-units")
     rate = st.selectbox("Measure", list(RATES), format_func=RATES.__getitem__, key="dead-rate")
     st.subheader("By layer, at the end of training", anchor=False)
-    rows = page.look.select(layer_rows(page.report, rate))
+    rows = page.look.select(layer_rows(page.by_layer(rate), rate))
     figure = curves.by_layer(rows, page.look, title="units (%)")
     chart(figure, key="dead-by-layer", alt="Rate by hidden layer, with 95% intervals over seeds")
     st.caption(f"{page.shown()} Bars are 95% confidence intervals over seeds.")

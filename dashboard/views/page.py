@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from actinium.errors import InvalidInput
 from dashboard import markup, session
 from dashboard.grid import Grid, Look, cell_key
 from dashboard.headlines import Headline
@@ -38,6 +39,15 @@ class StudyPage:
         """Rows of a series by step of the shown cells."""
         tick = int(time.time() // REDRAW) if self.study["state"] in session.ACTIVE else 0
         return self.look.select(curve_rows(session.curves(*self.identity, series, tick), self.grid))
+
+    def by_layer(self, metric: str) -> session.Document:
+        """The report with a metric's layers: a large study's lists them only when asked."""
+        if metric in self.report.get("layers", [metric]):
+            return self.report
+        try:
+            return session.report(*self.identity, (metric,))
+        except InvalidInput:
+            return self.report
 
     def shown(self) -> str:
         """`Shown: 9 of 27 cells (batch size 64)`."""

@@ -26,7 +26,7 @@ from services.api.access import authorized, check_table
 from services.api.edge import Edge
 from services.api.openapi import PROBLEMS
 from services.api.preflight import Preflight
-from services.api.report import ReportCache
+from services.api.report import Reports
 from services.settings import Settings
 
 RESOURCES = (studies, trials, report, export, events, catalogue, datasets, pack_widths, tokens)
@@ -49,7 +49,7 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.engine = database
     app.state.registry = registry
-    app.state.reports = ReportCache()
+    app.state.reports = Reports()
     app.state.preflight = Preflight()
     check_table(route for resource in RESOURCES for route in resource.router.routes)
     for resource in RESOURCES:

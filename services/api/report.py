@@ -1,84 +1,109 @@
 """A study's report, computed once a revision, and its curves."""
 
-import json
-import threading
-from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic_core import to_json
 from scipy import stats
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from actinium.errors import FieldError, InvalidInput
 from actinium.job import StudyId
 from actinium.levels import did_you_mean
 from actinium.measurements import mixed
 from actinium.paths import Cell
-from actinium.statistics.report import build_report
+from actinium.statistics.report import Plan, build_report, plan
 from db import curves as db_curves
 from db import reports, studies, trials
 from db.curves import Moments
+from db.rows import StudyRow
 from services.api.access import Database
 from services.api.documents import Curve, Curves
+from services.api.kept import Kept, collector_at_rest
 from services.api.references import StudyReference
 
 router = APIRouter(prefix="/v1", tags=["studies"])
-TARGET_SERIES = "validation_loss"
 LEVEL = 0.95
 
 
-class ReportCache:
-    """The last reports as JSON, by study and revision. Two requests for one report compute it once."""
+MOST_FIGURES = 50_000
+"""Up to so many cells times metrics, a report lists every layer's unasked."""
+REPORT_BYTES = 256 * 2**20
+PLAN_CELLS = 50_000
 
-    def __init__(self, *, most: int = 64) -> None:
-        self._most = most
-        self._known: OrderedDict[tuple[StudyId, int], bytes] = OrderedDict()
-        self._lock = threading.Lock()
-        self._working: defaultdict[StudyId, threading.Lock] = defaultdict(threading.Lock)
 
-    def get(self, study: StudyId, revision: int, build: Callable[[], bytes]) -> bytes:
-        """The report, from `build` if it is not known yet."""
-        key = (study, revision)
-        with self._lock:
-            working = self._working[study]
-        with working:
-            with self._lock:
-                if key in self._known:
-                    self._known.move_to_end(key)
-                    return self._known[key]
-            built = build()
-            with self._lock:
-                self._known[key] = built
-                while len(self._known) > self._most:
-                    self._known.popitem(last=False)
-            return built
+class Reports:
+    """The reports that were asked for last, as JSON, and the plans that are good for every revision of a study."""
+
+    def __init__(self) -> None:
+        self.documents: Kept[bytes] = Kept(most=REPORT_BYTES, weight=len)
+        self.plans: Kept[Plan] = Kept(most=PLAN_CELLS, weight=lambda plan: len(plan.cells))
 
 
 @router.get("/studies/{study}/report")
-def report(request: Request, engine: Database, study: StudyReference) -> Response:
+def report(
+    request: Request,
+    engine: Database,
+    study: StudyReference,
+    layers: Annotated[
+        list[Annotated[str, Query(max_length=200, pattern=r"^[^\x00/]*$")]] | None,
+        Query(
+            max_length=100, description="Metrics to list layer by layer too; unsaid: all, unless the study is large."
+        ),
+    ] = None,
+) -> Response:
     """The comparisons: cells, contrasts, factor effects, small batches, convergence."""
-    cache: ReportCache = request.app.state.reports
+    kept: Reports = request.app.state.reports
     with engine.begin() as connection:
         row = studies.get(connection, studies.find(connection, study))
+    asked = None if layers is None else frozenset(layers)
+    content = kept.documents.get(row.id, (row.revision, asked), lambda: _document(engine, row, asked, kept))
+    return Response(content, media_type="application/json")
 
-    def build() -> bytes:
+
+def _document(engine: Engine, row: StudyRow, asked: frozenset[str] | None, kept: Reports) -> bytes:
+    """The report of a study as it stands, as JSON."""
+
+    def make_plan() -> Plan:
         with engine.begin() as connection:
             design = trials.cells(connection, row.id)
-            table = reports.trials_table(connection, row.id)
-            losses = reports.curves(connection, row.id, TARGET_SERIES)
-            versions = reports.measurement_versions(connection, row.id)
+        return plan(row.spec, [(cell.index, cell.cell, cell.config) for cell in design])
+
+    with collector_at_rest():
+        factors = repr((row.cells, row.spec.factors, row.spec.reference))
+        planned = kept.plans.get(row.id, factors, make_plan)
+        with engine.begin() as connection:
+            listed = _listed(reports.metric_names(connection, row.id), row.cells, asked)
+            found = reports.finished(connection, row.id, wanted=lambda name: "/" not in name or _metric(name) in listed)
         document = build_report(
             study_id=row.id,
             revision=row.revision,
             spec=row.spec,
-            cells=[(cell.index, cell.cell, cell.config) for cell in design],
-            trials=table,
-            curves=losses,
+            cells=planned,
+            trials=found.trials,
+            curves=found.curves,
         )
-        return json.dumps({**document, "mixed_measurements": mixed(versions)}, allow_nan=False).encode()
+        return to_json(
+            document | {"layers": sorted(listed), "mixed_measurements": mixed(found.versions)}, inf_nan_mode="null"
+        )
 
-    return Response(cache.get(row.id, row.revision, build), media_type="application/json")
+
+def _listed(names: Collection[str], cells: int, asked: frozenset[str] | None) -> frozenset[str]:
+    """The metrics whose values of single layers the report lists; InvalidInput for one that is not measured."""
+    known = frozenset(_metric(name) for name in names if "/" in name)
+    if asked is None:
+        return known if cells * len(names) <= MOST_FIGURES else frozenset()
+    unknown = sorted(asked - known - {""}) if names else []
+    if unknown:
+        message = f"{unknown[0]!r} is measured in no layer of this study; {did_you_mean(unknown[0], sorted(known))}"
+        raise InvalidInput("the metric is not measured by layer", [FieldError("query.layers", message)])
+    return asked & known
+
+
+def _metric(name: str) -> str:
+    """`dead_unit_rate` of `dead_unit_rate/layer_01`."""
+    return name.split("/")[0]
 
 
 @router.get("/studies/{study}/curves")

@@ -11,6 +11,8 @@ import pytest
 from scipy import stats
 from sqlalchemy import Engine, text
 
+from services.api import report
+
 STUDY: dict[str, Any] = {
     "name": "s",
     "seeds": 3,
@@ -117,6 +119,30 @@ def test_the_report_follows_the_revision(submitter: httpx.Client, train: Any) ->
     assert [cell["succeeded"] for cell in full["cells"]] == [3, 3, 3, 3]
     assert full["cells"][0]["metrics"]["test_error"]["estimate"] == pytest.approx(0.051)
     assert full["small_batch"]["reference_batch"] == 32
+
+
+def test_a_large_studys_report_lists_layers_only_when_asked(
+    trained: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`layers` says which are; everything else is the same figures."""
+    whole = trained.get("/v1/studies/s/report").json()
+    assert whole["layers"] == ["dead_unit_rate"]
+    asked = trained.get("/v1/studies/s/report", params={"layers": "dead_unit_rate"}).json()
+    assert asked == whole
+    none = trained.get("/v1/studies/s/report", params={"layers": ""}).json()
+    assert none["layers"] == []
+    for cell in whole["cells"]:
+        assert cell["metrics"].pop("dead_unit_rate/layer_01")["n"] == 3
+    assert none == whole | {"layers": []}
+    unknown = trained.get("/v1/studies/s/report", params={"layers": ["dead_unit_rate", "dead_rate"]})
+    assert unknown.status_code == 422
+    assert unknown.json()["errors"][0]["path"] == "query.layers"
+    assert "dead_unit_rate" in unknown.json()["errors"][0]["message"]
+    monkeypatch.setattr(report, "MOST_FIGURES", 4 * 4 - 1)
+    trained.patch("/v1/studies/s", json={"notes": "a new revision"})
+    large = trained.get("/v1/studies/s/report").json()
+    assert large["cells"] == none["cells"]
+    assert large["layers"] == []
 
 
 def test_export_gives_the_same_table_in_every_format(trained: httpx.Client) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, func, select
 from actinium.frame import Frame, Layout, TrialSummary
 from actinium.job import Attempt, TrialId
 from actinium.study import Design
-from db import frames, models, queue, studies
+from db import frames, models, queue, reports, studies
 from db.binary_copy import psycopg_connection
 
 Make = Callable[..., Design]
@@ -110,35 +110,14 @@ def test_readers_see_the_attempt_that_counts(
     frames.write(connection, LAYOUT, [frame(second.trial_id, 0, 2, 2, 2, attempt=2)])
     frames.write(connection, LAYOUT, [frame(zombie.trial_id, 3, 1, 1, 1)])
     assert frames.read(connection, second.trial_id).values.tolist() == [[2, 2, 2]]
-    assert frames.series(connection, second.study_id, "validation_loss").empty
+    assert reports.finished(connection, second.study_id).curves.empty
 
     assert queue.complete(connection, now=now, attempt=second, summary=summary())
     attempts = select(models.frames.c.attempt).distinct()
     assert connection.execute(attempts).scalars().all() == [2], "earlier attempts are gone"
     frames.write(connection, LAYOUT, [frame(zombie.trial_id, 4, 1, 1, 1)])
     assert frames.read(connection, second.trial_id).values.tolist() == [[2, 2, 2]]
-    assert frames.series(connection, second.study_id, "validation_loss")["value"].tolist() == [2]
-
-
-def test_a_series_is_read_for_all_trials_at_once(
-    connection: Connection, design: Make, summary: Callable[..., TrialSummary], now: datetime
-) -> None:
-    pack = leased(connection, design, now)
-    other = Layout(series=("validation_loss",))
-    for number, one in enumerate(pack[:3]):
-        frames.write(connection, LAYOUT, [frame(one.trial_id, step, 0, number + step, 0) for step in (10, 0)])
-    frames.write(connection, other, [frame(pack[3].trial_id, 5, np.nan)])
-    done = [pack[3], pack[0], pack[2]]
-    queue.complete_many(connection, now=now, results=[(one, summary()) for one in done])
-    study_id = studies.trial(connection, pack[0].trial_id).study_id
-
-    found = frames.series(connection, study_id, "validation_loss")
-    assert found.dtypes.astype(str).to_dict() == {"trial_id": "int64", "step": "int32", "value": "float32"}
-    assert found["trial_id"].tolist() == [pack[0].trial_id] * 2 + [pack[2].trial_id] * 2 + [pack[3].trial_id]
-    assert found["step"].tolist() == [0, 10, 0, 10, 5]
-    np.testing.assert_array_equal(found["value"], [0, 10, 2, 12, np.nan])
-    assert frames.series(connection, study_id, "no'; DROP TABLE frames; --").empty
-    assert len(frames.series(connection, study_id, "train_loss")) == 4
+    assert reports.finished(connection, second.study_id).curves["value"].tolist() == [2]
 
 
 def test_frames_after_a_cursor_are_read_for_many_trials(connection: Connection) -> None:

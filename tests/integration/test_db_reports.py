@@ -5,14 +5,18 @@ import math
 from collections.abc import Callable
 from datetime import datetime
 
+import numpy as np
 import pandas as pd
-from sqlalchemy import Connection
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, text
 
-from actinium.frame import Outcome, TrialSummary
-from actinium.job import FailureClass
+from actinium.frame import Frame, Layout, Outcome, TrialSummary
+from actinium.job import Attempt, FailureClass
 from actinium.measurements import mixed
 from actinium.study import Design
-from db import queue, reports, studies
+from db import frames, queue, reports, studies
 
 Make = Callable[..., Design]
 Summarize = Callable[..., TrialSummary]
@@ -62,20 +66,103 @@ def test_a_study_that_has_not_begun_has_a_table_without_metrics(
     study_id = studies.create(connection, design(), owner="ada", now=now)
     table = reports.trials_table(connection, study_id)
     assert table.shape == (4, 6)
-    assert reports.curves(connection, study_id).empty
+    assert reports.finished(connection, study_id).trials.shape == (0, 6)
+    assert reports.finished(connection, study_id).curves.empty
+    assert reports.metric_names(connection, study_id) == frozenset()
 
 
 def test_definitions_that_differ_between_trials_are_found(
     connection: Connection, design: Make, summary: Summarize, now: datetime
 ) -> None:
     study_id = studies.create(connection, design(), owner="ada", now=now)
-    assert reports.measurement_versions(connection, study_id) == []
+    assert reports.finished(connection, study_id).versions == []
     first, second, third, _ = queue.lease(connection, now=now, holder="d", lease_seconds=30, width=4)
     later = summary().model_copy(update={"measurement_versions": {"srank": 2}})
     queue.complete_many(connection, now=now, results=[(first, summary()), (second, later), (third, later)])
-    assert mixed(reports.measurement_versions(connection, study_id)) == {"srank": [1, 2]}
+    assert mixed(reports.finished(connection, study_id).versions) == {"srank": [1, 2]}
     by_trial = reports.versions_by_trial(connection, study_id)
     assert {trial: json.loads(said) for trial, said in by_trial.items()} == {
         second.trial_id: {"srank": 2},
         third.trial_id: {"srank": 2},
     }
+
+
+@pytest.fixture
+def measured(connection: Connection, design: Make, summary: Summarize, now: datetime) -> Attempt:
+    """Four trials, of which three succeeded, under two layouts of frames and two of metrics; the first."""
+    studies.create(connection, design(), owner="ada", now=now)
+    pack = queue.lease(connection, now=now, holder="d", lease_seconds=30, width=4)
+    wide, narrow = Layout(series=("train_loss", "validation_loss")), Layout(series=("validation_loss",))
+    for number, one in enumerate(pack):
+        values = [(step, [0.0, number + step]) for step in (10, 0)] if number < 3 else [(5, [np.nan])]
+        arrived = [
+            Frame(trial_id=one.trial_id, attempt=1, step=step, time=0.0, values=np.array(row, dtype=np.float32))
+            for step, row in values
+        ]
+        frames.write(connection, wide if number < 3 else narrow, arrived)
+    metrics = [
+        {"test_error": 0.1, "off_rate/layer_01": 0.5, "off_rate/layer_02": 0.25, "dead_unit_rate/layer_01": math.nan},
+        {"test_error": 0.3, "off_rate/layer_01": 1e-300},
+    ]
+    done = [(pack[3], summary(metrics=metrics[0], outcome=Outcome.DIVERGED)), (pack[0], summary(metrics=metrics[1]))]
+    queue.complete_many(connection, now=now, results=done)
+    queue.complete_many(connection, now=now, results=[(pack[2], summary(metrics={"test_error": 0.2}))])
+    return pack[0]
+
+
+def test_what_is_finished_is_read_set_wise(connection: Connection, measured: Attempt) -> None:
+    study_id = studies.trial(connection, measured.trial_id).study_id
+    found = reports.finished(connection, study_id)
+    trials = found.trials.set_index("trial_id").sort_index()
+    first = measured.trial_id
+    assert trials.index.tolist() == [first, first + 2, first + 3]
+    assert trials["outcome"].tolist() == ["converged", "converged", "diverged"]
+    assert (trials["cell"].tolist(), trials["seed"].tolist()) == ([0, 0, 1], [0, 1, 1])
+    assert list(trials.columns[5:]) == ["test_error", "off_rate/layer_01", "off_rate/layer_02"]
+    assert trials["test_error"].tolist() == [0.3, 0.2, 0.1]
+    np.testing.assert_array_equal(trials["off_rate/layer_01"], [1e-300, np.nan, 0.5])
+    curves = found.curves.set_index("trial_id")
+    assert curves.loc[first, "step"].tolist() == [0, 10]
+    assert curves.loc[first + 2, "value"].tolist() == [2.0, 12.0]
+    assert np.isnan(curves.loc[first + 3, "value"])
+    assert reports.metric_names(connection, study_id) == {"test_error", "off_rate/layer_01", "off_rate/layer_02"}
+
+
+def test_layers_are_read_only_when_wanted(connection: Connection, measured: Attempt) -> None:
+    study_id = studies.trial(connection, measured.trial_id).study_id
+    assert list(reports.finished(connection, study_id, wanted=lambda name: "/" not in name).trials.columns[6:]) == [
+        "test_error"
+    ]
+    second = reports.finished(connection, study_id, wanted=lambda name: name.endswith("02")).trials
+    assert list(second.columns[6:]) == ["off_rate/layer_02"]
+    assert second["off_rate/layer_02"].dropna().tolist() == [0.25]
+
+
+def test_pages_join_without_a_seam(connection: Connection, measured: Attempt, monkeypatch: pytest.MonkeyPatch) -> None:
+    study_id = studies.trial(connection, measured.trial_id).study_id
+    whole = reports.finished(connection, study_id)
+    monkeypatch.setattr(reports, "PAGE", 1)
+    paged = reports.finished(connection, study_id)
+    pd.testing.assert_frame_equal(paged.trials, whole.trials)
+    pd.testing.assert_frame_equal(paged.curves, whole.curves)
+
+
+def test_migrating_gives_finished_trials_the_rows_that_they_would_have_had(
+    engine: Engine, connection: Connection, measured: Attempt
+) -> None:
+    """Down to the bytes of each row, but for the layout's number: written one by one, each summary has its own."""
+    study_id = studies.trial(connection, measured.trial_id).study_id
+    expected = reports.finished(connection, study_id)
+    connection.execute(text("DROP TABLE report_rows"))
+    connection.execute(text("UPDATE alembic_version SET version_num = '0006'"))
+    config = Config()
+    config.set_main_option("script_location", "db:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "0007")
+    found = reports.finished(connection, study_id)
+    order = ["trial_id", "step"]
+    for mine, theirs in ((found.trials, expected.trials), (found.curves, expected.curves)):
+        by = [name for name in order if name in mine]
+        pd.testing.assert_frame_equal(
+            mine.sort_values(by, ignore_index=True), theirs.sort_values(by, ignore_index=True)
+        )

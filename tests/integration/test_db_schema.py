@@ -43,7 +43,7 @@ def test_several_processes_migrate_one_database_at_once(postgres: EmbeddedServer
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(migrate, engines))
     with engines[0].connect() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0006"]
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0007"]
         assert connection.execute(text("SHOW lock_timeout")).scalar_one() == "10s"
     for engine in engines:
         engine.dispose()

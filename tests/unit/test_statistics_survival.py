@@ -7,8 +7,16 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from actinium.statistics.intervals import FloatArray, IntArray
-from actinium.statistics.survival import area_under_curve, kaplan_meier, loss_at, survival_curve, time_to_target
+from actinium.statistics.survival import (
+    area_under_curve,
+    kaplan_meier,
+    loss_at,
+    survival_curve,
+    survival_curves,
+    time_to_target,
+)
 
+ROW = st.one_of(st.integers(0, 45).map(float), st.just(np.inf), st.just(np.nan))
 TIMES = st.lists(st.one_of(st.integers(0, 40).map(float), st.just(float("inf"))), min_size=1, max_size=30)
 
 
@@ -62,6 +70,16 @@ def test_the_area_under_survival_is_the_mean_of_time_cut_at_the_budget(times: li
     steps, survival = survival_curve(np.array(times), budget)
     area = sum(share * (later - step) for step, later, share in zip(steps[:-1], steps[1:], survival[:-1], strict=True))
     assert area == pytest.approx(np.minimum(times, budget).mean())
+
+
+@given(st.integers(1, 6).flatmap(lambda seeds: st.lists(st.lists(ROW, min_size=seeds, max_size=seeds), min_size=1)))
+def test_the_curves_of_all_cells_are_those_of_each_to_the_bit(rows: list[list[float]]) -> None:
+    times = np.array(rows)
+    budget = np.linspace(20.0, 40.0, len(times))
+    found = survival_curves(times, budget)
+    for own, limit, curve in zip(times, budget.tolist(), found, strict=True):
+        finished = own[~np.isnan(own)]
+        assert curve == (survival_curve(finished, limit) if len(finished) else ([0.0, limit], [1.0, 1.0]))
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.booleans()), min_size=1, max_size=25))

@@ -1,0 +1,42 @@
+-- What reports read of trials that have just succeeded: their metrics, packed, and their validation losses by step, out
+-- of the frames of the attempt that did.
+-- Guard: called in the transaction that wrote the summaries, of the attempts that were accepted; the foreign key holds it.
+WITH given AS (
+    SELECT *
+    FROM unnest(
+        CAST(:trial_ids AS bigint[]), CAST(:attempts AS integer[]), CAST(:outcomes AS text[]),
+        CAST(:steps AS integer[]), CAST(:versions AS text[]), CAST(:metrics AS bytea[])
+    ) AS given (trial_id, attempt, outcome, steps, versions, metrics)
+),
+place AS MATERIALIZED (
+    SELECT id, array_position(series, 'validation_loss') AS position
+    FROM layouts
+    WHERE 'validation_loss' = ANY (series)
+),
+curve AS (
+    SELECT
+        frames.trial_id,
+        string_agg(int4send(frames.step), '' ORDER BY frames.step) AS steps,
+        string_agg(float4send(frames.values[place.position]), '' ORDER BY frames.step) AS losses
+    FROM given
+    JOIN frames ON frames.trial_id = given.trial_id AND frames.attempt = given.attempt
+    JOIN place ON place.id = frames.layout_id
+    GROUP BY frames.trial_id
+)
+INSERT INTO report_rows
+    (trial_id, study_id, layout_id, cell_index, seed, steps, outcome, versions, metrics, curve_steps, curve_losses)
+SELECT
+    trials.id,
+    trials.study_id,
+    :layout_id,
+    trials.cell_index,
+    trials.seed,
+    given.steps,
+    given.outcome,
+    given.versions,
+    given.metrics,
+    coalesce(curve.steps, ''),
+    coalesce(curve.losses, '')
+FROM given
+JOIN trials ON trials.id = given.trial_id
+LEFT JOIN curve ON curve.trial_id = given.trial_id

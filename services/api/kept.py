@@ -1,0 +1,58 @@
+"""What the API has worked out and keeps, and how it works out what is large."""
+
+import gc
+import threading
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+from actinium.job import StudyId
+
+Item = TypeVar("Item")
+
+
+class Kept(Generic[Item]):
+    """The things asked for last, by study and a key that says at which state of it, up to a total `weight`.
+
+    Two requests for one thing make it once. The last one made is kept however heavy it is.
+    """
+
+    def __init__(self, *, most: int, weight: Callable[[Item], int]) -> None:
+        self._most = most
+        self._weight = weight
+        self._known: OrderedDict[tuple[StudyId, Hashable], Item] = OrderedDict()
+        self._lock = threading.Lock()
+        self._working: defaultdict[StudyId, threading.Lock] = defaultdict(threading.Lock)
+
+    def get(self, study: StudyId, key: Hashable, make: Callable[[], Item]) -> Item:
+        """The thing, from `make` if it is not known yet."""
+        with self._lock:
+            working = self._working[study]
+        with working:
+            with self._lock:
+                if (study, key) in self._known:
+                    self._known.move_to_end((study, key))
+                    return self._known[study, key]
+            made = make()
+            with self._lock:
+                self._known[study, key] = made
+                total = sum(map(self._weight, self._known.values()))
+                while total > self._most and len(self._known) > 1:
+                    _, oldest = self._known.popitem(last=False)
+                    total -= self._weight(oldest)
+            return made
+
+
+@contextmanager
+def collector_at_rest() -> Iterator[None]:
+    """No search for reference cycles meanwhile: a large document has none, and its making would set off many searches,
+    each through everything that the process holds.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
