@@ -26,8 +26,9 @@ def unfit_source(level: Initialization, task: Task, batch_size: int) -> str | No
     there, here = source.definition(), task.definition()
     if there.shape != here.shape:
         return f"the inputs of {name} are {there.shape}, those of {task.dataset} {here.shape}"
-    if level.parameters["classifier"] == "keep" and there.classes != here.classes:
-        return f"a classifier of {there.classes} classes cannot be kept for {here.classes}; give classifier reset"
+    last, wanted = ((d.objective, d.classes, d.targets) for d in (there, here))
+    if level.parameters["classifier"] == "keep" and last != wanted:
+        return f"the last layer of {name} cannot be kept for the outputs of {task.dataset}; give classifier reset"
     if batch_size > source.train_count():
         return f"a batch of {batch_size} is more than the {source.train_count()} training examples of {name}"
     return source.invalid_scaling()

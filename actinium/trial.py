@@ -92,11 +92,13 @@ Model: TypeAlias = Annotated[Mlp | Cnn | Vgg11 | ResNet20 | ResNet50 | Rnn | Lst
 class EarlyStopping(Document):
     """A trial ends when its validation loss has not fallen below its lowest by more than `min_delta` at `patience`
     evaluations running (Prechelt 1998). Evaluations are the points of `probes.schedule`. The network tested is the
-    last one; `best_validation_loss` says how far it was from the best.
+    last one, or with `restore_best` that of the lowest validation loss, also where the trial is not ended early;
+    `best_validation_loss` says how far they are apart.
     """
 
     patience: int = Field(default=3, ge=1, le=10_000)
     min_delta: float = Field(default=0.0, ge=0.0, le=1e6)
+    restore_best: bool = False
 
 
 class Training(Document):

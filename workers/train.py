@@ -16,6 +16,7 @@ from actinium.frame import LaneFinished, Layout, PackEvent, PackFrames, TrialSum
 from actinium.measurements import versions
 from actinium.trial import TrialConfig
 from workers.batches import epoch_order, pack_data
+from workers.best import BestNetworks
 from workers.evaluation import evaluate, gap_steps, precise_error, train_eval_gap
 from workers.layers import LaneModel
 from workers.lsuv import scale_to_unit_variance
@@ -89,6 +90,7 @@ class Pack:
         self._device_name = describe_device(device)
         self._measured = self._model.snapshot()
         """The networks as they were at the last frame."""
+        self._best = BestNetworks(self._model)
         self._clock = clock
         self._begun = self._charged = clock()
 
@@ -114,6 +116,7 @@ class Pack:
         rows[:, : len(LOSS_SERIES)] = losses
         for record, values in zip(self._records, losses.tolist(), strict=True):
             record.saw(*values)
+        self._best.saw(self._model, [record.validation_losses[-1] for record in self._records])
         self._charge()
 
         numbers = tuple(self._lanes)
@@ -166,6 +169,7 @@ class Pack:
         """Summaries of the lanes at `places`, tested with `networks` (of all living lanes)."""
         if not places:
             return []
+        networks = self._best.instead_of(networks)
         trajectories = self._probes.trajectories()
         tested = evaluate(networks, self._data, self._data.test)
         gaps = train_eval_gap(networks, self._data)
@@ -216,6 +220,7 @@ class Pack:
         self._model.keep(places)
         self._data.keep(places)
         self._steps.keep(places)
+        self._best.keep(places)
         self._probes.drop(places)
 
 

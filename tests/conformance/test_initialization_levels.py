@@ -5,6 +5,7 @@ Each level is registered once, in LEVELS. Legend: L residual blocks, n width.
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
@@ -294,6 +295,22 @@ def test_fewer_narrow_networks_are_born_dead_than_by_hes_rule() -> None:
     error = 3 * math.sqrt(0.25 / seeds)
     assert low - error <= dead["he"] / seeds <= v + error
     assert dead["rai"] < dead["he"] / 2
+
+
+def test_the_normal_parts_deviation_keeps_the_second_moment_of_nonnegative_inputs() -> None:
+    """Where 0.6007 comes from: with relu(G + P x) <= relu(G) + P x for x >= 0, G ~ N(0, s^2 q), P ~ Beta(2, 1),
+    E x^2 = q and E x <= sqrt(q), the output's second moment is at most q (s^2 / 2 + 2 E[P] s / sqrt(2 pi) + E[P^2]); it
+    is q for the positive root of s^2 + 4/3 sqrt(2 / pi) s - 1. Of He's rule the same bound, without P, gives sqrt(2).
+    """
+    mean, square = stats.beta(2, 1).moment(1), stats.beta(2, 1).moment(2)
+    root = max(np.roots([0.5, 2.0 * mean / math.sqrt(2.0 * math.pi), square - 1.0]).real)
+    default = INITIALIZATIONS["rai"].parameters["scale"].default
+    assert default == pytest.approx(root, abs=5e-5)
+    draws, level = base_draws(0, 1, (500, 4000)), Initialization.of("rai")
+    weight, bias = asymmetric_start(draws, level, generator(0, "asymmetry"))
+    for x in (torch.ones(500), torch.rand(500, generator=torch.Generator().manual_seed(0))):
+        moment = float((x @ weight + bias).relu().square().mean() / x.square().mean())
+        assert 0.4 < moment < 1.0
 
 
 def test_a_rai_trial_has_biases_that_are_its_own() -> None:

@@ -13,8 +13,9 @@ from actinium.frame import LaneFinished, PackFrames, TrialSummary
 from actinium.trial import Augmentation, Cnn, EarlyStopping, Mlp, Probes, Schedule, Task, Training, TrialConfig
 from workers.augmentation import augmented
 from workers.draws import StepDraws
+from workers.evaluation import evaluate
 from workers.outcome import LaneRecord
-from workers.train import pack_layout, train_pack
+from workers.train import Pack, pack_layout, train_pack
 from workers.trivial import Trivial
 
 BASE = TrialConfig(
@@ -156,3 +157,43 @@ def test_only_images_are_augmented() -> None:
     with pytest.raises(ValidationError, match="no images"):
         Task(dataset="mine", stored=vectors, augmentation=Augmentation(flip=True))
     assert Task(dataset="mine", stored=vectors).augmentation is None
+
+
+def test_the_best_network_is_tested_where_it_is_asked_for() -> None:
+    """Lanes that overfit, with running statistics, one that stops early among them: each tested as it was at the frame
+    of its lowest validation loss, the others as they are at their last.
+    """
+    training = {"batch_size": 10, "epochs": 12, "learning_rate": 0.3}
+    rules = [{"patience": 3}, {"patience": 10_000, "restore_best": True}, {"patience": 3, "restore_best": True}]
+    configs = [
+        TrialConfig.model_validate(
+            {
+                **BASE.model_dump(),
+                "normalization": "batch",
+                "training": training | {"early_stopping": rule},
+                "probes": {"schedule": {"points": 16}},
+                "seed": seed,
+            }
+        )
+        for seed, rule in enumerate([*rules, None])
+    ]
+    pack = Pack(configs, device="cpu", data_root=None, clock=lambda: 0.0)
+    frames: dict[int, list[tuple[float, float]]] = {lane: [] for lane in range(4)}
+    ends: dict[int, TrialSummary] = {}
+    for event in pack.run():
+        if isinstance(event, LaneFinished):
+            ends[event.lane] = event.summary
+            continue
+        tested = evaluate(pack._model, pack._data, pack._data.test).loss.tolist()
+        by_lane = dict(zip(pack._lanes, tested, strict=True))  # without those that stop at this frame
+        for lane, row in zip(event.lanes, event.values, strict=True):
+            frames[lane].append((float(row[1]), by_lane.get(lane, math.nan)))
+    for lane, config in enumerate(configs):
+        rule = config.training.early_stopping
+        best = min(range(len(frames[lane])), key=lambda frame: frames[lane][frame][0])
+        assert best < len(frames[lane]) - 1, "the last network is not the best one"
+        if rule is not None and rule.restore_best:
+            assert ends[lane].metrics["test_loss"] == pytest.approx(frames[lane][best][1], rel=1e-5)
+        elif not math.isnan(frames[lane][-1][1]):
+            assert ends[lane].metrics["test_loss"] == pytest.approx(frames[lane][-1][1], rel=1e-5)
+    assert ends[2].steps < ends[3].steps and ends[0].steps < ends[3].steps, "two have stopped early"
