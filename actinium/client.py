@@ -113,6 +113,14 @@ class Client:
         """Cancels what has not finished."""
         return self._json("POST", _at(study) + "/cancel")
 
+    def pause(self, study: Study) -> Document:
+        """Leases nothing more of it and takes back what is in training; nobody is blamed."""
+        return self._json("POST", _at(study) + "/pause")
+
+    def resume(self, study: Study) -> Document:
+        """Goes on with a study that was paused; trials that were in training begin again."""
+        return self._json("POST", _at(study) + "/resume")
+
     def retry(self, study: Study) -> Document:
         """Queues again what failed or was cancelled; `{..., retried: N}`."""
         return self._json("POST", _at(study) + "/retry")

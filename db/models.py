@@ -61,6 +61,7 @@ studies = Table(
     Column("started_at", MOMENT),
     Column("finished_at", MOMENT),
     Column("cancelled_at", MOMENT),
+    Column("paused_at", MOMENT),
     # Counts by state and outcome, kept once nothing is open any more; until then they are counted.
     Column("final_counts", JSONB),
     Column("idempotency_key", Text),

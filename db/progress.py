@@ -15,6 +15,7 @@ from db.statements import statement
 STATE: ColumnElement[str] = case(
     (studies.c.cancelled_at.is_not(None), StudyState.CANCELLED.value),
     (studies.c.finished_at.is_not(None), StudyState.FINISHED.value),
+    (studies.c.paused_at.is_not(None), StudyState.PAUSED.value),
     (studies.c.started_at.is_not(None), StudyState.RUNNING.value),
     else_=StudyState.QUEUED.value,
 )

@@ -81,6 +81,8 @@ def lease(conn: Connection, *, now: datetime, holder: str, lease_seconds: float,
             "expires_at": expires_at,
         },
     ).all()
+    if not taken:
+        return []
     if lead.started_at is None:
         begun = update(studies).where(studies.c.id == lead.study_id, studies.c.started_at.is_(None))
         conn.execute(begun.values(started_at=now, revision=studies.c.revision + 1))

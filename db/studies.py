@@ -1,4 +1,4 @@
-"""Studies: made whole in one transaction, found, searched, changed, cancelled, retried; and their trials and cells."""
+"""Studies: made whole in one transaction, found, searched, changed, stopped and gone on with; and their trials."""
 
 import hashlib
 import json
@@ -29,6 +29,8 @@ __all__ = [
     "get",
     "page",
     "patch",
+    "pause",
+    "resume",
     "retry",
     "trial",
     "trial_config",
@@ -166,11 +168,38 @@ def cancel(conn: Connection, study_id: StudyId, now: datetime) -> None:
     if study.state is StudyState.CANCELLED:
         return
     if study.state is StudyState.FINISHED:
-        raise Conflict(f"study {study_id} is finished: there is nothing left to cancel")
+        raise _nothing_open(conn, study_id, "cancel")
     cancelled = conn.execute(statement("cancel"), {"study_id": study_id, "now": now}).all()
     outbox.announce(conn, kind="trial", subjects=[row.trial_id for row in cancelled if row.attempt > 0])
-    conn.execute(update(studies).where(studies.c.id == study_id).values(cancelled_at=now))
+    conn.execute(update(studies).where(studies.c.id == study_id).values(cancelled_at=now, paused_at=None))
     touch(conn, [study_id], now=now)
+
+
+def pause(conn: Connection, study_id: StudyId, now: datetime) -> None:
+    """Lease nothing more of a study, and take its leases back; nobody is blamed, and what is trained begins again.
+
+    Doing it again changes nothing. Conflict when nothing is open.
+    """
+    conn.execute(statement("study_lock"), {"study_id": study_id})
+    if get(conn, study_id).state is StudyState.PAUSED:
+        return
+    conn.execute(statement("pause"), {"study_id": study_id, "now": now})
+    still_open = studies.c.finished_at.is_(None) & studies.c.cancelled_at.is_(None)
+    paused = update(studies).where(studies.c.id == study_id, still_open).values(paused_at=now)
+    if not conn.execute(paused).rowcount:
+        raise _nothing_open(conn, study_id, "pause")
+    touch(conn, [study_id], now=now)
+
+
+def resume(conn: Connection, study_id: StudyId, now: datetime) -> None:
+    """Lease again what was paused. An open study that is not paused stays as it is. Conflict when nothing is open."""
+    conn.execute(statement("study_lock"), {"study_id": study_id})
+    state = get(conn, study_id).state
+    if state in (StudyState.FINISHED, StudyState.CANCELLED):
+        raise _nothing_open(conn, study_id, "resume")
+    if state is StudyState.PAUSED:
+        conn.execute(update(studies).where(studies.c.id == study_id).values(paused_at=None))
+        touch(conn, [study_id], now=now)
 
 
 def retry(conn: Connection, study_id: StudyId, now: datetime) -> int:
@@ -183,6 +212,12 @@ def retry(conn: Connection, study_id: StudyId, now: datetime) -> int:
         conn.execute(update(studies).where(studies.c.id == study_id).values(opened))
         touch(conn, [study_id], now=now)
     return len(queued)
+
+
+def _nothing_open(conn: Connection, study_id: StudyId, verb: str) -> Conflict:
+    state = get(conn, study_id).state
+    again = "" if verb == "cancel" else "; `retry` queues again what failed or was cancelled"
+    return Conflict(f"study {study_id} is {state.value}: there is nothing left to {verb}{again}")
 
 
 def _made_before(conn: Connection, spec: StudySpec, *, owner: str, key: str | None, digest: str) -> StudyId:

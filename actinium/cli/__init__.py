@@ -9,12 +9,12 @@ import sys
 
 import typer
 
-from actinium.cli import data, results, stack, studies, submission, token
+from actinium.cli import data, life, results, stack, studies, submission, token
 from actinium.cli.options import PLAIN
 from actinium.errors import ActiniumError
 
 app = typer.Typer(help="Studies of activation functions, normalization layers and initializations.", **PLAIN)
-for group in (stack, submission, studies, results):
+for group in (stack, submission, studies, life, results):
     app.add_typer(group.app)
 app.add_typer(data.app, name="data")
 app.add_typer(token.app, name="token")

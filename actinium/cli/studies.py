@@ -1,4 +1,4 @@
-"""The history: find studies, look at one, cancel it, run again what failed."""
+"""The history: find studies, look at one."""
 
 from typing import Annotated
 
@@ -60,31 +60,3 @@ def show(study: Study, as_json: Json = False) -> None:
         return
     for line in lines(document, failed):
         terminal.say(line)
-
-
-@app.command()
-def cancel(study: Study, as_json: Json = False) -> None:
-    """Cancel what has not finished; what has stays."""
-    from actinium import terminal
-
-    with connected() as client:
-        document = client.cancel(study)
-    if as_json:
-        terminal.show_json(document)
-    else:
-        terminal.say(
-            f"{document['name']} is {document['state']}: {document['counts']['states']['cancelled']} trials cancelled"
-        )
-
-
-@app.command()
-def retry(study: Study, as_json: Json = False) -> None:
-    """Queue again what failed or was cancelled."""
-    from actinium import terminal
-
-    with connected() as client:
-        document = client.retry(study)
-    if as_json:
-        terminal.show_json(document)
-    else:
-        terminal.say(f"{document['retried']} trials of {document['name']} are queued again")

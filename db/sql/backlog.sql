@@ -1,4 +1,4 @@
--- Due jobs of the studies that are open, counted no further than `:most`.
+-- Due jobs of the studies that are open and not paused, counted no further than `:most`.
 SELECT count(*)
 FROM (
     SELECT
@@ -10,6 +10,6 @@ FROM (
         ORDER BY jobs.place
         LIMIT :most
     ) AS front
-    WHERE studies.finished_at IS NULL AND studies.cancelled_at IS NULL
+    WHERE studies.finished_at IS NULL AND studies.cancelled_at IS NULL AND studies.paused_at IS NULL
     LIMIT :most
 ) AS due

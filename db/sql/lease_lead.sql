@@ -20,7 +20,7 @@ FROM (
         JOIN studies ON studies.id = lent.study_id
         GROUP BY studies.owner
     ) AS load ON load.owner = studies.owner
-    WHERE studies.finished_at IS NULL AND studies.cancelled_at IS NULL
+    WHERE studies.finished_at IS NULL AND studies.cancelled_at IS NULL AND studies.paused_at IS NULL
     ORDER BY studies.priority DESC, coalesce(load.leased, 0), studies.id
 ) AS turn
 CROSS JOIN LATERAL (

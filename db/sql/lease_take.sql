@@ -1,5 +1,7 @@
 -- queued -> leased, for a whole pack: the attempt's number rises, and is the fence of everything that follows.
 -- Guard: state = 'queued' under the row's lock; SKIP LOCKED, so that each job goes to one holder.
+-- A study that was paused since its lead was found gives nothing: whoever pauses waits for the lead's lock, or was before
+-- this statement's snapshot.
 -- Only jobs of the lead's width limit come along: suspects do not spread suspicion to the innocent.
 WITH pack AS (
     SELECT trial_id
@@ -9,6 +11,7 @@ WITH pack AS (
       AND width_limit = :width_limit
       AND state = 'queued'
       AND available_at <= :now
+      AND EXISTS (SELECT FROM studies WHERE studies.id = :study_id AND studies.paused_at IS NULL)
     ORDER BY place
     LIMIT :width
     FOR UPDATE SKIP LOCKED

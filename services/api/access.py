@@ -21,6 +21,8 @@ ACCESS: dict[tuple[str, str], Role] = {
     ("GET", "/v1/studies/{study}"): Role.VIEWER,
     ("PATCH", "/v1/studies/{study}"): Role.SUBMITTER,
     ("POST", "/v1/studies/{study}/cancel"): Role.SUBMITTER,
+    ("POST", "/v1/studies/{study}/pause"): Role.SUBMITTER,
+    ("POST", "/v1/studies/{study}/resume"): Role.SUBMITTER,
     ("POST", "/v1/studies/{study}/retry"): Role.SUBMITTER,
     ("GET", "/v1/studies/{study}/trials"): Role.VIEWER,
     ("GET", "/v1/studies/{study}/report"): Role.VIEWER,

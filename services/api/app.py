@@ -15,6 +15,7 @@ from services.api import (
     events,
     export,
     health,
+    life,
     pack_widths,
     problem,
     report,
@@ -29,7 +30,7 @@ from services.api.preflight import Preflight
 from services.api.report import Reports
 from services.settings import Settings
 
-RESOURCES = (studies, trials, report, export, events, catalogue, datasets, pack_widths, tokens)
+RESOURCES = (studies, life, trials, report, export, events, catalogue, datasets, pack_widths, tokens)
 
 
 def create_app(settings: Settings, *, engine: Engine | None = None) -> FastAPI:

@@ -1,4 +1,4 @@
-"""Routes of studies: submit, list, show, change, cancel, retry; and their trials."""
+"""Routes of studies: submit, list, show, change; and their trials."""
 
 from typing import Annotated, Any
 
@@ -16,7 +16,6 @@ from services.api.access import Caller, Database, Now
 from services.api.body import json_body
 from services.api.datasets import finder
 from services.api.documents import (
-    Retried,
     StudyChanges,
     StudyDocument,
     StudyPage,
@@ -24,7 +23,6 @@ from services.api.documents import (
     TrialPage,
     estimate,
     invalid_documents,
-    retried_document,
     study_document,
     study_item,
     study_links,
@@ -130,26 +128,6 @@ def _changes(document: Any) -> dict[str, Any]:
         fault = FieldError("", f"nothing to change; give some of {', '.join(StudyChanges.model_fields)}")
         raise InvalidInput("the change is not accepted", [fault])
     return changes
-
-
-@router.post("/studies/{study}/cancel")
-def cancel(request: Request, engine: Database, at: Now, study: StudyReference) -> StudyDocument:
-    """Cancels what has not finished; results that are there stay."""
-    with engine.begin() as connection:
-        target = studies.find(connection, study)
-        studies.cancel(connection, target, at)
-        row = studies.get(connection, target)
-    return study_document(row, settings_of(request))
-
-
-@router.post("/studies/{study}/retry")
-def retry(request: Request, engine: Database, at: Now, study: StudyReference) -> Retried:
-    """Queues again what failed or was cancelled."""
-    with engine.begin() as connection:
-        target = studies.find(connection, study)
-        retried = studies.retry(connection, target, at)
-        row = studies.get(connection, target)
-    return retried_document(row, settings_of(request), retried=retried)
 
 
 @router.get("/studies/{study}/trials")

@@ -126,7 +126,12 @@ def test_watch_prints_lines_and_exits_by_the_outcome(actinium: Actinium, study: 
     assert "failed: trial" in actinium("show", "bad").out
     assert "ValueError: no" in actinium("show", "bad").out
     assert "24 trials of bad are queued again" in actinium("retry", "bad").out
+    assert "bad is paused: 24 trials wait for `actinium resume`" in actinium("pause", "bad").out
+    assert json.loads(actinium("pause", "bad", "--json").out)["state"] == "paused"
+    assert "bad" in actinium("ls", "--state", "paused").out
+    assert "bad is running: 24 trials queued" in actinium("resume", "bad").out
     assert "24 trials cancelled" in actinium("cancel", "bad").out
+    assert "nothing left to pause" in actinium("pause", "bad").err
     ended = json.loads(actinium("submit", study, "--set", "name=third", "--json").out)
     assert ended["trials"] == 24
 

@@ -60,6 +60,7 @@ class Study:
     owner: str
     priority: int
     started: bool = False
+    paused: bool = False
     cancelled: bool = False
 
 
@@ -80,6 +81,8 @@ class Model:
 
     def due(self, study: int, now: datetime) -> list[Job]:
         """Jobs of a study that may be leased now, in the order they are."""
+        if self.studies[study].paused:
+            return []
         return [job for job in self.of(study) if job.state is QUEUED and job.available_at <= now]
 
     def next_pack(self, now: datetime, width: int) -> list[Job]:
@@ -107,6 +110,8 @@ class Model:
             return StudyState.CANCELLED
         if all(job.state in FINAL_STATES for job in self.of(number)):
             return StudyState.FINISHED
+        if self.studies[number].paused:
+            return StudyState.PAUSED
         return StudyState.RUNNING if self.studies[number].started else StudyState.QUEUED
 
 
@@ -157,11 +162,42 @@ class QueueMachine(RuleBasedStateMachine):
                 assert self.model.state(number) is StudyState.FINISHED
                 return
         assert self.model.state(number) is not StudyState.FINISHED
-        self.model.studies[number].cancelled = True
+        self.model.studies[number].cancelled, self.model.studies[number].paused = True, False
         for job in self.model.of(number):
             if job.state not in FINAL_STATES:
                 job.state, job.expires_at = CANCELLED, None
                 self.model.news |= {job.trial_id} if job.attempt else set()
+
+    @precondition(lambda self: self.model.studies)
+    @rule(data=st.data())
+    def pause(self, data: st.DataObject) -> None:
+        number = self.study(data)
+        state = self.model.state(number)
+        with self.engine.begin() as connection:
+            try:
+                studies.pause(connection, number, self.now)
+            except Conflict:
+                assert state in (StudyState.FINISHED, StudyState.CANCELLED)
+                return
+        assert state in (StudyState.QUEUED, StudyState.RUNNING, StudyState.PAUSED)
+        self.model.studies[number].paused = True
+        for job in self.model.of(number):
+            if job.state is LEASED:
+                self.requeue(job)
+
+    @precondition(lambda self: self.model.studies)
+    @rule(data=st.data())
+    def resume(self, data: st.DataObject) -> None:
+        number = self.study(data)
+        ended = self.model.state(number) in (StudyState.FINISHED, StudyState.CANCELLED)
+        with self.engine.begin() as connection:
+            try:
+                studies.resume(connection, number, self.now)
+            except Conflict:
+                assert ended
+                return
+        assert not ended
+        self.model.studies[number].paused = False
 
     @precondition(lambda self: self.model.studies)
     @rule(data=st.data())

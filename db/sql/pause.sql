@@ -1,0 +1,20 @@
+-- leased -> queued, for every leased job of a study that is paused; who ended the attempt is blamed for nothing.
+-- Guard: the state under the row's lock. Queued jobs are locked too, though nothing of them changes: a lease that is
+-- being written at this moment is so waited for, and then given back. A lease that comes later finds `paused_at`
+-- (lease_take.sql looks for it with a snapshot of its own). `held.state` is the state under the lock; `jobs.state` that
+-- of the snapshot, in which a job may still be queued. The attempt's number stays; the next lease raises it.
+WITH held AS (
+    SELECT trial_id, state
+    FROM jobs
+    WHERE study_id = :study_id AND state IN ('queued', 'leased')
+    ORDER BY trial_id
+    FOR UPDATE
+)
+UPDATE jobs
+SET state = 'queued',
+    available_at = :now,
+    lease_expires_at = NULL,
+    holder = NULL
+FROM held
+WHERE jobs.trial_id = held.trial_id AND held.state = 'leased' AND jobs.state IN ('queued', 'leased')
+RETURNING jobs.trial_id
