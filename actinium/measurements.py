@@ -90,6 +90,12 @@ MEASUREMENTS: Mapping[str, Measurement] = {
         "D4", "rms of dL/dz over units and the first examples of the probe set, statistics as in training"
     ),
     "gradient_slope": _of("D4", "-(OLS slope of ln gradient_rms on the layer): per layer, towards the input"),
+    "ics": _of("C11", "norm of G - G': gradients of a layer's weights, before and after the layers below took a step"),
+    "ics_relative": _of("C11", "ics over the norm of G"),
+    "ics_cosine": _of("C11", "cosine of the angle between G and G'"),
+    "ics_slope": _of("C11", "OLS slope of ln ics_relative on the layer, from the second layer on"),
+    "input_mean_drift": _of("D5", "mean over units of |m - m_0| / s_0: mean and deviation of z, now and at step 0"),
+    "input_std_drift": _of("D5", "mean over units of |ln(s / s_0)|: deviation of z, now and at step 0"),
     "weight_norm": _of("D4", "Frobenius norm of a layer's weights"),
     "weight_gradient_rms": _of("D4", "Frobenius norm of dL/dW over the root of the number of weights"),
     "weight_gradient_share": _of("D4", "Frobenius norm of dL/dW over that of W"),

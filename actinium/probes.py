@@ -79,6 +79,26 @@ class Distributions(Document):
     points: int = Field(default=4, ge=2, le=10_000)
 
 
+class InputDrift(Document):
+    """SCIENCE B (bn-stable): how far mean and spread of what each unit's activation receives have moved since step 0,
+    on the first `examples` of the probe set, statistics as in training. Measured at `points` of the schedule's points,
+    evenly spaced among them.
+    """
+
+    examples: int = Field(default=256, ge=2, le=65536)
+    points: int = Field(default=8, ge=2, le=10_000)
+
+
+class CovariateShift(Document):
+    """SCIENCE C11 (Santurkar et al. 2018): how far the gradient of a layer's weights turns when the layers below it
+    take the next step, on the first `examples` of the probe set, statistics as in training. It takes a pass for every
+    hidden layer, and is measured at `points` of the schedule's points, evenly spaced among them.
+    """
+
+    examples: int = Field(default=256, ge=2, le=65536)
+    points: int = Field(default=4, ge=2, le=10_000)
+
+
 class Weights(Document):
     """SCIENCE D4: norms of weights and of their gradients on the first `examples` of the probe set, learned slopes, and
     how nearly each filter has its opposite. Measured at `points` of the schedule's points, evenly spaced among them.
@@ -112,5 +132,7 @@ class Probes(Document):
     sparsity: Sparsity | None = None
     spectrum: Spectrum | None = None
     distributions: Distributions | None = None
+    input_drift: InputDrift | None = None
+    covariate_shift: CovariateShift | None = None
     weights: Weights | None = None
     statistic_error: StatisticError | None = None

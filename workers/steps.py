@@ -1,6 +1,7 @@
 """Training steps of a pack: batches in, updates of every lane out. Legend: L lanes, B examples."""
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -9,8 +10,8 @@ from workers.augmentation import augmented
 from workers.batches import PackData, epoch_order
 from workers.draws import StepDraws
 from workers.frozen import FrozenFeatures
-from workers.layers import LaneModel
-from workers.optimizers import OPTIMIZERS, Clipping
+from workers.layers import LaneModel, Parameters
+from workers.optimizers import OPTIMIZERS, Clipping, Optimizer
 
 
 class Steps:
@@ -38,12 +39,23 @@ class Steps:
             outputs = self._model.forward(params, inputs, training=True, update_statistics=True, draws=draws)
             losses = self._data.functions().loss(outputs, targets)
             gradients = torch.autograd.grad(losses.sum(), list(params.values()), materialize_grads=True)
-            trained = self._frozen.without(dict(zip(params, gradients, strict=True)))
-            self._optimizer.step(params, self._clipping(trained))
-            self._frozen.put_back(params)
+            self._move(self._optimizer, params, dict(zip(params, gradients, strict=True)))
             self._loss_sum += losses.detach()
             self.taken += 1
             self._since_mean += 1
+
+    @torch.no_grad()
+    def stepped(self, gradients: Mapping[str, Tensor]) -> Parameters:
+        """The parameters as a step with these gradients would leave them; nothing of the training is moved."""
+        params = {name: tensor.detach().clone() for name, tensor in self._model.params.items()}
+        given = {name: gradient.clone() for name, gradient in gradients.items()}
+        self._move(copy.deepcopy(self._optimizer), params, given)
+        return params
+
+    def _move(self, optimizer: Optimizer, params: Parameters, gradients: Mapping[str, Tensor]) -> None:
+        """One step of `optimizer`, clipped; what is frozen stays."""
+        optimizer.step(params, self._clipping(self._frozen.without(gradients)))
+        self._frozen.put_back(params)
 
     @torch.no_grad()
     def mean_loss(self) -> Tensor:

@@ -76,7 +76,7 @@ class Pack:
         prepared = prepare(self._model, self._data, data_root=data_root, clock=clock)
         self._steps = Steps(self._model, self._data)
         self._gap_steps = gap_steps(self._config)
-        self._probes = PackProbes(configs=ordered, model=self._model, data=self._data)
+        self._probes = PackProbes(configs=ordered, model=self._model, data=self._data, stepped=self._steps.stepped)
         self._records = [
             LaneRecord(
                 config=config,

@@ -15,6 +15,7 @@ from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.probes import PackProbes, probe_series
 from workers.probes.series import probe_examples, rank_steps
+from workers.steps import Steps
 from workers.train import pack_layout, train_pack
 
 OFF = {"dead_units": None, "gradient_flow": None, "activation_statistics": None}
@@ -23,6 +24,8 @@ EXTRA: dict[str, Any] = {
     "sparsity": {},
     "spectrum": {},
     "distributions": {"of": "both"},
+    "input_drift": {},
+    "covariate_shift": {},
     "weights": {},
     "statistic_error": {},
 }
@@ -243,7 +246,8 @@ def test_a_family_that_is_off_by_default_adds_its_series_and_nothing_else(probe:
     before = dict(
         zip(probe_series(usual), PackProbes(configs=[usual], model=model, data=data).measure(0)[0], strict=True)
     )
-    after = dict(zip(probe_series(more), PackProbes(configs=[more], model=model, data=data).measure(0)[0], strict=True))
+    probes = PackProbes(configs=[more], model=model, data=data, stepped=Steps(model, data).stepped)
+    after = dict(zip(probe_series(more), probes.measure(0)[0], strict=True))
     added = {name: value for name, value in after.items() if name not in before}
     assert added
     assert all(np.isfinite(value) for name, value in added.items() if "slope" not in name)

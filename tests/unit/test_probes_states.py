@@ -35,6 +35,7 @@ def test_a_dead_layer_blocks_those_below_it_and_the_network_says_one_thing() -> 
     configs, model, data = pack_of(0, 1)
     with torch.no_grad():
         model.params["layer_02.bias"][0] = -1e3
+        model.params["classifier.weight"][1, 0] = 0.0  # one logit that is constant makes no constant network
     seen = measured(configs, model, data)
     assert [seen[f"layer_dead/layer_0{number}"][0] for number in (1, 2, 3)] == [0.0, 1.0, 1.0]
     assert seen["dead_layers"] == [2.0, 0.0] and seen["network_constant"] == [1.0, 0.0]

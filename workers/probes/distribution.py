@@ -40,16 +40,21 @@ def stride_of(values: int, examples: int) -> int:
 class Distribution:
     """skew: m3 / m2^1.5. kurtosis: m4 / m2^2, 3 for a Gaussian. quantile_p: linear between order statistics."""
 
-    def __init__(self, of: str, values: Callable[[LayerChunk], Tensor], examples: int) -> None:
-        """`values` of a chunk is the tensor meant; `examples` in all the parts to come."""
-        self._of, self._values, self._examples = of, values, examples
+    def __init__(self, of: str, values: Callable[[LayerChunk], Tensor], examples: int, *, times: int = 1) -> None:
+        """`values` of a chunk is the tensor meant; `examples` in all the parts to come. `times`: steps that rows of a
+        chunk with the lanes first run through, each with all examples of the part.
+        """
+        self._of, self._values, self._examples, self._times = of, values, examples, times
         self._seen = 0
         self._kept: list[Tensor] = []
 
     def add(self, chunk: LayerChunk) -> None:
         """Keep a copy of this part's values, or every k-th of them."""
         values = self._values(chunk)
-        by_lane = values if chunk.lane_axis == 0 else values.transpose(0, 1)
+        if chunk.lane_axis == 0:
+            by_lane = values.reshape(len(values), self._times, -1, *values.shape[2:]).transpose(1, 2)
+        else:
+            by_lane = values.transpose(0, 1)
         flat = by_lane.flatten(1)
         stride = stride_of(by_lane[0, 0].numel(), self._examples)
         self._kept.append(flat[:, -self._seen % stride :: stride].clone())
@@ -62,10 +67,10 @@ class Distribution:
         return dict(zip(distribution_series(self._of), found, strict=True))
 
 
-def distributions_of(of: str, examples: int) -> list[Distribution]:
+def distributions_of(of: str, examples: int, *, times: int) -> list[Distribution]:
     """Of one layer: `of` as `actinium.probes.Distributions` has it."""
     wanted = TENSORS if of == "both" else (of,)
-    return [Distribution(name, TENSORS[name], examples) for name in wanted]
+    return [Distribution(name, TENSORS[name], examples, times=times) for name in wanted]
 
 
 def _shape(values: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,8 +16,10 @@ from actinium.trial import DeadUnits, TrialConfig
 from workers.batches import PackData
 from workers.layers import LaneModel, Trace
 from workers.probes.blocked import blocked_units
+from workers.probes.covariate_shift import Stepped, covariate_shift
 from workers.probes.distribution import Distribution, distributions_of
 from workers.probes.gradient_flow import gradient_rms, gradient_slope
+from workers.probes.input_drift import drift, unit_moments
 from workers.probes.layer_probes import LayerProbes
 from workers.probes.network_constant import NetworkConstant
 from workers.probes.series import (
@@ -61,7 +63,10 @@ class PackProbes:
     `model` and `data` are the pack's own; after their `keep`, call `drop`.
     """
 
-    def __init__(self, *, configs: Sequence[TrialConfig], model: LaneModel, data: PackData) -> None:
+    def __init__(
+        self, *, configs: Sequence[TrialConfig], model: LaneModel, data: PackData, stepped: Stepped | None = None
+    ) -> None:
+        """`stepped` is the training's next step, on copies: internal covariate shift asks for it."""
         self._config, self._model, self._data = configs[0], model, data
         self._series = probe_series(self._config)
         self._widths = [channels for channels, _ in self._config.layers()]
@@ -72,6 +77,9 @@ class PackProbes:
         self._steps: list[int] = []
         self._dead: list[Tensor] = []
         """At each measured step, [L, U] bool."""
+        self._stepped = stepped
+        self._start: Tensor | None = None
+        """Moments of z at the first measured step, [2, L, U]."""
         self.examples = probe_examples(self._config)
         """K."""
 
@@ -84,6 +92,8 @@ class PackProbes:
             values = self._activations(step)
             values |= self._gradients() if step in self._steps_of["gradient_flow"] else {}
             values |= self._weights() if step in self._steps_of["weights"] else {}
+            values |= self._drift() if step in self._steps_of["input_drift"] else {}
+            values |= self._covariate_shift() if step in self._steps_of["covariate_shift"] else {}
             values |= self._blocked() if step in self._steps_of["unit_states"] else {}
             if step in self._steps_of["statistic_error"]:
                 values |= statistic_errors(self._model, self._data)
@@ -101,6 +111,7 @@ class PackProbes:
         """Forget all lanes but these (ascending positions in the present order)."""
         lanes = torch.as_tensor(kept, device=self._data.scale.device)
         self._dead = [dead[lanes] for dead in self._dead]
+        self._start = None if self._start is None else self._start[:, lanes]
 
     def trajectories(self) -> list[dict[str, float]]:
         """Shares of units by fate over the steps measured so far, for each living lane: network and layers."""
@@ -170,7 +181,7 @@ class PackProbes:
                 layer,
                 with_rank=step in self._rank_steps,
                 with_spectrum=step in self._steps_of["spectrum"],
-                distributions=self._distributions(step),
+                distributions=self._distributions(step, layer, model.lane_axis),
             )
             for layer in range(len(self._widths))
         ]
@@ -192,12 +203,14 @@ class PackProbes:
         decide_silence(model, data, layers, outputs, seen=averaged, examples=self.examples, elements=elements)
         return self._findings(layers, outputs, finite)
 
-    def _distributions(self, step: int) -> list[Distribution]:
-        """Of one layer, at this step."""
+    def _distributions(self, step: int, layer: int, lane_axis: int) -> list[Distribution]:
+        """Of one layer (from 0), at this step."""
         wanted = self._config.probes.distributions
         if wanted is None or step not in self._steps_of["distributions"]:
             return []
-        return distributions_of(wanted.of, averaged_examples(self._config))
+        _, positions = self._config.layers()[layer]
+        times = positions if lane_axis == 0 else 1
+        return distributions_of(wanted.of, averaged_examples(self._config), times=times)
 
     def _findings(self, layers: Sequence[LayerProbes], outputs: NetworkConstant | None, finite: Tensor) -> Findings:
         """The layers' values, and the network's: means over all units, for the effective rank over the layers."""
@@ -229,21 +242,50 @@ class PackProbes:
         if flow is None:
             return {}
         examples = min(flow.examples, self.examples)
-        per_example = sum(channels * positions for channels, positions in self._config.layers())
         rms = torch.cat(
             [
                 gradient_rms(model, *data.take(data.train[:, :examples]), data.functions().loss)
-                for model, data in self._groups(per_example * examples)
+                for model, data in self._groups(self._per_example() * examples)
             ]
         )
         values = {layer_series("gradient_rms", number): column for number, column in enumerate(rms.unbind(1), start=1)}
         return {**values, "gradient_slope": gradient_slope(rms)}
 
+    def _drift(self) -> dict[str, Tensor]:
+        """How far units' inputs have moved since the first measured step, [L] by series name."""
+        wanted = self._config.probes.input_drift
+        assert wanted is not None
+        examples = min(wanted.examples, self.examples)
+        now = torch.cat(
+            [
+                unit_moments(model, data.take(data.train[:, :examples])[0])
+                for model, data in self._groups(self._per_example() * examples)
+            ],
+            1,
+        )
+        self._start = now if self._start is None else self._start
+        values: dict[str, Tensor] = {}
+        for name, units in drift(self._start, now).items():
+            layers = torch.split(units, self._widths, 1)
+            values |= {layer_series(name, number): of.nanmean(1) for number, of in enumerate(layers, start=1)}
+            values[name] = units.nanmean(1)
+        return values
+
+    def _covariate_shift(self) -> dict[str, Tensor]:
+        """Internal covariate shift of every layer, [L] by series name."""
+        wanted = self._config.probes.covariate_shift
+        assert wanted is not None and self._stepped is not None, "a step is needed to see what it does"
+        examples = min(wanted.examples, self.examples)
+        return covariate_shift(list(self._groups(self._per_example() * examples)), examples, self._stepped)
+
+    def _per_example(self) -> int:
+        """Outputs of all hidden layers, one example, one lane."""
+        return sum(channels * positions for channels, positions in self._config.layers())
+
     def _blocked(self) -> dict[str, Tensor]:
         """Units that are alive and get no gradient, on the whole probe set, [L] by series name."""
         states, units = self._config.probes.unit_states, self._config.probes.dead_units or DeadUnits()
         assert states is not None
-        per_example = sum(channels * positions for channels, positions in self._config.layers())
         examples = averaged_examples(self._config)
         groups = [
             blocked_units(
@@ -252,9 +294,9 @@ class PackProbes:
                 examples=self.examples,
                 epsilon=units.epsilon,
                 threshold=states.blocked,
-                at_once=max(1, self._elements // (len(model.configs) * per_example)),
+                at_once=max(1, self._elements // (len(model.configs) * self._per_example())),
             )
-            for model, data in self._groups(per_example * examples)
+            for model, data in self._groups(self._per_example() * examples)
         ]
         return self._means("blocked_rate", torch.cat(groups))
 
@@ -263,9 +305,8 @@ class PackProbes:
         weights = self._config.probes.weights
         assert weights is not None
         examples = min(weights.examples, self.examples)
-        per_example = sum(channels * positions for channels, positions in self._config.layers())
         groups = [
             weight_values(model, *data.take(data.train[:, :examples]), data.functions().loss)
-            for model, data in self._groups(per_example * examples)
+            for model, data in self._groups(self._per_example() * examples)
         ]
         return {name: torch.cat([group[name] for group in groups]) for name in groups[0]}

@@ -11,6 +11,8 @@ from workers.probes.distribution import distribution_series
 
 SPARSITIES = ("lifetime_sparsity", "lifetime_hoyer", "population_sparsity", "population_hoyer", "zero_share")
 WEIGHT_SERIES = ("weight_norm", "weight_gradient_rms", "weight_gradient_share", "learned_slope", "opposite_cosine")
+DRIFT_SERIES = ("input_mean_drift", "input_std_drift")
+SHIFT_SERIES = ("ics", "ics_relative", "ics_cosine")
 STATISTIC_SERIES = ("statistic_mean_error", "statistic_variance_error")
 LAYER_MEANS = ("effective_rank", "stable_rank", "srank", *SPARSITIES)
 """Quantities that layers have and units have not: the network's is the mean over its layers."""
@@ -19,6 +21,8 @@ SPARSE: Mapping[str, tuple[str, ...]] = {
     "unit_states": ("blocked_rate",),
     "spectrum": ("stable_rank", "srank"),
     "distributions": (*distribution_series("activation"), *distribution_series("preactivation")),
+    "input_drift": DRIFT_SERIES,
+    "covariate_shift": (*SHIFT_SERIES, "ics_slope"),
     "weights": WEIGHT_SERIES,
     "statistic_error": STATISTIC_SERIES,
 }
@@ -62,6 +66,12 @@ def probe_series(config: TrialConfig) -> tuple[str, ...]:
         layered += [
             n for name in ("activation", "preactivation") if of in (name, "both") for n in distribution_series(name)
         ]
+    if probes.input_drift:
+        network += DRIFT_SERIES
+        layered += DRIFT_SERIES
+    if probes.covariate_shift:
+        network += ["ics_slope"]
+        layered += SHIFT_SERIES
     if probes.weights:
         layered += WEIGHT_SERIES
     if probes.statistic_error:

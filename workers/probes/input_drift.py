@@ -1,0 +1,34 @@
+"""Drift of what activations receive (SCIENCE B, bn-stable; Ioffe & Szegedy 2015, figure 1), against step 0.
+
+Of every unit's z, its mean m and standard deviation s over the first examples of the probe set (and positions), with
+the statistics of that batch, as in training. Legend: L lanes, U units of all hidden layers.
+
+    mean drift  |m_t - m_0| / s_0        std drift  |ln(s_t / s_0)|
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from workers.layers import LaneModel, Trace
+
+
+@torch.no_grad()
+def unit_moments(model: LaneModel, inputs: Tensor) -> Tensor:
+    """m and s (biased) of z, [2, L, U] float64; inputs in the model's layout."""
+    trace = Trace()
+    model.forward(model.params, inputs, training=True, update_statistics=False, trace=trace)
+    axes = (1,) if model.lane_axis == 0 else (0, 3, 4)
+    found = [torch.var_mean(z.double(), axes, correction=0) for z in trace.preactivations]
+    return torch.stack([torch.cat([mean for _, mean in found], 1), torch.cat([var for var, _ in found], 1).sqrt()])
+
+
+def drift(start: Tensor, now: Tensor) -> Mapping[str, Tensor]:
+    """[L, U] by name, from moments [2, L, U]; NaN where a unit was constant at step 0, or of its spread, is so now."""
+    (mean, std), (mean_now, std_now) = start, now
+    varied, varies = std > 0, std_now > 0
+    return {
+        "input_mean_drift": torch.where(varied, (mean_now - mean).abs() / std, torch.nan),
+        "input_std_drift": torch.where(varied & varies, (std_now / std).log().abs(), torch.nan),
+    }
