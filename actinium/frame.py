@@ -71,7 +71,8 @@ class TrialSummary(BaseModel):
     its last finite frame. What is measured at some points of the schedule only has the value of the last of those
     points, so a trial that ends between two of them, diverged or stopped early, still has one. `measurement_versions`:
     by quantity, the version of its definition (`actinium.measurements`) where that is not 1. `probe_seconds` is the
-    part of `seconds` spent on measuring, this lane's share of both.
+    part of `seconds` spent on measuring, this lane's share of both. `precision`: the arithmetic of its training steps,
+    which on a CPU is float32 where tf32 was asked for.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -85,6 +86,7 @@ class TrialSummary(BaseModel):
     parameters: int
     pack_width: int
     device: str
+    precision: str = "float32"
     measurement_versions: dict[str, int] = {}
 
 

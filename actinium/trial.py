@@ -109,7 +109,9 @@ class Training(Document):
     adamw's `weight_decay`, which shrinks the weights beside it (Loshchilov & Hutter 2019). `gradient_clip` is the
     largest norm of the loss's gradient over all parameters; penalties come after (Pascanu et al. 2013). `dropout` is
     the chance p that an output of a hidden layer is zeroed in a training step; the others grow by 1 / (1 - p)
-    (Srivastava et al. 2014).
+    (Srivastava et al. 2014). `precision` is that of matrix products and convolutions in training steps: `float32`
+    without TF32, `tf32` on CUDA devices (float32 elsewhere), or `bf16` with float32 weights, statistics and losses
+    (Micikevicius et al. 2018). Measurements are always float32.
     """
 
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
@@ -127,6 +129,7 @@ class Training(Document):
     early_stopping: EarlyStopping | None = None
     batch_size: int = Field(default=64, ge=1, le=65536)
     epochs: int = Field(default=20, ge=1, le=100_000)
+    precision: Literal["float32", "tf32", "bf16"] = "float32"
 
     def effective_learning_rate(self) -> float:
         """The step size used: with the linear rule, learning_rate * batch_size / reference_batch_size."""
@@ -176,6 +179,7 @@ class TrialConfig(Document):
             "optimizer": training.optimizer,
             "batch_size": training.batch_size,
             "epochs": training.epochs,
+            "precision": training.precision,
             "probes": self.probes.model_dump(mode="json"),
         }
         digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:12]

@@ -12,6 +12,7 @@ from workers.draws import StepDraws
 from workers.frozen import FrozenFeatures
 from workers.layers import LaneModel, Parameters
 from workers.optimizers import OPTIMIZERS, Clipping, Optimizer
+from workers.precision import ARITHMETIC, precision_on
 
 
 class Steps:
@@ -26,6 +27,7 @@ class Steps:
         self._frozen = FrozenFeatures(model.configs, model.params)
         self._loss_sum = data.scale.new_zeros(len(model.configs))
         self._order: Tensor | None = None
+        self._arithmetic = ARITHMETIC[precision_on(data.scale.device, self._config.training.precision)]
         self._since_mean = 0
         self.taken = 0
         """Steps since the start."""
@@ -36,9 +38,10 @@ class Steps:
             draws = self._draws()
             inputs, targets = self._examples(draws)
             params = self._model.params
-            outputs = self._model.forward(params, inputs, training=True, update_statistics=True, draws=draws)
-            losses = self._data.functions().loss(outputs, targets)
-            gradients = torch.autograd.grad(losses.sum(), list(params.values()), materialize_grads=True)
+            with self._arithmetic():
+                outputs = self._model.forward(params, inputs, training=True, update_statistics=True, draws=draws)
+                losses = self._data.functions().loss(outputs, targets)
+                gradients = torch.autograd.grad(losses.sum(), list(params.values()), materialize_grads=True)
             self._move(self._optimizer, params, dict(zip(params, gradients, strict=True)))
             self._loss_sum += losses.detach()
             self.taken += 1
@@ -64,7 +67,9 @@ class Steps:
             return self._loss_sum / self._since_mean
         draws = self._draws()
         inputs, targets = self._examples(draws)
-        outputs = self._model.forward(self._model.params, inputs, training=True, update_statistics=False, draws=draws)
+        params = self._model.params
+        with self._arithmetic():
+            outputs = self._model.forward(params, inputs, training=True, update_statistics=False, draws=draws)
         return self._data.functions().loss(outputs, targets)
 
     def start_mean(self) -> None:

@@ -23,6 +23,7 @@ from workers.lsuv import scale_to_unit_variance
 from workers.models import build_model, parameter_count
 from workers.models.slices import lane_order
 from workers.outcome import LaneRecord
+from workers.precision import precision_on
 from workers.probes import PackProbes, probe_series
 from workers.procedures import prepare
 from workers.steps import Steps
@@ -200,6 +201,7 @@ class Pack:
             parameters=record.parameters,
             pack_width=self._width,
             device=self._device_name,
+            precision=precision_on(self._data.scale.device, self._config.training.precision),
             measurement_versions=versions(metrics),
         )
 
