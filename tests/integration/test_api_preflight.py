@@ -8,7 +8,7 @@ import pytest
 
 from actinium.study import expand, parse_study
 from services.api import preflight
-from services.api.preflight import Preflight, warnings_of
+from services.api.preflight import Preflight, before_procedures, warnings_of
 from services.settings import Settings
 
 GRID: dict[str, Any] = {
@@ -73,6 +73,14 @@ def test_what_is_known_needs_no_child_and_the_first_different_networks_come_firs
 
 def test_what_is_not_ready_in_time_is_left_out() -> None:
     assert Preflight().of(design_of(), Settings(preflight_seconds=0.01)) == []
+
+
+def test_what_a_procedure_starts_from_is_shown_and_said() -> None:
+    """Procedures take too long to be run here."""
+    he, pretrained = (cell.config for cell in design_of(factors={"initialization": ["he", "greedy_autoencoder"]}).cells)
+    assert before_procedures(he) == []
+    (said,) = before_procedures(pretrained)
+    assert "as xavier starts it, before greedy_autoencoder" in said
 
 
 def test_the_warnings_say_what_and_how_much() -> None:

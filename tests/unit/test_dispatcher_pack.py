@@ -108,8 +108,9 @@ def test_only_lanes_without_a_summary_fail_with_their_pack() -> None:
 def test_a_pack_is_measured_by_what_all_of_its_lanes_took() -> None:
     pack = pack_of(Ledger(), lanes=2)
     steps = pack.leases[0].config.steps()
-    for lane, seconds in ((0, 3.0), (1, 5.0)):
-        pack.take(LaneFinished(lane=lane, summary=SUMMARY.model_copy(update={"steps": steps, "seconds": seconds})))
+    for lane, seconds, before in ((0, 3.0, {}), (1, 7.0, {"pretraining_seconds": 2.0})):
+        took = {"steps": steps, "seconds": seconds, "metrics": before}
+        pack.take(LaneFinished(lane=lane, summary=SUMMARY.model_copy(update=took)))
     assert pack.seconds_per_lane_step() is None, "not before its end"
     pack.take(PackDone())
     assert pack.seconds_per_lane_step() == 4.0 / steps
