@@ -71,7 +71,7 @@ class PackRun:
         return bool(self._finished) or self.ended()
 
     def seconds_per_lane_step(self) -> float | None:
-        """What a step took per lane, measurements included and procedures not; None unless (nearly) all were trained."""
+        """What a step took per lane, measurements included, procedures not; None unless (nearly) all were trained."""
         steps = len(self.leases) * self.leases[0].config.steps()
         whole = isinstance(self._end, PackDone) and self._steps >= max(WHOLE * steps, 1)
         return self._seconds / self._steps if whole else None
