@@ -237,6 +237,25 @@ DATASETS: dict[str, DatasetDefinition] = {
             },
         ),
         DatasetDefinition(
+            name="brightness_denoising",
+            shape=(1, 8, 8),
+            classes=0,
+            examples=1000,
+            official_test=0,
+            full_range=1.0,
+            equation="x = t + noise n, t = b + c cos(a), b ~ U(1/4, 3/4), c ~ U(0, 1/4), n ~ N(0, I), "
+            "a = 2 pi frequency (u cos o + v sin o) + s; orientation o ~ U(0, pi), shift s ~ U(0, 2 pi); "
+            "x itself has a PSNR of -20 log10(noise) and leaves 32 noise^2 of the variance",
+            citation="absolute intensities that an image must keep: Lim et al. 2017; the noise: Zhang et al. 2017",
+            parameters={
+                "examples": EXAMPLES,
+                "size": SIZE,
+                "frequency": Parameter(default=1.0, above=0.0, high=32.0, doc="lines an image"),
+                "noise": _noise(0.1, "standard deviation of a pixel"),
+            },
+            objective="reconstruction",
+        ),
+        DatasetDefinition(
             name="regression_1d",
             shape=(1, 1, 1),
             classes=0,

@@ -19,6 +19,9 @@ from actinium.probes import GradientFlow as GradientFlow
 from actinium.probes import Probes as Probes
 from actinium.probes import Schedule as Schedule
 from actinium.procedures import invalid_procedure
+from actinium.reconstruction import Autoencoder as Autoencoder
+from actinium.reconstruction import Denoiser as Denoiser
+from actinium.reconstruction import invalid_denoiser
 from actinium.recurrent import Lstm as Lstm
 from actinium.recurrent import Rnn as Rnn
 from actinium.recurrent import invalid_recurrence
@@ -86,7 +89,9 @@ class ResNet50(Document):
         return resnet50(self.width, shape)
 
 
-Model: TypeAlias = Annotated[Mlp | Cnn | Vgg11 | ResNet20 | ResNet50 | Rnn | Lstm, Field(discriminator="kind")]
+Model: TypeAlias = Annotated[
+    Mlp | Cnn | Vgg11 | ResNet20 | ResNet50 | Rnn | Lstm | Autoencoder | Denoiser, Field(discriminator="kind")
+]
 
 
 class EarlyStopping(Document):
@@ -195,8 +200,8 @@ class TrialConfig(Document):
         return "·".join([*(level.label() for level in levels), f"s{self.seed}"])
 
     def objective(self) -> ObjectiveName:
-        """What the network is trained for."""
-        return self.task.definition().objective
+        """What the network is trained for: an autoencoder to give back its input, any other what the task says."""
+        return "reconstruction" if isinstance(self.model, Autoencoder) else self.task.definition().objective
 
     def outputs(self) -> int:
         """Outputs of the network: one a class, a target, or a pixel's channel."""
@@ -220,6 +225,11 @@ class TrialConfig(Document):
             case Vgg11() | ResNet20() | ResNet50() as model:
                 hidden = model.architecture(self.task.definition().shape).hidden()
                 return [(layer.outputs, layer.height * layer.wide) for layer in hidden]
+            case Autoencoder() as model:
+                return [(width, 1) for width in model.widths()]
+            case Denoiser(depth=depth, width=width):
+                _, height, wide = self.task.definition().shape
+                return [(width, height * wide)] * depth
             case Rnn(depth=depth, width=width) | Lstm(depth=depth, width=width):
                 return [(width, self.task.definition().shape[1])] * depth
 
@@ -241,10 +251,14 @@ class TrialConfig(Document):
             return reason
         if reason := invalid_start(
             self.initialization,
-            kernels=self.model.kind not in ("mlp", "rnn", "lstm"),
+            kernels=self.model.kind not in ("mlp", "autoencoder", "rnn", "lstm"),
             branches=len(self.branches()),
             activated_branches=isinstance(self.model, Mlp) and self.model.residual_activation == "inside",
             normalized=self.normalization.name != "none",
+        ):
+            return reason
+        if isinstance(self.model, Denoiser) and (
+            reason := invalid_denoiser(self.model, self.task, self.initialization)
         ):
             return reason
         recurrent = isinstance(self.model, Rnn | Lstm)

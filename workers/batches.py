@@ -119,6 +119,8 @@ def pack_data(
         }
     inputs = [examples[seed].inputs for seed in blocks]
     targets = [wanted for seed in blocks if (wanted := examples[seed].targets) is not None]
+    if configs[0].objective() != task.definition().objective:
+        targets = []  # the model's own objective is of its inputs
     labels = [examples[seed].labels for seed in blocks]
     block = labels[0].numel() if len(blocks) > 1 else 0
     begins = {seed: place * block for place, seed in enumerate(distinct)}

@@ -18,7 +18,7 @@ Parameters: TypeAlias = dict[str, Tensor]
 """Tensors by name, lane axis leading: `layer_01.weight`, `.bias`, `.gamma`, `.beta`, `classifier.weight`,
 and what activations learn: `layer_01.slope`, ...
 
-Weights of hidden layers are [L, N_in, N_out] or [L, C_out, C_in, k, k], the classifier's is [L, classes, N].
+Weights of hidden layers are [L, N_in, N_out] or [L, C_out, C_in, k, k], the classifier's is [L, K, N], or a kernel.
 """
 
 

@@ -13,8 +13,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from actinium.reconstruction import reconstruction_weights
 from actinium.recurrent import GATES, recurrent_weights
-from actinium.trial import Cnn, Lstm, Mlp, ResNet20, ResNet50, Rnn, TrialConfig, Vgg11
+from actinium.trial import Autoencoder, Cnn, Denoiser, Lstm, Mlp, ResNet20, ResNet50, Rnn, TrialConfig, Vgg11
 
 GAIN = 0.05
 """By which share the time per lane must fall for a pack of twice the width."""
@@ -86,6 +87,8 @@ def weight_count(config: TrialConfig) -> int:
             architecture = model.architecture(dataset.shape)
             kernels = sum(math.prod(c.shape) for c in (*architecture.hidden(), *architecture.projections()))
             return kernels + architecture.hidden()[-1].outputs * config.outputs()
+        case Autoencoder() | Denoiser() as model:
+            return reconstruction_weights(model, dataset.shape)
         case Rnn() | Lstm() as model:
             return recurrent_weights(model, channels * wide, config.outputs())
 

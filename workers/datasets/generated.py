@@ -59,6 +59,14 @@ class Draws:
         centred = noise - noise.mean((2, 3), keepdim=True)
         return centred / centred.square().mean((2, 3), keepdim=True).sqrt()
 
+    def stripes(self) -> Tensor:
+        """The angle of a wave of any orientation and place at every pixel, [N, S, S]."""
+        size = self.whole("size")
+        place = (torch.arange(size, dtype=torch.float64) + 0.5) / size - 0.5
+        orientation, shift = math.pi * self.uniform(1, 1), 2 * math.pi * self.uniform(1, 1)
+        along = place[:, None] * orientation.cos() + place[None, :] * orientation.sin()
+        return 2 * math.pi * self.number("frequency") * along + shift
+
 
 Make: TypeAlias = Callable[[Draws], Tensor]
 """The inputs of the draws' labels: [N, D] or [N, 1, S, S]."""
@@ -100,11 +108,7 @@ def brightness_level(draws: Draws) -> Tensor:
 
 def phase_textures(draws: Draws) -> Tensor:
     """Stripes of any orientation and place, whose two harmonics meet at the label's phase."""
-    size = draws.whole("size")
-    place = (torch.arange(size, dtype=torch.float64) + 0.5) / size - 0.5
-    orientation, shift = math.pi * draws.uniform(1, 1), 2 * math.pi * draws.uniform(1, 1)
-    along = place[:, None] * orientation.cos() + place[None, :] * orientation.sin()
-    angle = 2 * math.pi * draws.number("frequency") * along + shift
+    size, angle = draws.whole("size"), draws.stripes()
     phase = 2 * math.pi * draws.labels[:, None, None] / draws.whole("classes")
     waves = (angle + phase).cos() + (2 * angle + phase).cos() / 2
     return (waves + draws.number("noise") * draws.normal(size, size)).unsqueeze(1)
@@ -127,6 +131,14 @@ def regression_1d(draws: Draws) -> tuple[Tensor, Tensor]:
     return x, function(x) + draws.number("noise") * draws.normal(1)
 
 
+def brightness_denoising(draws: Draws) -> tuple[Tensor, Tensor]:
+    """Stripes whose brightness and contrast are an image's own, with noise and without."""
+    angle = draws.stripes()
+    brightness, contrast = 0.25 + 0.5 * draws.uniform(1, 1), 0.25 * draws.uniform(1, 1)
+    clean = (brightness + contrast * angle.cos()).unsqueeze(1)
+    return clean + draws.number("noise") * draws.normal(*clean.shape[1:]), clean
+
+
 CURVES: dict[str, Callable[[Tensor], Tensor]] = {
     "sine": lambda x: (2.0 * math.pi * x).sin(),
     "step": torch.sign,
@@ -138,6 +150,7 @@ MakeWithTargets: TypeAlias = Callable[[Draws], tuple[Tensor, Tensor]]
 """Inputs, and targets [N, K] or images as the inputs."""
 
 GENERATED_WITH_TARGETS: dict[str, MakeWithTargets] = {
+    "brightness_denoising": brightness_denoising,
     "regression_1d": regression_1d,
 }
 

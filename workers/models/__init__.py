@@ -9,12 +9,13 @@ from actinium.trial import Lstm, Rnn, TrialConfig
 from workers.layers import Parameters
 from workers.models.cnn import LaneCnn
 from workers.models.convolutional import LaneConvolutional
+from workers.models.denoiser import LaneDenoiser
 from workers.models.mlp import LaneMlp
 from workers.models.recurrent import LaneRecurrent
 from workers.models.recurrent_start import recurrent_parameter_count
 from workers.models.start import parameter_count as feedforward_parameter_count
 
-Networks: TypeAlias = LaneMlp | LaneCnn | LaneConvolutional | LaneRecurrent
+Networks: TypeAlias = LaneMlp | LaneCnn | LaneConvolutional | LaneDenoiser | LaneRecurrent
 
 LANE_MODELS: Mapping[str, type[Networks]] = {
     "mlp": LaneMlp,
@@ -24,6 +25,8 @@ LANE_MODELS: Mapping[str, type[Networks]] = {
     "resnet50": LaneConvolutional,
     "rnn": LaneRecurrent,
     "lstm": LaneRecurrent,
+    "autoencoder": LaneMlp,
+    "denoiser": LaneDenoiser,
 }
 
 

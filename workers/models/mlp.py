@@ -9,15 +9,15 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from actinium.trial import Mlp, TrialConfig
+from actinium.trial import Autoencoder, Mlp, TrialConfig
 from workers.draws import StepDraws
 from workers.layers import Parameters, Trace, classify
 from workers.models.lanes import PackedNetworks
 
 
 class LaneMlp(PackedNetworks):
-    """`depth` hidden layers, then a linear classifier. With `residual`, all hidden layers but the first add their
-    input to their output, or (`after_add`) to what their activation receives.
+    """Hidden layers, then a linear classifier, or an autoencoder's linear layer. With `residual`, all hidden layers but
+    the first add their input to their output, or (`after_add`) to what their activation receives.
     """
 
     lane_axis = 0
@@ -30,10 +30,11 @@ class LaneMlp(PackedNetworks):
         dtype: torch.dtype = torch.float32,
     ) -> None:
         model = configs[0].model
-        assert isinstance(model, Mlp)
-        self.residual, self.after_add = model.residual, model.residual_activation == "after_add"
+        assert isinstance(model, Mlp | Autoencoder)
+        self.residual = isinstance(model, Mlp) and model.residual
+        self.after_add = isinstance(model, Mlp) and model.residual_activation == "after_add"
         channels, height, wide = configs[0].task.definition().shape
-        widths = [channels * height * wide, *[model.width] * model.depth]
+        widths = [channels * height * wide, *(width for width, _ in configs[0].layers())]
         shapes = {
             f"layer_{number:02d}": (fan_in, fan_out)
             for number, (fan_in, fan_out) in enumerate(pairwise(widths), start=1)

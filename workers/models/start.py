@@ -43,7 +43,8 @@ def initial_parameters(configs: Sequence[TrialConfig], weight_shapes: Mapping[st
         starts = [_layer_start(config, draws[config.seed], number, layer) for config in configs]
         params[f"{layer}.weight"] = torch.stack([weight for weight, _ in starts])
         biases[layer] = torch.stack([bias for _, bias in starts])
-    params["classifier.weight"] = params["classifier.weight"].mT.contiguous()
+    if len(weight_shapes["classifier"]) == 2:
+        params["classifier.weight"] = params["classifier.weight"].mT.contiguous()
     lanes = len(configs)
     normalized = any(config.normalization.name != "none" for config in configs)
     for layer, width in _outputs(weight_shapes).items():
