@@ -25,7 +25,8 @@ class DatasetDefinition:
     `scaling`: what shares one mean and one deviation when inputs are z-scored, a single input or a whole channel.
     `full_range`: the greatest value that an input can have, where the format fixes it; the least is then 0.
     A generated one has an equation and parameters, and its examples are drawn anew for each seed that draws a split;
-    its parameters `examples`, `classes`, `dimensions`, `size` and `tolerance` say what they name.
+    its parameters `examples`, `classes`, `dimensions`, `size`, `length` (the height), `test_length` and `tolerance` say
+    what they name. `test_height`: of test examples, where it is not that of the others.
     `objective`: with `regression` an example has `targets` numbers, with `reconstruction` an image of `shape`; both
     have no `classes`. `tolerance`: how far from its target an output may be and count as right; None: the error is the
     share of variance unexplained.
@@ -43,6 +44,7 @@ class DatasetDefinition:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     objective: ObjectiveName = "classification"
     targets: int = 0
+    test_height: int | None = None
     tolerance: float | None = None
 
     def generated(self) -> bool:
@@ -57,6 +59,10 @@ class DatasetDefinition:
             changes["shape"] = (parameters["dimensions"], 1, 1)
         if "size" in parameters:
             changes["shape"] = (1, parameters["size"], parameters["size"])
+        if "length" in parameters:
+            changes["shape"] = (self.shape[0], parameters["length"], self.shape[2])
+            tested = parameters.get("test_length")
+            changes["test_height"] = None if tested == parameters["length"] else tested
         return replace(self, **changes)
 
 
@@ -193,6 +199,36 @@ DATASETS: dict[str, DatasetDefinition] = {
                     default=2.0, low=0.0, high=100.0, doc="between neighbouring means, in deviations"
                 ),
             },
+        ),
+        DatasetDefinition(
+            name="adding_task",
+            shape=(2, 20, 1),
+            classes=0,
+            examples=5000,
+            official_test=0,
+            equation="x_s = (v_s, m_s) at step s, v ~ U(0, 1), m = 1 at one step of each half and 0 elsewhere; "
+            "t = sum_s v_s m_s; the best constant's squared error is 1/6",
+            citation="Hochreiter & Schmidhuber 1997, section 5.4; solved within 0.04 of t; for RNNs Le et al. 2015",
+            parameters={
+                "examples": Parameter(
+                    default=5000, kind="integer", low=20, high=100_000, doc="how many are drawn, all parts together"
+                ),
+                "length": Parameter(default=20, kind="integer", low=2, high=1000, doc="time steps"),
+                "test_length": Parameter(
+                    default=None,
+                    kind="integer",
+                    low=2,
+                    high=2000,
+                    nullable=True,
+                    doc="time steps of test examples, for recurrent networks; null: as many",
+                ),
+                "tolerance": Parameter(
+                    default=0.04, above=0.0, high=1.0, doc="an output at most this far from t has solved its example"
+                ),
+            },
+            objective="regression",
+            targets=1,
+            tolerance=0.04,
         ),
         DatasetDefinition(
             name="contrast_level",

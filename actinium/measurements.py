@@ -90,6 +90,11 @@ MEASUREMENTS: Mapping[str, Measurement] = {
         "D4", "rms of dL/dz over units and the first examples of the probe set, statistics as in training"
     ),
     "gradient_slope": _of("D4", "-(OLS slope of ln gradient_rms on the layer): per layer, towards the input"),
+    "gradient_time_slope": _of(
+        "D4", "-(OLS slope of ln rms dL/dz on the time step) in recurrent layers: per step, towards the past"
+    ),
+    "gradient_rms_first": _of("D4", "gradient_rms at the first time step alone"),
+    "gradient_rms_last": _of("D4", "gradient_rms at the last time step alone"),
     "ics": _of("C11", "norm of G - G': gradients of a layer's weights, before and after the layers below took a step"),
     "ics_relative": _of("C11", "ics over the norm of G"),
     "ics_cosine": _of("C11", "cosine of the angle between G and G'"),

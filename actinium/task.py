@@ -120,6 +120,8 @@ class Task(Document):
             return f"the inputs of {self.dataset} have no fixed range to be divided by; minmax takes the observed one"
         if dataset.objective == "reconstruction" and (self.scaling == "zca" or self.stretch != 1.0):
             return "target images are scaled as the inputs are, pixel by pixel; give no zca scaling and no stretch"
+        if dataset.test_height is not None and (self.scaling == "zca" or self.stretch != 1.0):
+            return "test examples of another length have no inputs to pair with; give no zca scaling and no stretch"
         inputs = math.prod(dataset.shape)
         if self.scaling == "zca" and inputs > MAX_WHITENED:
             return (

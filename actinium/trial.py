@@ -233,6 +233,10 @@ class TrialConfig(Document):
             case Rnn(depth=depth, width=width) | Lstm(depth=depth, width=width):
                 return [(width, self.task.definition().shape[1])] * depth
 
+    def time_steps(self) -> int | None:
+        """Rows that a recurrent network reads of a training example; None of other networks."""
+        return self.task.definition().shape[1] if isinstance(self.model, Rnn | Lstm) else None
+
     def branches(self) -> tuple[tuple[str, ...], ...]:
         """The hidden layers of every residual branch, by name, in order; the last one's output is added."""
         match self.model:
@@ -261,7 +265,9 @@ class TrialConfig(Document):
             reason := invalid_denoiser(self.model, self.task, self.initialization)
         ):
             return reason
-        recurrent = isinstance(self.model, Rnn | Lstm)
+        recurrent, longest = isinstance(self.model, Rnn | Lstm), self.task.definition().test_height
+        if longest is not None and not recurrent:
+            return f"only recurrent networks read any length, and test examples have {longest} time steps, not {height}"
         if recurrent and (reason := invalid_recurrence(height, self.normalization, self.initialization)):
             return reason
         if reason := invalid_procedure(

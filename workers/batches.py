@@ -40,6 +40,8 @@ class PackData:
     lane_axis: int
     objective: ObjectiveName = "classification"
     targets: Tensor | None = None
+    test_inputs: Tensor | None = None
+    """Where test examples have another height H': [D, C, H', W], to be taken in the place of the inputs."""
     tolerance: float | None = None
     value_range: float | None = None
 
@@ -78,6 +80,10 @@ class PackData:
             return self.functions().tally(Measure())
         units = (1.0 / self.scale).expand(-1, *self.inputs.shape[1:]).flatten(1)
         return self.functions().tally(Measure(units=units, value_range=self.value_range))
+
+    def tested(self) -> "PackData":
+        """The data as test examples are taken from it; shares memory."""
+        return self if self.test_inputs is None else replace(self, inputs=self.test_inputs)
 
     def narrow(self, first: int, count: int) -> "PackData":
         """The data of `count` neighbouring lanes; shares memory."""
@@ -121,6 +127,7 @@ def pack_data(
     targets = [wanted for seed in blocks if (wanted := examples[seed].targets) is not None]
     if configs[0].objective() != task.definition().objective:
         targets = []  # the model's own objective is of its inputs
+    longer = [other for seed in blocks if (other := examples[seed].test_inputs) is not None]
     labels = [examples[seed].labels for seed in blocks]
     block = labels[0].numel() if len(blocks) > 1 else 0
     begins = {seed: place * block for place, seed in enumerate(distinct)}
@@ -141,6 +148,7 @@ def pack_data(
         lane_axis=lane_axis,
         objective=configs[0].objective(),
         targets=torch.cat(targets).to(device) if targets else None,
+        test_inputs=torch.cat(longer).to(device) if longer else None,
         tolerance=task.definition().tolerance,
         value_range=value_range(task, targets or inputs),
     )

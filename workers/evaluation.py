@@ -74,7 +74,7 @@ def train_eval_gap(model: LaneModel, data: PackData) -> Tensor:
         part, part_data = model.narrow(start, lanes), data.narrow(start, lanes)
         own, running = part_data.tally(), part_data.tally()
         for chunk in part_data.test[:, : index.shape[1]].tensor_split(batches, dim=1):
-            inputs, targets = part_data.take(chunk)
+            inputs, targets = part_data.tested().take(chunk)
             for training, tally in ((True, own), (False, running)):
                 outputs = part.forward(part.params, inputs, training=training, update_statistics=False)
                 tally.add(outputs, targets)
@@ -108,5 +108,5 @@ def precise_error(model: LaneModel, data: PackData) -> Tensor:
     kept = [keeps_statistics(config.normalization) for config in model.configs]
     if not any(kept):
         return data.scale.new_full((len(kept),), math.nan)
-    error = evaluate(with_precise_statistics(model, data), data, data.test).error
+    error = evaluate(with_precise_statistics(model, data), data.tested(), data.test).error
     return torch.where(torch.tensor(kept, device=error.device), error, math.nan)

@@ -95,7 +95,7 @@ def weight_count(config: TrialConfig) -> int:
 
 def first_width(config: TrialConfig, device: str) -> int:
     """The lanes of a first pack of this trial's pack key: as many as stay near the device's arithmetic."""
-    steps = config.layers()[0][1] if config.model.kind in GATES else 1  # one time step at once
+    steps = config.time_steps() or 1  # one time step at once
     near = _room(device).near * steps // max(_outputs(config))
     return max(1, min(FIRST_LANES, near, most_lanes(config, device)))
 

@@ -172,7 +172,7 @@ class Pack:
             return []
         networks = self._best.instead_of(networks)
         trajectories = self._probes.trajectories()
-        tested = evaluate(networks, self._data, self._data.test)
+        tested = evaluate(networks, self._data.tested(), self._data.test)
         gaps = train_eval_gap(networks, self._data)
         precise = precise_error(networks, self._data)
         ends = torch.stack([tested.loss, tested.error, gaps, precise, *tested.extra.values()], dim=1).tolist()

@@ -20,7 +20,7 @@ from workers.models import build_model
 from workers.packing import first_width, weight_count
 from workers.preflight import looked_at, memory_bytes
 from workers.probes import PackProbes, probe_series
-from workers.probes.gradient_flow import gradient_rms
+from workers.probes.gradient_flow import gradient_rms, preactivation_gradients
 from workers.train import train_pack
 
 ORDER = [14, 33, 11, 9, 29, 58, 60, 20]
@@ -121,7 +121,7 @@ def test_gradients_through_time_are_the_mean_over_all_steps() -> None:
         pack.params["recurrent_01.weight"].fill_(0.5)
     inputs = torch.randn(1, 12, 1, 8, 8, dtype=torch.float64)
     labels = torch.arange(12).unsqueeze(0) % 10
-    rms = gradient_rms(pack, inputs, labels)
+    rms = gradient_rms(preactivation_gradients(pack, inputs, labels), 0)
     x = inputs[0, :, 0]
     h = torch.zeros(12, 1, dtype=torch.float64)
     for step in range(8):

@@ -37,7 +37,12 @@ def small(**document: Any) -> TrialConfig:
 def test_every_series_and_every_metric_has_its_definition() -> None:
     names: set[str] = set()
     metrics: set[str] = set()
-    kinds = ({"kind": "mlp", "depth": 2, "width": 6}, {"kind": "cnn", "width": 4}, {"kind": "autoencoder", "width": 6})
+    kinds = (
+        {"kind": "mlp", "depth": 2, "width": 6},
+        {"kind": "cnn", "width": 4},
+        {"kind": "autoencoder", "width": 6},
+        {"kind": "rnn", "width": 4},
+    )
     for model in kinds:
         config = small(model=model)
         names.update(pack_layout(config).series)

@@ -28,6 +28,8 @@ class Arrays:
     inputs: Tensor
     labels: Tensor
     targets: Tensor | None = None
+    test_inputs: Tensor | None = None
+    """Where test examples have another height H': [N, C, H', W]. Example i has the label and the target of input i."""
 
 
 def load(name: str, data_root: Path | None = None) -> Arrays:

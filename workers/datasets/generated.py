@@ -5,7 +5,7 @@ turns: example i has the label i mod K. Legend: N examples, K classes, D dimensi
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -16,57 +16,8 @@ from actinium.datasets import DATASETS
 from actinium.definitions import ParameterValue
 from actinium.trial import Task
 from workers.datasets.arrays import Arrays
-from workers.seeding import generator
-
-STREAM = "examples"
-
-
-class Draws:
-    """A stream of float64 numbers, and the parameters, of one dataset."""
-
-    def __init__(self, parameters: Mapping[str, ParameterValue], *, seed: int, classes: int) -> None:
-        self._parameters = parameters
-        self._source = generator(seed, STREAM)
-        self.examples = self.whole("examples")
-        self.labels = torch.arange(self.examples) % classes
-
-    def number(self, name: str) -> float:
-        """A parameter's value."""
-        value = self._parameters[name]
-        assert isinstance(value, int | float), f"{name} is a number by its definition"
-        return float(value)
-
-    def whole(self, name: str) -> int:
-        """An integer parameter's value."""
-        return int(self.number(name))
-
-    def word(self, name: str) -> str:
-        """The value of a parameter that is a choice."""
-        return str(self._parameters[name])
-
-    def uniform(self, *shape: int) -> Tensor:
-        """U(0, 1), a row an example."""
-        return torch.rand(self.examples, *shape, generator=self._source, dtype=torch.float64)
-
-    def normal(self, *shape: int) -> Tensor:
-        """N(0, 1), a row an example."""
-        return torch.randn(self.examples, *shape, generator=self._source, dtype=torch.float64)
-
-    def white_images(self) -> Tensor:
-        """White noise [N, 1, S, S], mean 0 and deviation 1 in every image."""
-        size = self.whole("size")
-        noise = self.normal(1, size, size)
-        centred = noise - noise.mean((2, 3), keepdim=True)
-        return centred / centred.square().mean((2, 3), keepdim=True).sqrt()
-
-    def stripes(self) -> Tensor:
-        """The angle of a wave of any orientation and place at every pixel, [N, S, S]."""
-        size = self.whole("size")
-        place = (torch.arange(size, dtype=torch.float64) + 0.5) / size - 0.5
-        orientation, shift = math.pi * self.uniform(1, 1), 2 * math.pi * self.uniform(1, 1)
-        along = place[:, None] * orientation.cos() + place[None, :] * orientation.sin()
-        return 2 * math.pi * self.number("frequency") * along + shift
-
+from workers.datasets.example_draws import Draws
+from workers.datasets.sequences import adding_task, adding_task_at_test_length
 
 Make: TypeAlias = Callable[[Draws], Tensor]
 """The inputs of the draws' labels: [N, D] or [N, 1, S, S]."""
@@ -150,9 +101,15 @@ MakeWithTargets: TypeAlias = Callable[[Draws], tuple[Tensor, Tensor]]
 """Inputs, and targets [N, K] or images as the inputs."""
 
 GENERATED_WITH_TARGETS: dict[str, MakeWithTargets] = {
+    "adding_task": adding_task,
     "brightness_denoising": brightness_denoising,
     "regression_1d": regression_1d,
 }
+
+TESTED_OTHERWISE: dict[str, Callable[[Draws, Tensor], Tensor]] = {
+    "adding_task": adding_task_at_test_length,
+}
+"""What the inputs are as they are tested, of datasets of which test examples may have another height."""
 
 
 def generate(task: Task, seed: int) -> Arrays:
@@ -169,4 +126,7 @@ def _generate(name: str, parameters: tuple[tuple[str, ParameterValue], ...], see
     else:
         inputs, targets = GENERATED_WITH_TARGETS[name](draws)
     shaped = inputs.float().reshape(definition.examples, *definition.shape)
-    return Arrays(inputs=shaped, labels=draws.labels, targets=None if targets is None else targets.float())
+    other = None if definition.test_height is None else TESTED_OTHERWISE[name](draws, inputs).float()
+    return Arrays(
+        inputs=shaped, labels=draws.labels, targets=None if targets is None else targets.float(), test_inputs=other
+    )

@@ -21,7 +21,8 @@ def shifted(arrays: Arrays, shift: Shift) -> Arrays:
     targets = arrays.targets
     if targets is not None:
         targets = doubled(targets) if targets.dim() == 4 else targets.repeat(2, 1)
-    return Arrays(inputs=doubled(arrays.inputs), labels=arrays.labels.repeat(2), targets=targets)
+    longer = None if arrays.test_inputs is None else doubled(arrays.test_inputs)
+    return Arrays(inputs=doubled(arrays.inputs), labels=arrays.labels.repeat(2), targets=targets, test_inputs=longer)
 
 
 def tested_on_shifted(split: Split, examples: int) -> Split:

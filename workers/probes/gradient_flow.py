@@ -4,6 +4,8 @@ L is the mean loss over the examples given; normalizations use the statistics of
 leave the running ones alone. Legend: L lanes, B examples, D hidden layers.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -11,21 +13,27 @@ from workers.layers import LaneModel, Trace
 from workers.objectives import Loss, cross_entropy
 
 
-def gradient_rms(model: LaneModel, inputs: Tensor, targets: Tensor, loss: Loss = cross_entropy) -> Tensor:
-    """delta [L, D] float64 from inputs ([L, B, ...] or [B, L, ...], the model's layout) and targets as `loss` has them.
+def preactivation_gradients(
+    model: LaneModel, inputs: Tensor, targets: Tensor, loss: Loss = cross_entropy
+) -> tuple[Tensor, ...]:
+    """dL/dz of every hidden layer, shaped as z in the trace, from inputs ([L, B, ...] or [B, L, ...], the model's
+    layout) and targets as `loss` has them.
 
-    The mean is over examples, units and positions. A lane's loss reaches no other lane's z, so the sum over lanes
-    has each lane's own gradients. No parameter's gradient is computed or touched.
+    A lane's loss reaches no other lane's z, so the sum over lanes has each lane's own gradients. No parameter's
+    gradient is computed or touched.
     """
     params = {name: tensor.detach() for name, tensor in model.params.items()}
     trace = Trace()
     with torch.enable_grad():
         watched = inputs.detach().requires_grad_()
         outputs = model.forward(params, watched, training=True, update_statistics=False, trace=trace)
-        lanes = len(outputs)
-        total = loss(outputs, targets).sum()
-        gradients = torch.autograd.grad(total, trace.preactivations)
-    axes = (1, 2) if model.lane_axis == 0 else (0, 2, 3, 4)
+        return torch.autograd.grad(loss(outputs, targets).sum(), trace.preactivations)
+
+
+def gradient_rms(gradients: Sequence[Tensor], lane_axis: int) -> Tensor:
+    """delta [L, D] float64 from `preactivation_gradients`: over examples, units and positions."""
+    lanes = gradients[0].shape[lane_axis]
+    axes = (1, 2) if lane_axis == 0 else (0, 2, 3, 4)
     sums = [torch.sum(gradient.double().square(), axes) / (gradient.numel() // lanes) for gradient in gradients]
     return torch.stack(sums, 1).sqrt()
 

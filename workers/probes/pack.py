@@ -18,7 +18,8 @@ from workers.layers import LaneModel, Trace
 from workers.probes.blocked import blocked_units
 from workers.probes.covariate_shift import Stepped, covariate_shift
 from workers.probes.distribution import Distribution, distributions_of
-from workers.probes.gradient_flow import gradient_rms, gradient_slope
+from workers.probes.gradient_flow import gradient_rms, gradient_slope, preactivation_gradients
+from workers.probes.gradient_time import time_rms, time_values
 from workers.probes.input_drift import drift, unit_moments
 from workers.probes.layer_probes import LayerProbes
 from workers.probes.network_constant import NetworkConstant
@@ -242,14 +243,17 @@ class PackProbes:
         if flow is None:
             return {}
         examples = min(flow.examples, self.examples)
-        rms = torch.cat(
-            [
-                gradient_rms(model, *data.take(data.train[:, :examples]), data.functions().loss)
-                for model, data in self._groups(self._per_example() * examples)
-            ]
-        )
+        by_layer, by_step, steps = [], [], self._config.time_steps()
+        for model, data in self._groups(self._per_example() * examples):
+            taken = data.take(data.train[:, :examples])
+            gradients = preactivation_gradients(model, *taken, data.functions().loss)
+            by_layer.append(gradient_rms(gradients, model.lane_axis))
+            if steps is not None:
+                by_step.append(time_rms(gradients, steps))
+        rms = torch.cat(by_layer)
         values = {layer_series("gradient_rms", number): column for number, column in enumerate(rms.unbind(1), start=1)}
-        return {**values, "gradient_slope": gradient_slope(rms)}
+        through_time = time_values(torch.cat(by_step)) if by_step else {}
+        return {**values, **through_time, "gradient_slope": gradient_slope(rms)}
 
     def _drift(self) -> dict[str, Tensor]:
         """How far units' inputs have moved since the first measured step, [L] by series name."""

@@ -14,10 +14,12 @@ WEIGHT_SERIES = ("weight_norm", "weight_gradient_rms", "weight_gradient_share", 
 DRIFT_SERIES = ("input_mean_drift", "input_std_drift")
 SHIFT_SERIES = ("ics", "ics_relative", "ics_cosine")
 STATISTIC_SERIES = ("statistic_mean_error", "statistic_variance_error")
+TIME_SERIES = ("gradient_time_slope", "gradient_rms_first", "gradient_rms_last")
+"""Of recurrent networks."""
 LAYER_MEANS = ("effective_rank", "stable_rank", "srank", *SPARSITIES)
 """Quantities that layers have and units have not: the network's is the mean over its layers."""
 SPARSE: Mapping[str, tuple[str, ...]] = {
-    "gradient_flow": ("gradient_slope", "gradient_rms"),
+    "gradient_flow": ("gradient_slope", "gradient_rms", *TIME_SERIES),
     "unit_states": ("blocked_rate",),
     "spectrum": ("stable_rank", "srank"),
     "distributions": (*distribution_series("activation"), *distribution_series("preactivation")),
@@ -49,6 +51,9 @@ def probe_series(config: TrialConfig) -> tuple[str, ...]:
     if probes.gradient_flow:
         network += ["gradient_slope"]
         layered += ["gradient_rms"]
+    if probes.gradient_flow and config.time_steps():
+        network += ["gradient_time_slope"]
+        layered += TIME_SERIES
     if probes.unit_states:
         states = ["pinned_negative_rate", "pinned_positive_rate", "constant_rate"]
         states += [name for name in map(dormant_series, probes.unit_states.dormant_taus) if name not in network]

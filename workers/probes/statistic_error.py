@@ -13,6 +13,9 @@ from workers.evaluation import with_precise_statistics
 from workers.layers import LaneModel
 from workers.normalizations import keeps_statistics
 
+STILL = 2.0**-30
+"""A variance, by the layer's largest, up to which a channel of a time step does not vary."""
+
 
 def statistic_errors(model: LaneModel, data: PackData) -> dict[str, Tensor]:
     """[L] float64 by series name, of every hidden layer; NaN in lanes that keep no statistics.
@@ -28,9 +31,19 @@ def statistic_errors(model: LaneModel, data: PackData) -> dict[str, Tensor]:
         mean, var = (model.statistics[f"{layer}.running_{name}"].double() for name in ("mean", "var"))
         true_mean, true_var = (precise.statistics[f"{layer}.running_{name}"].double() for name in ("mean", "var"))
         found = {
-            "statistic_mean_error": ((mean - true_mean).abs() / true_var.sqrt()).mean(1),
-            "statistic_variance_error": (var / true_var).log().abs().mean(1),
+            "statistic_mean_error": _mean((mean - true_mean).abs() / true_var.sqrt(), true_var),
+            "statistic_variance_error": _mean((var / true_var).log().abs(), true_var),
         }
         for name, value in found.items():
             values[layer_series(name, number)] = torch.where(kept.to(value.device), value, torch.nan)
     return values
+
+
+def _mean(errors: Tensor, true_var: Tensor) -> Tensor:
+    """Over channels, [L] from [L, C]; of a recurrent layer's W_x x over time steps too, [L, T, C], without channels
+    that hardly vary among examples at a step, as at an image's rim.
+    """
+    if errors.dim() == 2:
+        return errors.mean(1)
+    varies = true_var > STILL * true_var.amax((1, 2), keepdim=True)
+    return torch.where(varies, errors, torch.nan).nanmean((1, 2))

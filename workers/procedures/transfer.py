@@ -50,5 +50,5 @@ def train_on_source(model: LaneModel, data: PackData, data_root: Path | None) ->
         for name, tensor in model.statistics.items():
             if not name.endswith(".batches"):  # the progress of the trial's own training
                 tensor.copy_(networks.statistics[name])
-    errors = evaluate(networks, source, source.test).error.tolist()
+    errors = evaluate(networks, source.tested(), source.test).error.tolist()
     return [{"source_test_error": error} for error in errors]
