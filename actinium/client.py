@@ -125,6 +125,19 @@ class Client:
         """Queues again what failed or was cancelled; `{..., retried: N}`."""
         return self._json("POST", _at(study) + "/retry")
 
+    def extend(
+        self,
+        study: Study,
+        *,
+        seeds: int | list[int] | None = None,
+        factors: Mapping[str, list[Any]] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Document:
+        """Adds seeds, and levels to factors it has; `{..., added_cells, added_trials}`. What it has stays as it is."""
+        body = {"seeds": seeds, "factors": dict(factors or {})}
+        headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        return self._json("POST", _at(study) + "/extend", json=body, headers=headers, repeatable=True)
+
     def trials_page(
         self,
         study: Study,

@@ -1,4 +1,4 @@
-"""`--set path=value`: changes to a study's document before it is sent."""
+"""`--set path=value`: changes to a study's document before it is sent; `--set factors.PATH+=LEVEL`: more levels."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,12 +19,28 @@ def with_overrides(document: Mapping[str, Any], overrides: Sequence[str]) -> dic
         path, separator, word = override.partition("=")
         if not separator or not path.strip("."):
             raise InvalidInput(f"--set {override}: give path=value, as in --set training.epochs=5")
-        try:
-            value = yaml.safe_load(word)
-        except (yaml.YAMLError, ValueError) as error:
-            raise InvalidInput(f"--set {path}: {word!r} is not YAML; quote it") from error
-        changed = _set(changed, _keys(path), value, path)
+        changed = _set(changed, _keys(path), _yaml(path, word), path)
     return changed
+
+
+def added_levels(words: Sequence[str]) -> dict[str, list[Any]]:
+    """By factor, the levels of every `factors.PATH+=LEVEL` or `factors.PATH+=[LEVEL, ...]`; values are read as YAML."""
+    factors: dict[str, list[Any]] = {}
+    for given in words:
+        path, separator, word = given.partition("+=")
+        root, _, factor = path.partition(".")
+        if not separator or root != "factors" or not factor:
+            raise InvalidInput(f"--set {given}: give factors.PATH+=LEVEL, as in --set factors.activation+=elu")
+        value = _yaml(path, word)
+        factors.setdefault(factor, []).extend(value if isinstance(value, list) else [value])
+    return factors
+
+
+def _yaml(path: str, word: str) -> Any:
+    try:
+        return yaml.safe_load(word)
+    except (yaml.YAMLError, ValueError) as error:
+        raise InvalidInput(f"--set {path}: {word!r} is not YAML; quote it") from error
 
 
 def _keys(path: str) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 from yaml.constructor import ConstructorError
 
 from actinium.dataset_names import Find, nothing_stored, settle
@@ -51,6 +51,20 @@ class Target(Document):
 Name = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]*$")]
 
 
+def _distinct(seeds: int | list[int]) -> int | list[int]:
+    if isinstance(seeds, list) and len(set(seeds)) != len(seeds):
+        raise ValueError("the seeds are not distinct; name each one once")
+    return seeds
+
+
+Seeds = Annotated[
+    Annotated[int, Field(ge=1, le=10_000)]
+    | Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1, max_length=10_000)],
+    AfterValidator(_distinct),
+]
+"""A count n, for the seeds 0 to n - 1; or a list."""
+
+
 class StudySpec(Document):
     """The study document: the YAML file, the request body, and what is stored."""
 
@@ -69,10 +83,7 @@ class StudySpec(Document):
     factors: dict[str, list[FactorValue]] = Field(default_factory=dict, max_length=20)
     exclude: list[Pattern] = Field(default_factory=list, max_length=1000)
     include: list[Cell] = Field(default_factory=list, max_length=10_000)
-    seeds: (
-        Annotated[int, Field(ge=1, le=10_000)]
-        | Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1, max_length=10_000)]
-    ) = 10
+    seeds: Seeds = 10
     probes: Probes = Probes()
     target: Target = Target()
     reference: Cell = Field(default_factory=dict)
@@ -83,13 +94,6 @@ class StudySpec(Document):
     def _not_a_number(cls, value: str) -> str:
         if value.isdigit():
             raise ValueError("a name of digits alone would be read as an id; add a letter")
-        return value
-
-    @field_validator("seeds")
-    @classmethod
-    def _distinct(cls, value: int | list[int]) -> int | list[int]:
-        if isinstance(value, list) and len(set(value)) != len(value):
-            raise ValueError("the seeds are not distinct; name each one once")
         return value
 
     @field_validator("factors")

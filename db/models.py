@@ -71,6 +71,22 @@ studies = Table(
     Index("ix_studies_open", "priority", "id", postgresql_where=text("finished_at IS NULL AND cancelled_at IS NULL")),
 )
 
+# What studies were extended by, and what each request was answered.
+study_extensions = Table(
+    "study_extensions",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("study_id", BigInteger, ForeignKey("studies.id"), nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("extension", JSON, nullable=False),
+    Column("idempotency_key", Text),
+    Column("body_digest", Text, nullable=False),
+    Column("cells", Integer, nullable=False),
+    Column("trials", Integer, nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+    UniqueConstraint("study_id", "owner", "idempotency_key"),
+)
+
 cells = Table(
     "cells",
     metadata,

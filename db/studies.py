@@ -12,8 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from actinium.errors import Conflict, NotFound
 from actinium.job import StudyId, StudyState
 from actinium.study import Design, InvalidDesign, StudySpec, parse_study
-from db import outbox
-from db.binary_copy import psycopg_connection
+from db import grid, outbox
 from db.documents import check, dumps, storable
 from db.models import mirrored_studies, studies
 from db.progress import STATE, counts, touch
@@ -66,8 +65,9 @@ def create(
     if made is None:
         return _made_before(conn, design.spec, owner=owner, key=idempotency_key, digest=digest)
     study_id = StudyId(made)
-    _write_grid(conn, study_id, design)
-    conn.execute(statement("study_jobs"), {"study_id": study_id, "now": now})
+    grid.write_cells(conn, study_id, design.cells)
+    grid.write_trials(conn, study_id, design.trials())
+    conn.execute(statement("study_jobs"), {"study_id": study_id, "first_place": 0, "now": now})
     outbox.announce(conn, kind="study", subjects=[study_id])
     return study_id
 
@@ -242,18 +242,6 @@ def _name_taken(conn: Connection, spec: StudySpec) -> Conflict:
     taken = conn.execute(same_name).scalar_one_or_none()
     message = f"project {spec.project!r} has a study {spec.name!r} already (id {taken}); choose another name"
     return Conflict(message, ids=[] if taken is None else [taken])
-
-
-def _write_grid(conn: Connection, study_id: StudyId, design: Design) -> None:
-    """Cells and trials by COPY. The design's order is the trials' place, and so the order they are leased in."""
-    with psycopg_connection(conn).cursor() as cursor:
-        with cursor.copy("COPY cells (study_id, index, levels, config, pack_key) FROM STDIN") as copy:
-            for cell in design.cells:
-                config = dumps(cell.config.model_dump(mode="json"))
-                copy.write_row((study_id, cell.index, dumps(cell.cell), config, cell.config.pack_key()))
-        with cursor.copy("COPY trials (study_id, place, cell_index, seed, digest) FROM STDIN") as copy:
-            for place, (cell, trial) in enumerate(design.trials()):
-                copy.write_row((study_id, place, cell.index, trial.seed, trial.digest()))
 
 
 def _selected() -> Select[Any]:

@@ -1,4 +1,6 @@
-"""A study's life after its submission: stop it, go on with it, run again what failed."""
+"""A study's life after its submission: stop it, go on with it, run again what failed, add to it."""
+
+from typing import Annotated
 
 import typer
 
@@ -62,3 +64,43 @@ def retry(study: Study, as_json: Json = False) -> None:
         terminal.show_json(document)
     else:
         terminal.say(f"{document['retried']} trials of {document['name']} are queued again")
+
+
+@app.command()
+def extend(
+    study: Study,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="N|LIST", help="A count N, the seeds 0 to N-1; or a list, as 10,11,12.")
+    ] = None,
+    levels: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="factors.PATH+=LEVEL", help="A level, or [LEVEL, ...], for a factor it has."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Add seeds or levels to a study; what it has stays as it is."""
+    from actinium import terminal
+    from actinium.overrides import added_levels
+    from actinium.paths import cell_label
+
+    if seeds is None and not levels:
+        raise typer.BadParameter("give --seeds, --set or both", param_hint="--seeds")
+    with connected() as client:
+        document = client.extend(study, seeds=_seeds(seeds), factors=added_levels(levels or []))
+    if as_json:
+        terminal.show_json(document)
+        return
+    added = f"{document['added_cells']} cells and {document['added_trials']} trials are new"
+    terminal.say(f"{document['name']} is {document['state']}: {added}")
+    for design in document["invalid_designs"]:
+        terminal.say(f"  left out: {cell_label(design['cell'])}: {design['reason']}")
+
+
+def _seeds(word: str | None) -> int | list[int] | None:
+    """A count, or a list with commas."""
+    if word is None:
+        return None
+    try:
+        return int(word) if "," not in word else [int(part) for part in word.strip("[], ").split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"{word!r} is no count and no list; as 20 or 10,11,12", param_hint="--seeds") from None

@@ -23,6 +23,7 @@ ACCESS: dict[tuple[str, str], Role] = {
     ("POST", "/v1/studies/{study}/cancel"): Role.SUBMITTER,
     ("POST", "/v1/studies/{study}/pause"): Role.SUBMITTER,
     ("POST", "/v1/studies/{study}/resume"): Role.SUBMITTER,
+    ("POST", "/v1/studies/{study}/extend"): Role.SUBMITTER,
     ("POST", "/v1/studies/{study}/retry"): Role.SUBMITTER,
     ("GET", "/v1/studies/{study}/trials"): Role.VIEWER,
     ("GET", "/v1/studies/{study}/report"): Role.VIEWER,

@@ -113,6 +113,13 @@ class Retried(StudyDocument):
     retried: int
 
 
+class ExtendedStudy(StudyDocument):
+    """A study that was extended by `added_cells` and `added_trials`."""
+
+    added_cells: int
+    added_trials: int
+
+
 class TrialDocument(Answer):
     """A trial with what came of it."""
 
@@ -233,6 +240,11 @@ def study_document(row: StudyRow, settings: Settings) -> StudyDocument:
 def retried_document(row: StudyRow, settings: Settings, *, retried: int) -> Retried:
     """A study of which some trials were queued again."""
     return Retried(**_document_fields(row, settings), retried=retried)
+
+
+def extended_document(row: StudyRow, settings: Settings, *, cells: int, trials: int) -> ExtendedStudy:
+    """A study that was extended."""
+    return ExtendedStudy(**_document_fields(row, settings), added_cells=cells, added_trials=trials)
 
 
 def trial_document(row: TrialRow, settings: Settings) -> TrialDocument:

@@ -1,10 +1,23 @@
-"""Routes of a study's life after its submission: cancel, pause, resume, retry."""
+"""Routes of a study's life after its submission: cancel, pause, resume, retry, extend."""
 
-from fastapi import APIRouter, Request
+from typing import Annotated, Any
 
-from db import studies
-from services.api.access import Database, Now
-from services.api.documents import Retried, StudyDocument, retried_document, study_document
+from fastapi import APIRouter, Depends, Header, Request
+
+from actinium.extension import Extension, parse_extension
+from db import extension, studies
+from services.api.access import Caller, Database, Now
+from services.api.body import json_body
+from services.api.datasets import finder
+from services.api.documents import (
+    ExtendedStudy,
+    Retried,
+    StudyDocument,
+    extended_document,
+    retried_document,
+    study_document,
+)
+from services.api.openapi import body_of
 from services.api.references import StudyReference, settings_of
 
 router = APIRouter(prefix="/v1", tags=["studies"])
@@ -48,3 +61,32 @@ def retry(request: Request, engine: Database, at: Now, study: StudyReference) ->
         retried = studies.retry(connection, target, at)
         row = studies.get(connection, target)
     return retried_document(row, settings_of(request), retried=retried)
+
+
+@router.post("/studies/{study}/extend", openapi_extra=body_of(Extension))
+def extend(
+    request: Request,
+    engine: Database,
+    caller: Caller,
+    at: Now,
+    study: StudyReference,
+    document: Annotated[Any, Depends(json_body)],
+    idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
+) -> ExtendedStudy:
+    """Adds seeds and levels; what the study has stays. With an Idempotency-Key, the same body adds once."""
+    settings = settings_of(request)
+    wanted = parse_extension(document)
+    with engine.begin() as connection:
+        target = studies.find(connection, study)
+        added = extension.extend(
+            connection,
+            target,
+            wanted,
+            owner=caller.name,
+            now=at,
+            max_trials=settings.max_trials,
+            find=finder(connection),
+            idempotency_key=idempotency_key,
+        )
+        row = studies.get(connection, target)
+    return extended_document(row, settings, cells=added.cells, trials=added.trials)

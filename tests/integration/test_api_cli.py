@@ -136,6 +136,21 @@ def test_watch_prints_lines_and_exits_by_the_outcome(actinium: Actinium, study: 
     assert ended["trials"] == 24
 
 
+def test_extend(actinium: Actinium, study: str, train: Any) -> None:
+    """By a count, by a list, by levels; what is left out is said."""
+    assert actinium("submit", study, "--set", "factors.normalization=[none]").code == 0
+    train()
+    grown = actinium("extend", "demo", "--seeds", "3", "--set", "factors.normalization+=[layer, instance]")
+    assert grown.code == 0
+    assert "demo is running: 4 cells and 16 trials are new" in grown.out
+    assert "left out: relu·instance" in grown.out
+    listed = json.loads(actinium("extend", "demo", "--seeds", "7,9", "--json").out)
+    assert (listed["added_trials"], listed["spec"]["seeds"]) == (16, [0, 1, 2, 7, 9])
+    assert actinium("extend", "demo").code == 2
+    assert actinium("extend", "demo", "--seeds", "some").code == 2
+    assert "give factors.PATH+=LEVEL" in actinium("extend", "demo", "--set", "factors.activation=elu").err
+
+
 def test_catalogue_and_tokens(actinium: Actinium) -> None:
     """Levels with parameters; a token's secret alone on standard output."""
     assert "negative_slope=0.01" in actinium("catalogue").out

@@ -1,8 +1,10 @@
-"""A study's life over REST: pause and resume."""
+"""A study's life over REST: pause, resume, extend."""
 
 from typing import Any
 
 import httpx
+
+from actinium.client import Client
 
 GRID = {"name": "demo", "factors": {"activation": ["relu", "elu"]}, "seeds": 2}
 
@@ -25,3 +27,51 @@ def test_pause_and_resume(submitter: httpx.Client, viewer: httpx.Client, train: 
         answer = submitter.post(f"/v1/studies/demo/{verb}")
         assert (answer.status_code, "is finished: there is nothing left" in answer.json()["detail"]) == (409, True)
         assert viewer.post(f"/v1/studies/demo/{verb}").status_code == 403
+
+
+def test_a_finished_study_is_extended_and_its_report_follows(
+    submitter: httpx.Client, viewer: httpx.Client, train: Any
+) -> None:
+    """New trials alone are trained; the report has the new cell beside the old ones, whose numbers stand."""
+    submitter.post("/v1/studies", json=GRID)
+    train()
+    before = viewer.get("/v1/studies/demo/report").json()
+    body = {"seeds": 3, "factors": {"activation": ["gelu"]}}
+    key = {"Idempotency-Key": "k"}
+    for _ in range(2):
+        answer = submitter.post("/v1/studies/demo/extend", json=body, headers=key)
+        assert answer.status_code == 200
+        assert {name: answer.json()[name] for name in ("added_cells", "added_trials", "state", "trials")} == {
+            "added_cells": 1,
+            "added_trials": 5,
+            "state": "running",
+            "trials": 9,
+        }
+    assert submitter.post("/v1/studies/demo/extend", json={"seeds": 4}, headers=key).status_code == 409
+    assert len(train()) == 5
+    after = viewer.get("/v1/studies/demo/report").json()
+    assert after["revision"] > before["revision"]
+    assert [cell["succeeded"] for cell in after["cells"]] == [3, 3, 3]
+    assert [cell["cell"] for cell in after["cells"][:2]] == [cell["cell"] for cell in before["cells"]]
+    assert len(viewer.get("/v1/studies/demo/export").text.splitlines()) == 10
+
+
+def test_what_is_no_extension_is_refused(submitter: httpx.Client, viewer: httpx.Client) -> None:
+    """At its path; the grid's limit is that of a submission."""
+    submitter.post("/v1/studies", json=GRID)
+    before = submitter.get("/v1/studies/demo").json()
+    refused: list[tuple[Any, str]] = [({}, ""), ({"factors": {"model.depth": [2]}}, "factors.model.depth")]
+    refused += [({"seeds": 9999}, "factors"), ({"seeds": "many"}, "seeds")]
+    for body, path in refused:
+        answer = submitter.post("/v1/studies/demo/extend", json=body)
+        assert (answer.status_code, answer.json()["errors"][0]["path"]) == (422, path), body
+    assert submitter.get("/v1/studies/demo").json() == before
+    assert viewer.post("/v1/studies/demo/extend", json={"seeds": 3}).status_code == 403
+    assert submitter.post("/v1/studies/none/extend", json={"seeds": 3}).status_code == 404
+
+
+def test_the_client_extends(client: Client) -> None:
+    """Seeds and levels, each alone."""
+    client.submit(GRID)
+    assert client.extend("demo", seeds=[7])["added_trials"] == 2
+    assert client.extend("demo", factors={"activation": ["gelu"]})["added_trials"] == 3

@@ -267,6 +267,24 @@ def test_a_cancelled_study_is_stopped_and_writes_nothing_more(house: House) -> N
     assert house.ledger.held() == []
 
 
+def test_a_paused_study_gives_its_slots_free_and_begins_again_when_it_is_resumed(house: House) -> None:
+    study = house.submit(seeds=2)
+    house.rounds(3)
+    with house.engine.begin() as conn:
+        studies.pause(conn, study, house.now)
+    house.heart.run_once(now=house.now)
+    house.rounds(4)
+    assert house.fleet.stopped == [0, 1]
+    assert house.rows("SELECT DISTINCT state, attempt FROM jobs") == [("queued", 1)]
+    with house.engine.begin() as conn:
+        studies.resume(conn, study, house.now)
+    house.finish(study)
+    assert house.rows("SELECT DISTINCT state, attempt, trial_failures + infrastructure_failures FROM jobs") == [
+        ("succeeded", 2, 0)
+    ]
+    assert house.rows("SELECT DISTINCT attempt FROM frames") == [(2,)]
+
+
 def test_a_dispatcher_that_was_taken_for_dead_changes_nothing(house: House) -> None:
     study = house.submit(seeds=1)
     house.rounds(3)

@@ -24,10 +24,11 @@ from hypothesis.stateful import (
 from sqlalchemy import Engine, select, text
 
 from actinium.errors import Conflict
+from actinium.extension import Extension
 from actinium.frame import Outcome, TrialSummary
 from actinium.job import FINAL_STATES, TRANSITIONS, Attempt, FailureClass, JobState, StudyId, StudyState
 from actinium.study import Design, expand, parse_study
-from db import models, outbox, progress, queue, studies
+from db import extension, models, outbox, progress, queue, studies
 from db.models import NO_WIDTH_LIMIT
 from db.outbox import TrialNews
 from db.progress import STATE
@@ -59,6 +60,7 @@ class Study:
 
     owner: str
     priority: int
+    cells: int
     started: bool = False
     paused: bool = False
     cancelled: bool = False
@@ -147,7 +149,7 @@ class QueueMachine(RuleBasedStateMachine):
         with self.engine.begin() as connection:
             number = studies.create(connection, replace(design, spec=spec), owner=owner, now=self.now)
             trials = studies.trials_page(connection, number, limit=1000).items
-        self.model.studies[number] = Study(owner=owner, priority=priority)
+        self.model.studies[number] = Study(owner=owner, priority=priority, cells=len(design.cells))
         for row, (_, config) in zip(trials, design.trials(), strict=True):
             self.model.jobs[row.id] = Job(row.id, number, config.pack_key(), available_at=self.now)
 
@@ -199,6 +201,33 @@ class QueueMachine(RuleBasedStateMachine):
         assert not ended
         self.model.studies[number].paused = False
 
+    @precondition(lambda self: 0 < len(self.model.jobs) < 30)
+    @rule(data=st.data(), seeds=st.sampled_from([1, 3, [0, 7], [5]]))
+    def extend(self, data: st.DataObject, seeds: int | list[int]) -> None:
+        """Once and again with one key: the old jobs as they were, and for each cell the seeds that it lacked."""
+        number = self.study(data)
+        asked = Extension(seeds=seeds)
+        cancelled = self.model.state(number) is StudyState.CANCELLED
+        with self.engine.begin() as connection:
+            act = partial(extension.extend, connection, number, asked, owner="ada", now=self.now, max_trials=1000)
+            key = f"{number} {seeds}"
+            try:
+                added = act(idempotency_key=key)
+            except Conflict:
+                assert cancelled
+                return
+            assert act(idempotency_key=key) == added
+            trials = studies.trials_page(connection, number, limit=1000).items
+            packs = {cell.index: cell.config.pack_key() for cell in studies.cells(connection, number)}
+        for row in trials:
+            if row.id not in self.model.jobs:
+                self.model.jobs[row.id] = Job(row.id, number, packs[row.cell_index], available_at=self.now)
+        seen = {row.seed for row in trials}
+        assert len(packs) == self.model.studies[number].cells
+        assert len(trials) == len(packs) * len(seen) == len({(row.cell_index, row.seed) for row in trials})
+        wanted = set(range(seeds)) if isinstance(seeds, int) else set(seeds)
+        assert wanted <= seen <= {0, 1, 2, 5, 7}
+
     @precondition(lambda self: self.model.studies)
     @rule(data=st.data())
     def retry(self, data: st.DataObject) -> None:
@@ -248,11 +277,12 @@ class QueueMachine(RuleBasedStateMachine):
 
     def attempts(self, data: st.DataObject) -> list[Attempt]:
         """Some lanes of a pack ever leased, in any order: one with a lane that lives, or one with a lane that was
-        since leased to somebody else (a zombie's), or any.
+        since leased to somebody else (a zombie's), or one of a study that was paused since, or any.
         """
         living = [pack for pack in self.given if self.model.held(pack)]
         given_anew = [pack for pack in self.given if any(self.zombie(one) for one in pack)]
-        kinds = [packs for packs in (living, given_anew, self.given) if packs]
+        paused = [pack for pack in self.given if any(self.paused(one) for one in pack)]
+        kinds = [packs for packs in (living, given_anew, paused, self.given) if packs]
         pack = data.draw(st.sampled_from(data.draw(st.sampled_from(kinds), label="kind")), label="pack")
         return data.draw(st.lists(st.sampled_from(pack), min_size=1, unique=True), label="lanes")
 
@@ -260,6 +290,11 @@ class QueueMachine(RuleBasedStateMachine):
         """Whether this attempt's trial is leased under a later one."""
         job = self.model.jobs[attempt.trial_id]
         return job.state is LEASED and job.attempt > attempt.attempt
+
+    def paused(self, attempt: Attempt) -> bool:
+        """Whether this attempt was the trial's last, of a study that is paused."""
+        job = self.model.jobs[attempt.trial_id]
+        return self.model.studies[job.study].paused and job.attempt == attempt.attempt
 
     @precondition(lambda self: self.given)
     @rule(data=st.data())
