@@ -81,7 +81,7 @@ def convergence(report: Mapping[str, Any]) -> Comparison:
 def small_batches(report: Mapping[str, Any]) -> list[Comparison]:
     """Test error by batch size, its growth from the reference batch, and that growth against group's (SCIENCE D3)."""
     title = "Small batches"
-    small = report.get("small_batch")
+    small, error = report.get("small_batch"), error_word(report)
     if not small:
         return [
             Comparison(title=title, columns=("cell",), rows=(), note="training.batch_size is no factor of this study.")
@@ -105,12 +105,17 @@ def small_batches(report: Mapping[str, Any]) -> list[Comparison]:
     return [
         Comparison(
             title=title,
-            columns=("normalization", "batch", "test error", "degradation", "minus group's"),
+            columns=("normalization", "batch", error, "degradation", "minus group's"),
             rows=tuple(rows),
-            note=f"Degradation: test error less that at batch {small['reference_batch']}, in percentage points; "
+            note=f"Degradation: {error} less that at batch {small['reference_batch']}, in percentage points; "
             "minus group's: its difference to group normalization's; [95% interval].",
         )
     ]
+
+
+def error_word(report: Mapping[str, Any]) -> str:
+    """What a report's `test_error` is called; where the report does not say, that of classes."""
+    return str((report.get("words") or {}).get("error", "test error"))
 
 
 def spaced(cell: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """What networks are trained for: the objectives, one visible table. The functions are in `workers.objectives`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -11,14 +11,17 @@ ObjectiveName: TypeAlias = Literal["classification", "regression", "reconstructi
 class ObjectiveDefinition:
     """What `validation_loss`, `test_error` and the like are of an objective.
 
-    `loss` is of one example, and averaged over examples. `error` is in [0, 1], and `validation_accuracy` 1 less it;
-    `error_word` is what pages call it. `end_metrics`: what a summary has besides.
+    `loss` is of one example, and averaged over examples, in `loss_unit`. `error` is in [0, 1], and
+    `validation_accuracy` 1 less it; `error_word` and `accuracy_word` are what pages call them. `end_metrics`: what a
+    summary has besides.
     """
 
     name: ObjectiveName
     loss: str
     error: str
     error_word: str
+    accuracy_word: str
+    loss_unit: str
     citation: str
     end_metrics: tuple[str, ...] = ()
 
@@ -33,6 +36,8 @@ OBJECTIVES: Mapping[ObjectiveName, ObjectiveDefinition] = {
             loss="cross-entropy, -ln softmax(y)_t",
             error="share of examples whose largest output is not the label's",
             error_word="test error",
+            accuracy_word="validation accuracy",
+            loss_unit="nats",
             citation="Bridle 1990",
         ),
         ObjectiveDefinition(
@@ -41,6 +46,8 @@ OBJECTIVES: Mapping[ObjectiveName, ObjectiveDefinition] = {
             error=UNEXPLAINED
             + "; where the dataset has a tolerance, the share of examples with some |y - t| > tolerance",
             error_word="unexplained variance",
+            accuracy_word="explained variance",
+            loss_unit="squared units",
             citation="share of variance unexplained: Wright 1921; tolerance: Hochreiter & Schmidhuber 1997",
         ),
         ObjectiveDefinition(
@@ -48,6 +55,8 @@ OBJECTIVES: Mapping[ObjectiveName, ObjectiveDefinition] = {
             loss="mean over pixels of (y - t)^2, in units of the scaled inputs",
             error=UNEXPLAINED,
             error_word="unexplained variance",
+            accuracy_word="explained variance",
+            loss_unit="squared units",
             citation="share of variance unexplained: Wright 1921; psnr in dB: 10 log10(range^2 / mean squared error)",
             end_metrics=("psnr",),
         ),
@@ -55,6 +64,20 @@ OBJECTIVES: Mapping[ObjectiveName, ObjectiveDefinition] = {
 }
 
 
-def error_word(objective: ObjectiveName, tolerance: float | None = None) -> str:
-    """What `test_error` is called on pages."""
-    return OBJECTIVES[objective].error_word if tolerance is None else f"share of errors over {tolerance:g}"
+Words: TypeAlias = Mapping[Literal["error", "accuracy", "loss_unit"], str]
+
+
+def words(objective: ObjectiveName, tolerance: float | None = None) -> Words:
+    """What pages call `test_error` and `validation_accuracy`, and in what a loss is; `tolerance` is the dataset's."""
+    found = OBJECTIVES[objective]
+    error, accuracy = found.error_word, found.accuracy_word
+    if objective == "regression" and tolerance is not None:
+        error, accuracy = f"misses by over {tolerance:g}", f"hits within {tolerance:g}"
+    return {"error": error, "accuracy": accuracy, "loss_unit": found.loss_unit}
+
+
+def common_words(found: Iterable[Words]) -> Words:
+    """Of trials of several objectives: where they differ, a word that is true of all."""
+    every = list(found) or [words("classification")]
+    general: Words = {"error": "error", "accuracy": "1 - error", "loss_unit": "each objective's own"}
+    return {key: every[0][key] if all(one[key] == every[0][key] for one in every) else general[key] for key in general}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from actinium.compare import error_word
 from dashboard.grid import Cell, Grid
 from dashboard.tables import batch_rows, estimate_of, metric_rows, records
 from dashboard.words import (
@@ -108,8 +109,9 @@ def small_batch(report: Mapping[str, Any]) -> Headline:
             question=question, figure="–", sentence="Only the reference batch size has finished trials yet."
         )
     lead = max((row for row in named if row["batch_size"] == smallest), key=lambda row: row["degradation_estimate"])
+    level = level_word("normalization", lead["normalization"])
     sentence = (
-        f"At batch size {smallest:g}, the test error with **{level_word('normalization', lead['normalization'])}** is "
+        f"At batch size {smallest:g}, the {error_word(report)} with **{level}** is "
         f"{_apart(lead['degradation_estimate'])} than at {reference:g} "
         f"({points_interval(lead['degradation_low'], lead['degradation_high'])})"
     )

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from actinium.objectives import Words, common_words, words
 from actinium.paths import Cell
 from actinium.statistics.comparisons import STEPS_TO_TARGET, contrasts, factors
 from actinium.statistics.convergence import Convergence, convergence
@@ -54,7 +55,8 @@ EVENT = re.compile(r"^(dead_unit|born_dead|died|transient|revived|off|dormant|sa
 class Plan:
     """What the design alone decides of a report, C cells; good for every revision of a study.
 
-    `budget` [C] steps and `epochs` [C] of a whole trial; who is compared with whom, and the grid.
+    `budget` [C] steps and `epochs` [C] of a whole trial; who is compared with whom, and the grid;
+    what error and accuracy are called.
     """
 
     cells: list[DesignCell]
@@ -62,6 +64,7 @@ class Plan:
     epochs: FloatArray
     compared: References
     span: Grid
+    words: Words
 
 
 def plan(spec: StudySpec, cells: Sequence[tuple[int, Cell, TrialConfig]]) -> Plan:
@@ -73,6 +76,7 @@ def plan(spec: StudySpec, cells: Sequence[tuple[int, Cell, TrialConfig]]) -> Pla
         epochs=np.array([float(cell.config.training.epochs) for cell in design]),
         compared=references(spec, design),
         span=grid(spec, design),
+        words=common_words(words(cell.config.objective(), cell.config.task.definition().tolerance) for cell in design),
     )
 
 
@@ -103,6 +107,7 @@ def build_report(
     return {
         "study_id": study_id,
         "revision": revision,
+        "words": planned.words,
         "target": {
             "metric": spec.target.metric,
             "value": reached.target,

@@ -102,8 +102,11 @@ def survival(rows: pd.DataFrame, look: Look, *, log_x: bool = True) -> go.Figure
     return panels(shown, look, x=x, y=y, draw=draw, floor=1.0)
 
 
-def against_batch_size(rows: pd.DataFrame, grid: Grid, *, value: str = "error", width: int = 480) -> go.Figure:
-    """Test error (or its degradation) against the batch size per normalization. `rows`: tables.batch_rows.
+def against_batch_size(
+    rows: pd.DataFrame, grid: Grid, *, value: str = "error", width: int = 480, word: str = "test error"
+) -> go.Figure:
+    """The error (or its degradation) against the batch size per normalization. `rows`: tables.batch_rows; `word`: what
+    the error is called.
 
     Normalizations keep the colours that they have everywhere.
     """
@@ -124,7 +127,7 @@ def against_batch_size(rows: pd.DataFrame, grid: Grid, *, value: str = "error", 
     rate = value == "error"
     if not rate:
         drawn = drawn.assign(**{part: 100.0 * drawn[part] for part in ("estimate", "low", "high")})
-    title = "test error" if rate else "change of test error (points)"
+    title = word if rate else f"change of {word} (points)"
     x = Axis(column="batch_size", title="batch size", log=True, powers_of_two=True)
     y = Axis(column="estimate", title=title, percent=rate)
 

@@ -10,23 +10,25 @@ from dashboard.views.page import StudyPage, cell_table, chart, headline, said
 from dashboard.words import number, percent, whole
 
 SERIES = {
-    "validation_loss": "validation loss (nats)",
-    "train_loss": "training loss (nats)",
-    "validation_accuracy": "validation accuracy (%)",
+    "validation_loss": "validation loss ({loss_unit})",
+    "train_loss": "training loss ({loss_unit})",
+    "validation_accuracy": "{accuracy} (%)",
 }
+"""In the words of the report."""
 
 
 def draw(page: StudyPage) -> None:
     """Draws the tab."""
     headline(convergence(page.report, page.grid), key="convergence")
     st.subheader("Learning curves", anchor=False)
+    titles = {name: title.format_map(page.report["words"]) for name, title in SERIES.items()}
     choice, steps, values, _ = st.columns([3, 2, 2, 2], vertical_alignment="bottom")
-    series = choice.selectbox("Series", list(SERIES), format_func=SERIES.__getitem__, key="series")
+    series = choice.selectbox("Series", list(SERIES), format_func=titles.__getitem__, key="series")
     log_x = steps.toggle("Logarithmic steps", value=True, key="log-x")
     rate = series == "validation_accuracy"
     log_y = values.toggle("Logarithmic values", value=not rate, disabled=rate, key=f"log-y-{rate}") and not rate
     rows = page.curves(series)
-    figure = curves.over_steps(rows, page.look, title=SERIES[series], log_x=log_x, log_y=log_y, as_percent=rate)
+    figure = curves.over_steps(rows, page.look, title=titles[series], log_x=log_x, log_y=log_y, as_percent=rate)
     chart(figure, key="learning-curves", alt="Learning curves by cell, mean and 95% band over seeds")
     st.caption(f"{page.shown()} Lines are means over running and finished trials, bands 95% confidence intervals.")
 

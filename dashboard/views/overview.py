@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from actinium.compare import mixed_measurements
+from actinium.compare import error_word, mixed_measurements
 from dashboard import session
 from dashboard.charts import completeness, curves, dots
 from dashboard.headlines import headlines, target_value
@@ -38,8 +38,9 @@ def draw(page: StudyPage) -> None:
         figure = dots.dots(rows, page.look, title=title, show=whole)
         chart(figure, key="overview-convergence", alt="Restricted mean steps to the target by cell, with 95% intervals")
     with batch:
-        figure = curves.against_batch_size(batch_rows(page.report), page.grid, width=THIRD)
-        chart(figure, key="overview-small-batches", alt="Test error against batch size by normalization")
+        word = error_word(page.report)
+        figure = curves.against_batch_size(batch_rows(page.report), page.grid, width=THIRD, word=word)
+        chart(figure, key="overview-small-batches", alt=f"{word.capitalize()} against batch size by normalization")
     st.caption(f"{page.shown()} Bars are 95% confidence intervals over seeds.")
     matrix(page)
 

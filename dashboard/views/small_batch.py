@@ -4,6 +4,7 @@ from typing import Any
 
 import streamlit as st
 
+from actinium.compare import error_word
 from dashboard import markup
 from dashboard.charts import curves
 from dashboard.headlines import small_batch
@@ -27,26 +28,27 @@ def draw(page: StudyPage) -> None:
     if part is None:
         st.info("Make `training.batch_size` a factor of a study to see this comparison.", icon=":material/info:")
         return
-    rows = batch_rows(page.report)
+    rows, word = batch_rows(page.report), error_word(page.report)
     error, worse = st.columns(2)
     with error:
-        st.subheader("Test error", anchor=False)
-        figure = curves.against_batch_size(rows, page.grid)
-        chart(figure, key="error-by-batch", alt="Test error against batch size by normalization")
+        st.subheader(word.capitalize(), anchor=False)
+        figure = curves.against_batch_size(rows, page.grid, word=word)
+        chart(figure, key="error-by-batch", alt=f"{word.capitalize()} against batch size by normalization")
     with worse:
         st.subheader(f"Change from batch size {part['reference_batch']:g}", anchor=False)
-        figure = curves.against_batch_size(rows, page.grid, value="degradation")
-        chart(figure, key="degradation-by-batch", alt="Change of test error from the reference batch by normalization")
+        figure = curves.against_batch_size(rows, page.grid, value="degradation", word=word)
+        alt = f"Change of {word} from the reference batch by normalization"
+        chart(figure, key="degradation-by-batch", alt=alt)
     st.caption(
         f"All cells, other factors averaged within a seed; bars are 95% confidence intervals over seeds. "
         f"{ESTIMANDS.get(part.get('estimand', ''), '')}"
     )
-    _degradation(part)
+    _degradation(part, word)
     _differences(part)
 
 
-def _degradation(part: dict[str, Any]) -> None:
-    columns = ("normalization", "batch size", "test error", "change (points)", "95% CI")
+def _degradation(part: dict[str, Any], word: str) -> None:
+    columns = ("normalization", "batch size", word, "change (points)", "95% CI")
     cells = []
     for curve in part["curves"]:
         for point in curve["points"]:

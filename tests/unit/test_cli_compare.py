@@ -87,6 +87,9 @@ def test_small_batches_ascend_and_carry_the_difference_to_group(report: dict[str
         ("batch", "32", "5.0%", "+0.0", "-"),
     )
     assert "no factor" in small_batches({**report, "small_batch": None})[0].note
+    assert table.columns[2] == "test error"
+    (named,) = small_batches({**report, "words": {"error": "unexplained variance"}})
+    assert named.columns[2] == "unexplained variance" and "Degradation: unexplained variance less" in named.note
 
 
 def test_wide_cells_stay_readable_at_100_columns(

@@ -113,6 +113,8 @@ def test_degradation_stands_beside_group_normalization() -> None:
     assert answer.figure == "+12.0 points"
     assert "At batch size 2, the test error with **BatchNorm** is 12.0 points higher than at 64" in answer.sentence
     assert "with GroupNorm no higher; the difference is +12.0" in answer.sentence
+    named = small_batch({**report, "words": {"error": "unexplained variance"}})
+    assert "the unexplained variance with **BatchNorm** is 12.0 points higher" in named.sentence
 
 
 def test_a_study_of_one_batch_size_says_so() -> None:

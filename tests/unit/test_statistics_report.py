@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from actinium.objectives import words
 from actinium.statistics.report import NETWORK_METRICS, build_report
 from actinium.study import Design, expand, parse_study
 
@@ -88,6 +89,7 @@ def test_the_form_is_the_documented_one(small: Study) -> None:
     assert list(report) == [
         "study_id",
         "revision",
+        "words",
         "target",
         "cells",
         "contrasts",
@@ -96,6 +98,7 @@ def test_the_form_is_the_documented_one(small: Study) -> None:
         "convergence",
     ]
     assert (report["study_id"], report["revision"]) == (7, 3)
+    assert report["words"] == {"error": "test error", "accuracy": "validation accuracy", "loss_unit": "nats"}
     cell = report["cells"][0]
     assert list(cell) == ["cell", "seeds", "succeeded", "diverged", "collapse_rate", "metrics"]
     estimate = ["estimate", "low", "high", "n"]
@@ -461,3 +464,13 @@ def test_more_seeds_than_are_enumerated_give_a_report_that_can_be_repeated() -> 
     study = Study(factors={"activation": ["relu", "elu"]}, seeds=24)
     assert study.report() == study.report()
     assert next(r for r in study.report()["contrasts"] if r["metric"] == "dead_unit_rate")["p"] == pytest.approx(1e-4)
+
+
+def test_an_error_is_called_what_it_is() -> None:
+    """Numbers leave variance unexplained; a study of both has a word that is true of both."""
+    numbers = Study(task={"dataset": "regression_1d"}, seeds=2).report()["words"]
+    assert numbers == {"error": "unexplained variance", "accuracy": "explained variance", "loss_unit": "squared units"}
+    both = Study(factors={"task.dataset": ["xor", "regression_1d"]}, seeds=2).report()["words"]
+    assert both["error"] == "error"
+    assert words("regression", 0.04)["error"] == "misses by over 0.04"
+    assert words("classification", 0.04) == words("classification")
