@@ -19,6 +19,7 @@ CONFIRMATORY = ("dead_unit_rate", STEPS_TO_TARGET, "test_error")
 
 EXPLORATORY = (
     "validation_accuracy",
+    "psnr",
     "train_eval_gap",
     "born_dead_rate",
     "died_rate",
