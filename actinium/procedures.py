@@ -7,7 +7,7 @@ from actinium.task import Task
 def invalid_procedure(level: Initialization, *, task: Task, kind: str, residual: bool, batch_size: int) -> str | None:
     """Why the procedure that a trial begins with cannot be run, or None. `kind` and `residual` are the model's."""
     if level.name == "greedy_autoencoder":
-        if kind != "mlp":
+        if kind not in ("mlp", "autoencoder"):
             return f"greedy autoencoders are of fully connected layers, and the model is a {kind}"
         if residual:
             return "a residual layer hands its input on as it is: an autoencoder has nothing to learn of it"

@@ -161,6 +161,19 @@ def test_normalized_lanes_and_learned_slopes_take_part() -> None:
     assert all(torch.equal(prepared.statistics[name], drawn.statistics[name]) for name in drawn.statistics)
 
 
+def test_a_deep_autoencoders_layers_are_pretrained_too() -> None:
+    """As in Hinton & Salakhutdinov 2006: seven sigmoid layers give back what they do not from Xavier's start."""
+    document = {
+        "task": {},
+        "activation": "sigmoid",
+        "model": {"kind": "autoencoder", "depth": 3, "width": 32, "bottleneck": 8},
+        "training": {"epochs": 10, "learning_rate": 0.1},
+    }
+    greedy = GREEDY | {"epochs": 10, "learning_rate": 0.01}
+    plain, pretrained = summaries([config_of(start, **document) for start in ("xavier", greedy)])
+    assert pretrained.metrics["test_error"] < 0.8 < 0.99 < plain.metrics["test_error"]
+
+
 def test_deep_sigmoid_networks_learn_after_pretraining_and_not_before() -> None:
     """Ten layers (SCIENCE B, pretrain): Xavier's start and a small one stay at chance, pretrained ones come far."""
     document = {

@@ -65,7 +65,7 @@ def whitened(inputs: Tensor, train: Tensor, epsilon: float) -> Tensor:
     flat = inputs.flatten(1)
     parts = torch.split(train, CHUNK)
     mean = torch.stack([flat[part].double().sum(0) for part in parts]).sum(0) / train.numel()
-    covariance = torch.zeros(mean.numel(), mean.numel(), dtype=torch.float64)
+    covariance = mean.new_zeros(mean.numel(), mean.numel())
     for part in parts:
         centred = flat[part].double() - mean
         covariance.addmm_(centred.T, centred, alpha=1.0 / train.numel())
