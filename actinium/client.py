@@ -7,6 +7,7 @@ client.wait(study["id"])
 client.report(study["id"])
 """
 
+import io
 import json
 import math
 import time
@@ -21,6 +22,7 @@ from actinium.errors import FieldError, InvalidInput, Unavailable
 
 if TYPE_CHECKING:  # pandas takes half a second to import, and not every command needs it
     import pandas as pd
+    from numpy.typing import NDArray
 
     from actinium.study import StudySpec
 
@@ -190,6 +192,14 @@ class Client:
         frame.insert(0, "step", pd.array(document["steps"], dtype="int64"))
         frame.insert(1, "time", pd.array(document["times"], dtype="float64"))
         return frame
+
+    def artifact(self, trial: int, name: str) -> "NDArray[Any]":
+        """An array that a trial left at its end, such as `first_filters` [filters, channels, k, k]. NotFound."""
+        import numpy as np
+
+        response = self._door.request("GET", f"/v1/trials/{int(trial)}/artifacts/{name}")
+        array: NDArray[Any] = np.load(io.BytesIO(response.content), allow_pickle=False)
+        return array
 
     def curves(self, study: Study, series: str) -> Document:
         """A series of every cell by step, over its trials: `{series, curves: [{cell, steps, mean, low, high, n}]}`."""

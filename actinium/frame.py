@@ -1,13 +1,19 @@
 """What a trial measured: frames while it trains, a summary at its end."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
+
+FIRST_FILTERS = "first_filters"
+"""The artifact of `probes.filters`: kernels of the first convolution, [filters, channels, k, k]."""
+LARGEST_ARTIFACT = 2**20
+"""Bytes."""
 
 
 class Outcome(StrEnum):
@@ -92,10 +98,13 @@ class TrialSummary(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class LaneFinished:
-    """A lane of a pack came to its scientific end."""
+    """A lane of a pack came to its scientific end. `artifacts`: arrays by name that it leaves, at most
+    LARGEST_ARTIFACT bytes each.
+    """
 
     lane: int
     summary: TrialSummary
+    artifacts: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 PackEvent: TypeAlias = PackFrames | LaneFinished

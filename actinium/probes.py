@@ -116,6 +116,10 @@ class StatisticError(Document):
     points: int = Field(default=8, ge=2, le=10_000)
 
 
+class Filters(Document):
+    """SCIENCE A5: the kernels of the first convolution at the end of the trial, kept as an artifact."""
+
+
 class Probes(Document):
     """What is measured beside the losses. A probe set to null is off.
 
@@ -136,3 +140,4 @@ class Probes(Document):
     covariate_shift: CovariateShift | None = None
     weights: Weights | None = None
     statistic_error: StatisticError | None = None
+    filters: Filters | None = None

@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
+import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
 from actinium.client import Client
 from actinium.errors import (
@@ -142,6 +144,15 @@ def trials(study_id: int, revision: int, counts: tuple[int, ...]) -> pd.DataFram
 def frames(trial_id: int, attempt: int, state: str) -> pd.DataFrame:
     """What one trial measured, a row a step."""
     return client().frames(trial_id)
+
+
+@st.cache_data(max_entries=64, show_spinner="Reading the trial …")
+def artifact(trial_id: int, attempt: int, state: str, name: str) -> NDArray[np.float32] | None:
+    """An array that a trial left; None where it left none."""
+    try:
+        return client().artifact(trial_id, name)
+    except NotFound:
+        return None
 
 
 def _flat(trial: Document) -> Document:

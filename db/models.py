@@ -284,6 +284,14 @@ datasets = Table(
 
 # What packs cost, by the width that they were counted as. The latest few times are kept, oldest first, so that one slow
 # pack decides nothing.
+trial_artifacts = Table(
+    "trial_artifacts",
+    metadata,
+    Column("trial_id", BigInteger, ForeignKey("trials.id"), primary_key=True, autoincrement=False),
+    Column("name", Text, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
 pack_widths = Table(
     "pack_widths",
     metadata,

@@ -25,6 +25,7 @@ from workers.models.slices import lane_order
 from workers.outcome import LaneRecord
 from workers.precision import precision_on
 from workers.probes import PackProbes, probe_series
+from workers.probes.first_filters import first_filters
 from workers.procedures import prepare
 from workers.steps import Steps
 from workers.trivial import trivial_scores
@@ -185,6 +186,7 @@ class Pack:
                     self._records[place],
                     {**dict(zip(names, ends[place], strict=True)), **trajectories[place]},
                 ),
+                artifacts=first_filters(networks, place) if self._config.probes.filters else {},
             )
             for place in places
         ]

@@ -7,10 +7,10 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from actinium.frame import layer_series
+from actinium.frame import FIRST_FILTERS, layer_series
 from actinium.histogram import histogram_series
 from dashboard import palette, session
-from dashboard.charts import histograms
+from dashboard.charts import filters, histograms
 from dashboard.charts.ground import grounded
 from dashboard.grid import cell_key
 from dashboard.views.page import StudyPage, chart
@@ -94,6 +94,18 @@ def _trial(page: StudyPage, trial: Mapping[Hashable, Any]) -> None:
     chart(grounded(figure), key="trial-curve", alt="Training and validation loss of the chosen trial")
     for of, title in HISTOGRAMS.items():
         _histograms(frames, of, title)
+    if (page.study["spec"].get("probes") or {}).get("filters") is not None:
+        _filters(trial)
+
+
+def _filters(trial: Mapping[Hashable, Any]) -> None:
+    """The kernels of the first convolution, where the trial has left them."""
+    kernels = session.artifact(int(trial["id"]), int(trial["attempt"]), str(trial["state"]), FIRST_FILTERS)
+    if kernels is None:
+        return
+    st.subheader("Filters of the first convolution", anchor=False)
+    chart(filters.tiles(kernels), key="trial-filters", alt=f"{len(kernels)} kernels of the first convolution")
+    st.caption("At the end of training, all on one scale.")
 
 
 def _histograms(frames: pd.DataFrame, of: str, title: str) -> None:

@@ -32,6 +32,7 @@ ACCESS: dict[tuple[str, str], Role] = {
     ("GET", "/v1/studies/{study}/events"): Role.VIEWER,
     ("GET", "/v1/trials/{trial}"): Role.VIEWER,
     ("GET", "/v1/trials/{trial}/frames"): Role.VIEWER,
+    ("GET", "/v1/trials/{trial}/artifacts/{name}"): Role.VIEWER,
     ("GET", "/v1/catalogue"): Role.VIEWER,
     ("POST", "/v1/datasets"): Role.SUBMITTER,
     ("GET", "/v1/datasets"): Role.VIEWER,

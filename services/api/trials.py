@@ -1,12 +1,15 @@
 """Routes of single trials: what they are, and what they measured."""
 
+import io
 import json
 import math
-from typing import Any
+from enum import StrEnum
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+import numpy as np
+from fastapi import APIRouter, Path, Query, Request, Response
 
-from db import frames, trials
+from db import artifacts, frames, trials
 from services.api.access import Database
 from services.api.documents import TrialDocument, trial_document
 from services.api.references import TrialReference, settings_of, trial_id
@@ -36,6 +39,33 @@ def trial_frames(engine: Database, trial: TrialReference) -> Response:
         "times": [spelled(time) for time in found.times.tolist()],
         "values": [[spelled(value) for value in line] for line in found.values.tolist()],
     }
+    return Response(json.dumps(document, allow_nan=False), media_type="application/json")
+
+
+class ArtifactFormat(StrEnum):
+    """What an artifact is given as."""
+
+    NPY = "npy"
+    JSON = "json"
+
+
+@router.get("/trials/{trial}/artifacts/{name}", response_class=Response)
+def artifact(
+    engine: Database,
+    trial: TrialReference,
+    name: Annotated[str, Path(max_length=100, pattern=r"^[a-z0-9_]+$")],
+    file_format: Annotated[ArtifactFormat, Query(alias="format")] = ArtifactFormat.NPY,
+) -> Response:
+    """An array that the trial left at its end: an `.npy` file, or `{name, shape, values}` with values in one row."""
+    with engine.begin() as connection:
+        row = trials.trial(connection, trial_id(trial))
+        content = artifacts.read(connection, row.id, name)
+    if file_format is ArtifactFormat.NPY:
+        headers = {"Content-Disposition": f'attachment; filename="{name}-{row.id}.npy"'}
+        return Response(content, media_type="application/octet-stream", headers=headers)
+    array = np.load(io.BytesIO(content), allow_pickle=False)
+    values = [spelled(value) for value in array.ravel().tolist()]
+    document = {"name": name, "shape": list(array.shape), "values": values}
     return Response(json.dumps(document, allow_nan=False), media_type="application/json")
 
 

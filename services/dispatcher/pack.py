@@ -1,10 +1,13 @@
 """A pack in training, as the dispatcher sees it: what came in and is not yet in the database."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from actinium.frame import Frame, LaneFinished, Layout, PackFrames, TrialSummary
-from actinium.job import Attempt, FailureClass, Lease
+from actinium.job import Attempt, FailureClass, Lease, TrialId
 from services.dispatcher.fleet import PackBroken, PackDone, PackItem, SlotId
 
 WHOLE = 0.9
@@ -19,6 +22,7 @@ class Unsaved:
     layout: Layout | None
     frames: Sequence[Frame]
     results: Sequence[tuple[Attempt, TrialSummary]]
+    artifacts: Mapping[TrialId, Mapping[str, NDArray[np.float32]]]
     unfinished: Sequence[Attempt]
     broken: PackBroken | None
 
@@ -93,6 +97,11 @@ class PackRun:
             layout=self._layout,
             frames=[frame for news in self._frames for frame in self._rows(news, living)],
             results=[(self.leases[news.lane], news.summary) for news in self._finished if living[news.lane]],
+            artifacts={
+                self.leases[news.lane].trial_id: news.artifacts
+                for news in self._finished
+                if living[news.lane] and news.artifacts
+            },
             unfinished=unfinished if broken else (),
             broken=broken,
         )

@@ -1,4 +1,4 @@
-"""Writes what a pack brought: frames, summaries, job states and outbox rows, in one transaction."""
+"""Writes what a pack brought: frames, summaries, artifacts, job states and outbox rows, in one transaction."""
 
 import logging
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine
 
 from actinium.job import FailureClass
-from db import frames, queue, widths
+from db import artifacts, frames, queue, widths
 from services.dispatcher.ledger import Ledger
 from services.dispatcher.pack import PackRun, Unsaved
 from workers.packing import counted_as
@@ -33,6 +33,7 @@ class Recorder:
                 if unsaved.layout is not None:
                     frames.write(conn, unsaved.layout, unsaved.frames)
                 accepted = queue.complete_many(conn, now=now, results=unsaved.results)
+                artifacts.write(conn, {trial: own for trial, own in unsaved.artifacts.items() if trial in accepted})
                 if unsaved.broken is not None and unsaved.unfinished:
                     queue.fail(
                         conn,

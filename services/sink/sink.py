@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from actinium.errors import Unavailable
 from actinium.job import FINAL_STATES, JobState, TrialId
-from db import frames, outbox
+from db import artifacts, frames, outbox
 from db.frames import Cursor, TrialFrames
 from db.outbox import News, StudyNews, TrialNews
 from services.sink import wording
@@ -116,10 +116,17 @@ class Sink:
         self._tracking.tell(
             run_id, points=points, params=params, tags=wording.final_tags(item) if closed is not None else None
         )
+        if closed is JobState.SUCCEEDED and item.config.probes.filters is not None:
+            self._tell_artifacts(item, run_id)
         if closed is not None:
             self._tracking.close(run_id, status=wording.STATUS[closed], ended=wording.milliseconds(item.finished_at))
         whole = later is None or len(later.steps) < FRAMES_A_TRIAL
         self._advance(item, run_id, later, closed=closed if whole else None, whole=whole, now=now)
+
+    def _tell_artifacts(self, item: TrialNews, run_id: str) -> None:
+        with self._engine.begin() as conn:
+            found = artifacts.of_trial(conn, item.trial_id)
+        self._tracking.keep(run_id, {f"{name}.npy": content for name, content in found.items()})
 
     def _advance(
         self,

@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mlflow.entities import Experiment, Metric, Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
@@ -145,6 +147,24 @@ class Tracking:
             )
         except MlflowException as error:
             raise self._said(error) from error
+
+    def keep(self, run_id: str, files: Mapping[str, bytes]) -> None:
+        """Put files beside a run, by name; again is no harm. Only where MLflow's server itself takes artifacts: a store
+        to which it sends its clients has keys that this service does not hold.
+        """
+        try:
+            where = self._client.get_run(run_id).info.artifact_uri
+            if not str(where).startswith("mlflow-artifacts:"):
+                return
+            with TemporaryDirectory() as folder:
+                for name, content in files.items():
+                    path = Path(folder, name)
+                    path.write_bytes(content)
+                    self._client.log_artifact(run_id, str(path))
+        except MlflowException as error:
+            raise self._said(error) from error
+        except OSError as error:  # an upload is no call of the tracking API, and breaks in its own way
+            raise Unavailable(f"MLflow at {self._url} takes no artifacts: {str(error)[:300]}") from error
 
     def close(self, run_id: str, *, status: str, ended: int) -> None:
         """The run is over since `ended` milliseconds."""

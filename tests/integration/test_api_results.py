@@ -6,11 +6,15 @@ import math
 from typing import Any
 
 import httpx
+import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 from sqlalchemy import Engine, text
 
+from actinium.client import Client
+from actinium.errors import NotFound
+from db import artifacts
 from services.api import report
 
 STUDY: dict[str, Any] = {
@@ -215,3 +219,26 @@ def test_an_idle_stream_holds_no_connection(submitter: httpx.Client, engine: Eng
     finally:
         for stream in streams:
             stream.__exit__(None, None, None)
+
+
+def test_an_artifact_is_given_as_a_file_and_as_numbers(
+    submitter: httpx.Client, client: Client, train: Any, engine: Engine
+) -> None:
+    submitter.post("/v1/studies", json=STUDY)
+    (trial, other, *_) = [lease.trial_id for lease in train()]
+    kernels = np.array([[[[1.5, np.nan], [np.inf, -2.0]]]], dtype=np.float32)
+    with engine.begin() as connection:
+        artifacts.write(connection, {trial: {"first_filters": kernels}})
+    path = f"/v1/trials/{trial}/artifacts/first_filters"
+    file = submitter.get(path)
+    assert file.headers["Content-Disposition"] == f'attachment; filename="first_filters-{trial}.npy"'
+    np.testing.assert_array_equal(np.load(io.BytesIO(file.content), allow_pickle=False), kernels)
+    values = {"name": "first_filters", "shape": [1, 1, 2, 2], "values": [1.5, "NaN", "Infinity", -2.0]}
+    assert submitter.get(f"{path}?format=json").json() == values
+    np.testing.assert_array_equal(client.artifact(trial, "first_filters"), kernels)
+    assert submitter.get(f"{path}?format=png").status_code == 422
+    for absent in (f"/v1/trials/{other}/artifacts/first_filters", f"/v1/trials/{trial}/artifacts/second"):
+        assert submitter.get(absent).status_code == 404
+    assert submitter.get(f"/v1/trials/{trial}/artifacts/..%2Fsecret").status_code in (404, 422)
+    with pytest.raises(NotFound, match="has no artifact"):
+        client.artifact(other, "first_filters")

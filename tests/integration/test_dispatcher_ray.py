@@ -96,14 +96,17 @@ def actor_pid(fleet: RayFleet, slot: SlotId) -> int:
 def test_a_pack_streams_its_layout_its_frames_and_its_summaries(fleet: RayFleet) -> None:
     slot = warm_slot(fleet)
     assert fleet.device(slot) == "cpu" and fleet.size() == 1
-    fleet.start(slot, [config(seed=1), config(seed=2)])
+    left = {"model": {"kind": "cnn", "width": 2}, "probes": {"filters": {}}}
+    fleet.start(slot, [config(seed=1, **left), config(seed=2, **left)])
     assert fleet.idle() == []
     items = [news.item for news in until(fleet, ended)]
     assert isinstance(items[0], Layout) and isinstance(items[-1], PackDone)
     frames = [item for item in items if isinstance(item, PackFrames)]
     assert [frame.step for frame in frames] == config().probe_steps()
     assert {frame.values.shape for frame in frames} == {(2, len(items[0].series))}
-    assert sorted(item.lane for item in items if isinstance(item, LaneFinished)) == [0, 1]
+    ends = [item for item in items if isinstance(item, LaneFinished)]
+    assert sorted(end.lane for end in ends) == [0, 1]
+    assert all(end.artifacts["first_filters"].shape == (2, 1, 5, 5) for end in ends)
     assert fleet.idle() == [slot], "the actor stays warm"
 
 

@@ -19,7 +19,7 @@ from actinium.frame import LaneFinished, Layout, PackFrames
 from actinium.job import Attempt, FailureClass, Lease, StudyId, StudyState
 from actinium.study import expand, parse_study
 from actinium.trial import TrialConfig
-from db import datasets, queue, studies, widths
+from db import artifacts, datasets, queue, studies, widths
 from db.embedded import EmbeddedServer
 from services.dispatcher.dispatcher import Dispatcher
 from services.dispatcher.fleet import News, PackBroken, PackDone, PackItem, SlotId
@@ -201,6 +201,17 @@ def test_the_last_packs_of_a_study_are_shared_by_the_slots(house: House) -> None
     house.width = 16
     house.finish(house.submit(seeds=20))
     assert house.fleet.widths == [10, 10]
+
+
+def test_what_trials_leave_is_kept_under_their_names(house: House) -> None:
+    """Through the whole way: trained, saved with the summary, read."""
+    study = house.submit(seeds=2, model={"kind": "cnn", "width": 2}, probes={"filters": {}, "schedule": {"points": 2}})
+    house.finish(study)
+    with house.engine.begin() as conn:
+        found = [artifacts.of_trial(conn, trial_id) for (trial_id,) in house.rows("SELECT id FROM trials ORDER BY id")]
+    assert [list(own) for own in found] == [["first_filters"]] * 2
+    first, second = (np.load(io.BytesIO(own["first_filters"]), allow_pickle=False) for own in found)
+    assert first.shape == second.shape == (2, 1, 5, 5) and not np.array_equal(first, second)
 
 
 def test_packs_grow_while_the_time_per_lane_falls(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

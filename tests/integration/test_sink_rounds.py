@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from actinium.frame import Frame, Layout, Outcome, TrialSummary
 from actinium.job import FailureClass, Lease, StudyId
 from actinium.study import expand, parse_study
 from actinium.trial import TrialConfig
-from db import frames, outbox, queue, studies
+from db import artifacts, frames, outbox, queue, studies
 from services.sink.sink import LIVE_SECONDS, Sink
 from services.sink.tracking import Tracking
 from services.sink.wording import params
@@ -350,3 +351,20 @@ def test_no_param_is_longer_than_mlflow_takes() -> None:
     told = params(TrialConfig())
     assert all(len(value) <= 5000 for value in told.values()) and len(told) <= 100
     assert json.loads(told["probes.dead_units.epsilon"]) == 1e-3
+
+
+def test_what_a_trial_leaves_stands_beside_its_run(scene: Scene, tmp_path: Path) -> None:
+    scene.submit(model={"kind": "cnn"}, probes={"filters": {}})
+    (lease,) = scene.lease()
+    kernels = np.arange(25, dtype=np.float32).reshape(1, 1, 5, 5)
+    with scene.engine.begin() as conn:
+        artifacts.write(conn, {lease.trial_id: {"first_filters": kernels}})
+    scene.complete(lease)
+    scene.tell()
+    scene.again()
+    scene.tell()
+    (run,) = scene.runs()
+    assert [file.path for file in scene.client.list_artifacts(run.info.run_id)] == ["first_filters.npy"]
+    found = scene.client.download_artifacts(run.info.run_id, "first_filters.npy", str(tmp_path))
+    np.testing.assert_array_equal(np.load(found), kernels)
+    assert run.info.status == "FINISHED"

@@ -123,3 +123,14 @@ def test_a_pack_that_lanes_left_early_or_that_broke_is_not_measured() -> None:
             pack.take(LaneFinished(lane=lane, summary=SUMMARY.model_copy(update={"steps": steps})))
         pack.take(end)
         assert pack.seconds_per_lane_step() is None
+
+
+def test_a_lost_lane_leaves_no_artifact() -> None:
+    ledger = Ledger()
+    pack = pack_of(ledger)
+    kernels = {"first_filters": np.zeros((1, 1, 2, 2), dtype=np.float32)}
+    for lane in (0, 1):
+        pack.take(LaneFinished(lane=lane, summary=SUMMARY, artifacts=kernels))
+    pack.take(LaneFinished(lane=2, summary=SUMMARY))
+    ledger.confirm([attempt(1)], [])
+    assert pack.unsaved().artifacts == {2: kernels}
