@@ -118,7 +118,8 @@ INITIALIZATIONS = table(
             ),
             "start": Parameter(default="he", kind="choice", choices=STARTS, doc=START),
         },
-        note="a procedure inside the trial; source and task have inputs of one shape",
+        note="a procedure inside the trial; source and task have inputs of one shape, and should share no examples, as "
+        "digits does with its halves",
     ),
     LevelDefinition(
         name="rai",
