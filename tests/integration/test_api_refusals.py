@@ -117,9 +117,6 @@ def test_routes_that_are_not_there(submitter: httpx.Client) -> None:
         ("GET", "/v1/nothing"),
         ("GET", "/v1/claims"),
         ("GET", "/v1/datasets/digits"),
-        ("POST", "/v1/studies/s/extend"),
-        ("POST", "/v1/studies/s/pause"),
-        ("POST", "/v1/studies/s/resume"),
         ("GET", "/"),
     ):
         assert "no route" in refused(submitter.request(method, path), 404)["detail"]
