@@ -211,14 +211,14 @@ DATASETS: dict[str, DatasetDefinition] = {
             citation="Hochreiter & Schmidhuber 1997, section 5.4; solved within 0.04 of t; for RNNs Le et al. 2015",
             parameters={
                 "examples": Parameter(
-                    default=5000, kind="integer", low=20, high=100_000, doc="how many are drawn, all parts together"
+                    default=5000, kind="integer", low=20, high=50_000, doc="how many are drawn, all parts together"
                 ),
-                "length": Parameter(default=20, kind="integer", low=2, high=1000, doc="time steps"),
+                "length": Parameter(default=20, kind="integer", low=2, high=500, doc="time steps"),
                 "test_length": Parameter(
                     default=None,
                     kind="integer",
                     low=2,
-                    high=2000,
+                    high=1000,
                     nullable=True,
                     doc="time steps of test examples, for recurrent networks; null: as many",
                 ),

@@ -116,6 +116,7 @@ def looked_at(configs: Sequence[TrialConfig], data_root: Path | None) -> list[di
     series = probe_series(ordered[0])
     gradients = [number for number, name in enumerate(series) if name.startswith("gradient_rms/")]
     dead = values[:, series.index("dead_unit_rate")].tolist()
+    through_time = values[:, series.index("gradient_time_slope")].tolist() if "gradient_time_slope" in series else None
     backward = torch.from_numpy(values[:, gradients]).double()
     forward = forward_rms(model, data.take(data.train[:, :examples])[0])
     parameters = sum(tensor[0].numel() for tensor in model.params.values())
@@ -125,6 +126,8 @@ def looked_at(configs: Sequence[TrialConfig], data_root: Path | None) -> list[di
         found[place] = {
             "forward_factor": factor(forward[lane : lane + 1])[0],
             "backward_factor": finite(math.exp(slope)) if math.isfinite(slope) else None,
+            "time_factor": None if through_time is None else finite(math.exp(through_time[lane])),
+            "time_steps": ordered[lane].time_steps(),
             "forward_rms": [finite(value) for value in forward[lane].tolist()],
             "gradient_rms": [finite(value) for value in backward[lane].tolist()],
             "born_dead_rate": finite(dead[lane]),

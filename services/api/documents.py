@@ -46,12 +46,15 @@ class Estimate(Answer):
 class PreflightDocument(Answer):
     """What a cell's untrained network does: factors a layer, towards the output for signals and towards the input for
     gradients (null for one hidden layer, or zeros), root mean squares layer by layer, on `examples` training examples
-    or, where the dataset's files are missing (`inputs`: normal), on noise. `memory_bytes` of one trial, at least.
+    or, where the dataset's files are missing (`inputs`: normal), on noise. `memory_bytes` of one trial, at least. Of
+    recurrent networks also the gradients' factor a time step, towards the past, and how many steps there are.
     """
 
     cell: Cell
     forward_factor: float | None
     backward_factor: float | None
+    time_factor: float | None = None
+    time_steps: int | None = None
     forward_rms: Sequence[float | None]
     gradient_rms: Sequence[float | None]
     born_dead_rate: float | None

@@ -25,6 +25,9 @@ NOTABLE = 0.1
 NOTABLE_DEPTH = 20
 """A factor is said of this many layers, or of as many as there are where that is more."""
 
+NOTABLE_DECADES = 3.0
+"""Powers of ten through all time steps from which on gradients are said to vanish or explode."""
+
 NOTABLE_DEAD = 0.05
 NOTABLE_BYTES = 8 * 2**30
 
@@ -43,6 +46,7 @@ def warnings_of(found: Mapping[str, Any]) -> list[str]:
         *_drift("gradients", found["backward_factor"], depth),
         *_drift("outputs", found["forward_factor"], depth),
     ]
+    said += _drift_through_time(found.get("time_factor"), found.get("time_steps"))
     if any(value is None for value in found["forward_rms"]):
         said.append("outputs are not finite before any training")
     elif any(value is None for value in found["gradient_rms"]):
@@ -73,6 +77,14 @@ def _drift(what: str, factor: float | None, depth: int) -> list[str]:
     verb = "shrink" if factor < 1.0 else "grow"
     power = depth * math.log10(factor)
     return [f"{what} {verb} {factor:.2g}x a layer: at depth {depth} expect 1e{power:+.0f}".replace("e+", "e")]
+
+
+def _drift_through_time(factor: float | None, steps: int | None) -> list[str]:
+    if factor is None or factor <= 0.0 or steps is None or abs(steps * math.log10(factor)) <= NOTABLE_DECADES:
+        return []
+    verb = "shrink" if factor < 1.0 else "grow"
+    power = f"1e{steps * math.log10(factor):+.0f}".replace("e+", "e")
+    return [f"gradients {verb} {factor:.2g}x a time step: over {steps} steps expect {power}"]
 
 
 class Preflight:

@@ -158,6 +158,7 @@ def test_size_and_memory_are_told_before_training() -> None:
         assert first_width(config, "cpu") == 16
         (found,) = looked_at([config], None)
         assert len(found["forward_rms"]) == 2 and found["backward_factor"] > 0
+        assert found["time_steps"] == 8 and 0.5 < found["time_factor"] < 1.2
 
 
 def test_a_study_of_recurrent_networks() -> None:

@@ -92,6 +92,7 @@ def test_the_warnings_say_what_and_how_much() -> None:
     deep = {**CALM, "backward_factor": 0.5, "gradient_rms": [1.0] * 100}
     assert warnings_of(deep) == ["gradients shrink 0.5x a layer: at depth 100 expect 1e-30"]
     for changes, words in [
+        ({"time_factor": 0.5, "time_steps": 64}, "gradients shrink 0.5x a time step: over 64 steps expect 1e-19"),
         ({"gradient_rms": [0.0, 1.0], "backward_factor": None}, "exactly zero"),
         ({"gradient_rms": [None, 1.0]}, "gradients are not finite"),
         ({"forward_rms": [1.0, None], "gradient_rms": [None, None]}, "outputs are not finite"),

@@ -120,11 +120,10 @@ class SliceSteps:
 
     def _running(self, name: str, first: int, steps: int) -> RunningStatistics:
         """Copies [l S, G] of the statistics of these steps; those behind the last trained one have its own."""
-        times = torch.arange(first, first + steps).clamp(max=self.trained_steps - 1)
-        mean, var = (
-            self.statistics[f"{name}.running_{word}"][self.lanes, times.to(self.bias.device)].flatten(0, 1)
-            for word in ("mean", "var")
-        )
+        first = min(first, self.trained_steps - 1)
+        times = slice(first, first + steps)
+        known = [self.statistics[f"{name}.running_{word}"][self.lanes, times] for word in ("mean", "var")]
+        mean, var = (torch.cat([of, of[:, -1:].expand(-1, steps - of.shape[1], -1)], 1).flatten(0, 1) for of in known)
         return RunningStatistics(mean=mean, var=var, reestimated=self.reestimated)
 
     def _keep(self, name: str, first: int, steps: int, running: RunningStatistics) -> None:
