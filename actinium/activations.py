@@ -1,8 +1,12 @@
-"""The activations of a study: elementwise nonlinearities phi(z) with parameters, equation, derivative and citation.
+"""The activations of a study: nonlinearities phi(z) with parameters, equation, derivative and citation.
+
+Some take channels by pairs: they double the channels, or halve them. Channel p belongs to channel p + P, of P pairs.
 
 `formula` is phi in the language of `actinium.expression`, over the parameters' names: what the catalogue draws, and an
 oracle of what `workers` computes. Where a parameter's default is null, `drawn_at` says at what value it is drawn.
 """
+
+from fractions import Fraction
 
 from actinium.definitions import LevelDefinition, Parameter, ParameterFault, ParameterValue, table
 from actinium.written import resolve_written
@@ -18,6 +22,15 @@ def _ordered_slopes(parameters: dict[str, ParameterValue]) -> dict[str, Paramete
     if lower > upper:
         raise ParameterFault("lower", f"{lower:g} is above upper, which is {upper:g}; give at most that")
     return parameters
+
+
+WIDTH_POLICY = Parameter(
+    default="same_in",
+    kind="choice",
+    choices=("same_in", "matched_out", "matched_params"),
+    doc="what stays as the model's width has it: the linear layers' outputs, the activation's outputs, or as nearly as "
+    "may be the number of learned parameters",
+)
 
 
 ACTIVATIONS = table(
@@ -226,6 +239,52 @@ ACTIVATIONS = table(
         derivative="lambda where z > 0, else lambda alpha exp(z)",
         citation="Klambauer et al. 2017: alpha = 1.6732632423543772, lambda = 1.0507009873554805",
         formula="1.0507009873554805 * where(z > 0, z, 1.6732632423543772 * (exp(z) - 1))",
+    ),
+    LevelDefinition(
+        name="crelu",
+        equation="max(0, z), max(0, -z): concatenated, C channels become 2 C",
+        derivative="1 where z > 0, else 0; and -1 where z < 0, else 0",
+        citation="Shang et al. 2016",
+        parameters={"width_policy": WIDTH_POLICY},
+        note="keeps all of z: z is the first half less the second",
+        formula="relu(z)",
+        second_formula="relu(-z)",
+        ratio=Fraction(2),
+    ),
+    LevelDefinition(
+        name="two_path_half_wave",
+        equation="max(0, z), max(0, -z): concatenated, C channels become 2 C",
+        derivative="1 where z > 0, else 0; and -1 where z < 0, else 0",
+        citation="Heeger 1991; Hadji & Wildes 2018, section 3.2",
+        parameters={"width_policy": WIDTH_POLICY},
+        note="the same function as crelu, under its older name",
+        formula="relu(z)",
+        second_formula="relu(-z)",
+        ratio=Fraction(2),
+    ),
+    LevelDefinition(
+        name="two_path_square",
+        aliases=("tpr",),
+        equation="max(0, z)^2, min(0, z)^2: concatenated, C channels become 2 C",
+        derivative="2 max(0, z); and 2 min(0, z); without bound",
+        citation="Hadji & Wildes 2017 (SOE-Net)",
+        parameters={"width_policy": WIDTH_POLICY},
+        note="both halves sum to z^2; the derivative has no bound, so the saturated rate does not apply",
+        formula="relu(z) ** 2",
+        second_formula="relu(-z) ** 2",
+        ratio=Fraction(2),
+    ),
+    LevelDefinition(
+        name="modulus",
+        equation="sqrt(a^2 + b^2) of channels p (a) and p + C/2 (b): C channels become C / 2",
+        derivative="a / sqrt(a^2 + b^2); and b / sqrt(a^2 + b^2); 0 where both are 0",
+        citation="Bruna & Mallat 2013 (scattering networks)",
+        parameters={"width_policy": WIDTH_POLICY},
+        note="drawn over a, with b = 0.5",
+        formula="sqrt(z ** 2 + partner ** 2)",
+        ratio=Fraction(1, 2),
+        second_moment=2.0,
+        drawn_at={"partner": 0.5},
     ),
     LevelDefinition(
         name="expression",

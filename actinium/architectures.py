@@ -1,24 +1,32 @@
 """Convolutional architectures as lists of their convolutions: what is connected to what, and in which shapes.
 
 Pure arithmetic, so that a study can be checked and its memory estimated without torch. Images are (channels, height,
-width); a convolution of stride s keeps ceil(size / s) positions a side.
+width); a convolution of stride s keeps ceil(size / s) positions a side. A fully connected network is one of 1x1
+convolutions on a single position. Everywhere `ratio` is how many channels the activation makes of one: `width` counts
+those of the linear layers, and the layer behind reads `ratio` times as many.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import lru_cache
 from itertools import chain
 
 Shape = tuple[int, int, int]
+ONE = Fraction(1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Convolution:
-    """A convolution by its name in the parameters; `height` and `wide` are of its output, before it is pooled 2x2."""
+    """A convolution by its name in the parameters; `height` and `wide` are of its output, before it is pooled 2x2.
+
+    `activated`: channels that the activation makes of its `outputs`; as many behind a projection, which has none.
+    """
 
     name: str
     inputs: int
     outputs: int
+    activated: int
     kernel: int
     stride: int
     height: int
@@ -64,21 +72,35 @@ class Architecture:
         """The shortcuts' convolutions, in order."""
         return tuple(block.projection for block in self.blocks if block.projection is not None)
 
+    def features(self) -> int:
+        """Inputs of the classifier."""
+        return self.hidden()[-1].activated
+
+    def invalid(self) -> str | None:
+        """Why no such network can be built, or None."""
+        for block in self.blocks:
+            inputs, outputs = block.convolutions[0].inputs, block.convolutions[-1].outputs
+            if block.projection is None and inputs > outputs:
+                return (
+                    f"a shortcut without parameters cannot add {inputs} channels to {outputs}; resnet50 projects them"
+                )
+        return None
+
 
 class _Row:
     """Convolutions one behind the other, named as they come."""
 
-    def __init__(self, shape: Shape) -> None:
-        self.shape, self._layers, self._projections = shape, 0, 0
+    def __init__(self, shape: Shape, ratio: Fraction) -> None:
+        self.shape, self._ratio, self._layers, self._projections = shape, ratio, 0, 0
 
     def convolution(self, outputs: int, kernel: int, *, stride: int = 1, pooled: bool = False) -> Convolution:
         """The next layer, which the one after it reads."""
         self._layers += 1
         found = self._made(f"layer_{self._layers:02d}", outputs, kernel, stride)
-        height, wide = found.height, found.wide
+        height, wide, activated = found.height, found.wide, int(outputs * self._ratio)
         pooled = pooled and min(height, wide) > 1
-        self.shape = (outputs, height // 2, wide // 2) if pooled else (outputs, height, wide)
-        return replace(found, pooled=pooled)
+        self.shape = (activated, height // 2, wide // 2) if pooled else (activated, height, wide)
+        return replace(found, pooled=pooled, activated=activated)
 
     def projection(self, outputs: int, *, stride: int) -> Convolution:
         """A shortcut from here, beside the layers to come."""
@@ -91,6 +113,7 @@ class _Row:
             name=name,
             inputs=inputs,
             outputs=outputs,
+            activated=outputs,
             kernel=kernel,
             stride=stride,
             height=-(-height // stride),
@@ -99,11 +122,26 @@ class _Row:
 
 
 @lru_cache(maxsize=256)
-def vgg11(width: int, shape: Shape) -> Architecture:
+def mlp(depth: int, width: int, shape: Shape, ratio: Fraction = ONE) -> Architecture:
+    """`depth` fully connected layers of `width` units on the flattened image."""
+    channels, height, wide = shape
+    row = _Row((channels * height * wide, 1, 1), ratio)
+    return Architecture(stem=tuple(row.convolution(width, 1) for _ in range(depth)))
+
+
+@lru_cache(maxsize=256)
+def cnn(width: int, shape: Shape, ratio: Fraction = ONE) -> Architecture:
+    """The small network of SCIENCE B: a 5x5 convolution, pooled 2x2, and a 3x3 one of twice the width."""
+    row = _Row(shape, ratio)
+    return Architecture(stem=(row.convolution(width, 5, pooled=True), row.convolution(2 * width, 3)))
+
+
+@lru_cache(maxsize=256)
+def vgg11(width: int, shape: Shape, ratio: Fraction = ONE) -> Architecture:
     """Configuration A of Simonyan & Zisserman 2015 with one linear layer behind it: eight 3x3 convolutions of
     1, 2, 4, 4, 8, 8, 8, 8 times `width`; 2x2 max pooling behind 1, 2, 4, 6 and 8, as long as a side has two positions.
     """
-    row = _Row(shape)
+    row = _Row(shape, ratio)
     plan = [(1, True), (2, True), (4, False), (4, True), (8, False), (8, True), (8, False), (8, True)]
     return Architecture(stem=tuple(row.convolution(times * width, 3, pooled=pooled) for times, pooled in plan))
 
@@ -116,11 +154,11 @@ def _stages(widths: list[int], lengths: list[int]) -> Iterator[tuple[int, int]]:
 
 
 @lru_cache(maxsize=256)
-def resnet20(width: int, shape: Shape) -> Architecture:
+def resnet20(width: int, shape: Shape, ratio: Fraction = ONE) -> Architecture:
     """He et al. 2016, section 4.2, n = 3: a 3x3 stem, then three stages of three blocks of two 3x3 convolutions of 1, 2
     and 4 times `width`; shortcuts without parameters.
     """
-    row = _Row(shape)
+    row = _Row(shape, ratio)
     stem = row.convolution(width, 3)
     blocks = [
         Block(
@@ -134,12 +172,12 @@ def resnet20(width: int, shape: Shape) -> Architecture:
 
 
 @lru_cache(maxsize=256)
-def resnet50(width: int, shape: Shape) -> Architecture:
+def resnet50(width: int, shape: Shape, ratio: Fraction = ONE) -> Architecture:
     """He et al. 2016, table 1, in its form for small images: a 3x3 stem without pooling, then 3, 4, 6 and 3 bottlenecks
     (1x1, 3x3 with the stride, 1x1 to four times as many channels) of 1, 2, 4 and 8 times `width`; projections where the
-    shape changes.
+    shape changes: in every block, where the activation changes the number of channels.
     """
-    row = _Row(shape)
+    row = _Row(shape, ratio)
     stem = row.convolution(width, 3)
     blocks = []
     for channels, stride in _stages([width, 2 * width, 4 * width, 8 * width], [3, 4, 6, 3]):

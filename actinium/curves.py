@@ -94,12 +94,20 @@ def curve(expression: Expression, parameters: Mapping[str, float], z: Array) -> 
 def gain(expression: Expression, parameters: Mapping[str, float]) -> float | None:
     """1 / sqrt(E f(Z)^2), Z ~ N(0, 1): the sqrt(fan_in Var w) that keeps a second moment of 1 (He et al. 2015).
 
-    Trapezoid on [-12, 12]; None where the moment is 0 or not finite.
+    None where the moment is 0 or not finite.
     """
+    return _gain_of(second_moment(expression, parameters))
+
+
+def second_moment(expression: Expression, parameters: Mapping[str, float]) -> float:
+    """E f(Z)^2, Z ~ N(0, 1), by the trapezoid rule on [-12, 12]."""
     z = np.linspace(-12.0, 12.0, 24_001)
     values, _ = curve(expression, parameters, z)
     with np.errstate(all="ignore"):
-        moment = float(np.trapezoid(values**2 * np.exp(-0.5 * z**2), z)) / math.sqrt(2.0 * math.pi)
+        return float(np.trapezoid(values**2 * np.exp(-0.5 * z**2), z)) / math.sqrt(2.0 * math.pi)
+
+
+def _gain_of(moment: float) -> float | None:
     return 1.0 / math.sqrt(moment) if math.isfinite(moment) and moment > 0 else None
 
 
@@ -108,26 +116,38 @@ REACH, GRID = 4.0, 161
 
 
 def drawing(level: LevelDefinition) -> dict[str, Any]:
-    """`gain` and `curve`, {z, function, derivative}, of an activation at its defaults; null where it is not finite."""
+    """`ratio`, `gain` and `curve`, {z, function, derivative}, of an activation at its defaults; null where not finite.
+
+    The curve of one that makes two channels of one has `second_function` and `second_derivative` as well. The gain is
+    of the mean over the outputs.
+    """
     numbers: dict[str, float] = {
         name: parameter.default
         for name, parameter in level.parameters.items()
         if isinstance(parameter.default, int | float)
     }
-    words = set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", level.formula))
+    formulas = (level.formula, level.second_formula) if level.second_formula else (level.formula,)
+    words = set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", " ".join(formulas)))
     used = {name: number for name, number in (numbers | dict(level.drawn_at)).items() if name in words}
-    return _drawn(level.formula, tuple(used.items()))
+    return {"ratio": float(level.ratio), **_drawn(formulas, tuple(used.items()), level.second_moment)}
+
+
+PREFIXES = ("", "second_")
+"""Before the names of the curves of each half of the outputs."""
 
 
 @lru_cache(maxsize=256)
-def _drawn(formula: str, parameters: tuple[tuple[str, float], ...]) -> dict[str, Any]:
-    numbers = dict(parameters)
-    expression, z = parse(formula, list(numbers)), np.linspace(-REACH, REACH, GRID)
-    function, derivative = curve(expression, numbers, z)
-    return {
-        "gain": gain(expression, numbers),
-        "curve": {"z": _plain(z), "function": _plain(function), "derivative": _plain(derivative)},
-    }
+def _drawn(
+    formulas: tuple[str, ...], parameters: tuple[tuple[str, float], ...], moment: float | None
+) -> dict[str, Any]:
+    numbers, z = dict(parameters), np.linspace(-REACH, REACH, GRID)
+    curves, moments = {"z": _plain(z)}, []
+    for prefix, formula in zip(PREFIXES, formulas, strict=False):
+        expression = parse(formula, list(numbers))
+        function, derivative = curve(expression, numbers, z)
+        curves |= {f"{prefix}function": _plain(function), f"{prefix}derivative": _plain(derivative)}
+        moments.append(second_moment(expression, numbers))
+    return {"gain": _gain_of(sum(moments) / len(moments) if moment is None else moment), "curve": curves}
 
 
 def _plain(values: Array) -> list[float | None]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from fractions import Fraction
 from typing import Literal, TypeAlias
 
 ParameterValue: TypeAlias = float | int | str | dict[str, dict[str, float | bool | str]] | None
@@ -79,6 +80,10 @@ class LevelDefinition:
     An activation's `formula` is phi(z) in the language of `actinium.expression` over its numeric parameters; where the
     default of one is null, `drawn_at` has the value at which it is drawn. `resolve` brings parameters that depend on
     each other into their canonical form, or raises ParameterFault.
+
+    `ratio`: outputs that an activation gives for each input channel. Where that is 2, `formula` is of the first half of
+    the outputs and `second_formula` of the second. `second_moment` is the mean of phi(Z)^2 over the outputs,
+    Z ~ N(0, I), where the formulas do not say it, because an output depends on several inputs.
     """
 
     name: str
@@ -91,6 +96,9 @@ class LevelDefinition:
     """Further names, each with the parameters that it stands for."""
     note: str = ""
     formula: str = ""
+    second_formula: str = ""
+    ratio: Fraction = Fraction(1)
+    second_moment: float | None = None
     drawn_at: Mapping[str, float] = field(default_factory=dict)
     resolve: Callable[[dict[str, ParameterValue]], dict[str, ParameterValue]] | None = None
 

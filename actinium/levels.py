@@ -6,6 +6,7 @@ the same names.
 """
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_serializer, model_validator
@@ -124,10 +125,15 @@ class Level(BaseModel):
 
 
 class Activation(Level):
-    """An elementwise nonlinearity phi(z)."""
+    """A nonlinearity phi(z), elementwise or of pairs of channels."""
 
     definitions = ACTIVATIONS
     noun = "activation"
+
+    @property
+    def ratio(self) -> Fraction:
+        """Channels that it makes of one."""
+        return self.definitions[self.name].ratio
 
 
 class Normalization(Level):
@@ -161,6 +167,40 @@ def compact_label(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+BATCH_NORMALIZATIONS = ("batch", "batch_renorm", "noisy_batch")
+"""Those with statistics over the batch in training, and running ones in eval mode."""
+
+
+def stands_before(level: Normalization) -> bool:
+    """Whether this level normalizes what the activation receives."""
+    return level.name != "none" and level.parameters["position"] == "pre"
+
+
+def stands_after(level: Normalization) -> bool:
+    """Whether this level normalizes what the activation gives."""
+    return level.name != "none" and level.parameters["position"] == "post"
+
+
+def learns_scale(level: Normalization) -> bool:
+    """Whether gamma is trained."""
+    return level.parameters.get("affine") in ("both", "scale")
+
+
+def learns_shift(level: Normalization) -> bool:
+    """Whether beta is trained."""
+    return level.parameters.get("affine") in ("both", "shift")
+
+
+def cancels_bias(level: Normalization) -> bool:
+    """Whether a constant added to a channel beforehand has no effect, so that the layer carries no bias (SCIENCE B).
+
+    The mean over a channel takes the constant away again, with or without a beta of its own; the mean over several
+    channels does not, nor a running mean that stands still, nor a normalization behind the activation.
+    """
+    over_channels = level.name in (*BATCH_NORMALIZATIONS, "instance")
+    return over_channels and stands_before(level) and level.parameters.get("frozen_after") is None
+
+
 def default_groups(channels: int) -> int:
     """GroupNorm's G when none is given (SCIENCE A2): the largest divisor up to 32 that leaves C/G >= 4, else 1."""
     fitting = [g for g in range(1, min(32, channels) + 1) if channels % g == 0 and channels // g >= 4]
@@ -181,7 +221,7 @@ def invalid_combination(normalization: Normalization, *, channels: int, position
     name = normalization.name
     if name == "instance" and positions == 1:
         return "instance normalization on a fully connected layer has one element a statistic"
-    if name in ("batch", "batch_renorm", "noisy_batch"):
+    if name in BATCH_NORMALIZATIONS:
         size = normalization.parameters.get("ghost_batch_size") or batch_size
         if batch_size % int(size):
             return f"ghosts of {size} examples do not divide a batch of {batch_size}"

@@ -66,6 +66,11 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "dead_unit_rate": _of("D1", "share of units with max |phi'(z)| < epsilon over the probe set (gradient-dead)"),
     "off_rate": _of("D1", "share of rectifier units with max h <= 0 over the probe set"),
     "saturated_rate": _of("D1", "share of (unit, example) pairs with |phi'(z)| < epsilon max |phi'|"),
+    "dead_half_rate": _of(
+        "D1",
+        "share of the halves of units with max |phi'(z)| < epsilon, where units are pairs; a unit is dead if both are",
+    ),
+    "off_half_rate": _of("D1", "share of halves of rectifier units, where units are pairs, with max h <= 0"),
     "dormant_rate": _of("D1", "share of units with E|h| <= tau times the layer's mean of it", parameter="tau"),
     "pinned_negative_rate": _of("D1", "share of units with z < 0 on the whole probe set"),
     "pinned_positive_rate": _of("D1", "share of units with z > 0 on the whole probe set"),

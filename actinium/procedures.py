@@ -4,13 +4,19 @@ from actinium.levels import Initialization
 from actinium.task import Task
 
 
-def invalid_procedure(level: Initialization, *, task: Task, kind: str, residual: bool, batch_size: int) -> str | None:
-    """Why the procedure that a trial begins with cannot be run, or None. `kind` and `residual` are the model's."""
+def invalid_procedure(
+    level: Initialization, *, task: Task, kind: str, residual: bool, paired: bool, batch_size: int
+) -> str | None:
+    """Why the procedure that a trial begins with cannot be run, or None. `kind` and `residual` are the model's;
+    `paired`: its activation changes the number of channels.
+    """
     if level.name == "greedy_autoencoder":
         if kind not in ("mlp", "autoencoder"):
             return f"greedy autoencoders are of fully connected layers, and the model is a {kind}"
         if residual:
             return "a residual layer hands its input on as it is: an autoencoder has nothing to learn of it"
+        if paired:
+            return "the decoder has the encoder's weights, and the activation gives it another number of channels"
     if level.name == "transfer":
         return unfit_source(level, task, batch_size)
     return None

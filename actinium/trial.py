@@ -3,15 +3,28 @@
 import hashlib
 import json
 import math
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
-from actinium.architectures import Architecture, resnet20, resnet50, vgg11
+from actinium.architectures import Architecture
 from actinium.document import Document as Document
 from actinium.errors import FieldError
 from actinium.explain import faults_error
-from actinium.levels import Activation, Initialization, Normalization, invalid_combination, invalid_start
+from actinium.levels import (
+    Activation,
+    Initialization,
+    Normalization,
+    invalid_combination,
+    invalid_start,
+    stands_after,
+)
+from actinium.models import Cnn as Cnn
+from actinium.models import FeedForward
+from actinium.models import Mlp as Mlp
+from actinium.models import ResNet20 as ResNet20
+from actinium.models import ResNet50 as ResNet50
+from actinium.models import Vgg11 as Vgg11
 from actinium.objectives import ObjectiveName
 from actinium.probes import ActivationStatistics as ActivationStatistics
 from actinium.probes import DeadUnits as DeadUnits
@@ -28,65 +41,10 @@ from actinium.recurrent import invalid_recurrence
 from actinium.task import Augmentation as Augmentation
 from actinium.task import Shift as Shift
 from actinium.task import Task as Task
+from actinium.widths import WidthFault, sized
 
 SPEC_VERSION = 1
 """Raised whenever the meaning of a field, a level or a measurement changes, so that old digests do not match."""
-
-
-class Mlp(Document):
-    """`depth` hidden layers of `width` units: linear, normalization, activation; then a linear classifier.
-
-    With `residual`, every hidden layer but the first adds its input x. `inside`: x + F(x), F the whole layer.
-    `after_add`: the activation comes after the sum, as in He et al. 2016, figure 2; a normalization before it is of the
-    linear part alone, one behind it (`position: post`) stays behind.
-    """
-
-    kind: Literal["mlp"] = "mlp"
-    depth: int = Field(default=3, ge=1, le=100)
-    width: int = Field(default=128, ge=1, le=8192)
-    residual: bool = False
-    residual_activation: Literal["inside", "after_add"] = "inside"
-
-
-class Cnn(Document):
-    """conv 5x5 (`width`), 2x2 pool, conv 3x3 (2 `width`), global average pool, linear classifier (SCIENCE B)."""
-
-    kind: Literal["cnn"] = "cnn"
-    width: int = Field(default=16, ge=1, le=1024)
-    pooling: Literal["max", "average"] = "max"
-
-
-class Vgg11(Document):
-    """VGG-11 for small images (`actinium.architectures.vgg11`); 64 is the original's width."""
-
-    kind: Literal["vgg11"] = "vgg11"
-    width: int = Field(default=64, ge=1, le=1024)
-
-    def architecture(self, shape: tuple[int, int, int]) -> Architecture:
-        """Its convolutions, for images of `shape`."""
-        return vgg11(self.width, shape)
-
-
-class ResNet20(Document):
-    """ResNet-20 for small images (`actinium.architectures.resnet20`); 16 is the original's width."""
-
-    kind: Literal["resnet20"] = "resnet20"
-    width: int = Field(default=16, ge=1, le=1024)
-
-    def architecture(self, shape: tuple[int, int, int]) -> Architecture:
-        """Its convolutions, for images of `shape`."""
-        return resnet20(self.width, shape)
-
-
-class ResNet50(Document):
-    """ResNet-50 for small images (`actinium.architectures.resnet50`); 64 is the original's width."""
-
-    kind: Literal["resnet50"] = "resnet50"
-    width: int = Field(default=64, ge=1, le=1024)
-
-    def architecture(self, shape: tuple[int, int, int]) -> Architecture:
-        """Its convolutions, for images of `shape`."""
-        return resnet50(self.width, shape)
 
 
 Model: TypeAlias = Annotated[
@@ -180,7 +138,7 @@ class TrialConfig(Document):
         document = {
             "spec_version": self.spec_version,
             "task": self.task.model_dump(mode="json"),
-            "model": self.model.model_dump(mode="json"),
+            **self.shapes(),
             "optimizer": training.optimizer,
             "batch_size": training.batch_size,
             "epochs": training.epochs,
@@ -214,24 +172,65 @@ class TrialConfig(Document):
             case "reconstruction":
                 return math.prod(dataset.shape)
 
+    def sized_model(self) -> Model:
+        """The model with the width of its linear layers: its own, or what the activation's `width_policy` makes of it.
+
+        Raises WidthFault where no width fits; `invalid_design` says so.
+        """
+        if self.activation.ratio == 1:
+            return self.model
+        return sized(
+            self.model,
+            self.activation,
+            self.normalization,
+            shape=self.task.definition().shape,
+            outputs=self.outputs(),
+            fixup=self.initialization.name == "fixup",
+        )
+
+    def architecture(self) -> Architecture:
+        """The layers, in their widths, of a model that has an architecture."""
+        model = self.sized_model()
+        assert isinstance(model, FeedForward)
+        return model.architecture(self.task.definition().shape, self.activation.ratio)
+
+    def shapes(self) -> dict[str, Any]:
+        """What of the levels decides on the shapes of a network's tensors."""
+        document: dict[str, Any] = {"model": self.sized_model().model_dump(mode="json")}
+        if self.activation.ratio != 1:
+            normalized = "outputs" if stands_after(self.normalization) else "inputs"
+            document |= {"ratio": str(self.activation.ratio), "normalized": normalized}
+        return document
+
     def layers(self) -> list[tuple[int, int]]:
-        """(channels, positions) of every hidden layer, in order; positions of a recurrent one are its time steps."""
+        """(channels, positions) of every hidden layer's linear outputs, in order; positions of a recurrent one are its
+        time steps.
+        """
+        _, height, wide = self.task.definition().shape
         match self.model:
-            case Mlp(depth=depth, width=width):
-                return [(width, 1)] * depth
-            case Cnn(width=width):
-                _, height, wide = self.task.definition().shape
-                return [(width, height * wide), (2 * width, (height // 2) * (wide // 2))]
-            case Vgg11() | ResNet20() | ResNet50() as model:
-                hidden = model.architecture(self.task.definition().shape).hidden()
-                return [(layer.outputs, layer.height * layer.wide) for layer in hidden]
             case Autoencoder() as model:
                 return [(width, 1) for width in model.widths()]
             case Denoiser(depth=depth, width=width):
-                _, height, wide = self.task.definition().shape
                 return [(width, height * wide)] * depth
             case Rnn(depth=depth, width=width) | Lstm(depth=depth, width=width):
-                return [(width, self.task.definition().shape[1])] * depth
+                return [(width, height)] * depth
+        return [(layer.outputs, layer.height * layer.wide) for layer in self.architecture().hidden()]
+
+    def activated(self) -> list[tuple[int, int]]:
+        """(channels, positions) of what every hidden layer's activation gives: `layers()`, but where it changes the
+        number of channels.
+        """
+        if self.activation.ratio == 1:
+            return self.layers()
+        return [(layer.activated, layer.height * layer.wide) for layer in self.architecture().hidden()]
+
+    def widest(self) -> int:
+        """Elements of the largest hidden layer for one example, linear outputs or activations."""
+        return max(channels * positions for channels, positions in (*self.layers(), *self.activated()))
+
+    def held(self) -> int:
+        """Elements of all hidden layers for one example, linear outputs and activations."""
+        return sum(channels * positions for channels, positions in (*self.layers(), *self.activated()))
 
     def time_steps(self) -> int | None:
         """Rows that a recurrent network reads of a training example; None of other networks."""
@@ -275,10 +274,16 @@ class TrialConfig(Document):
             task=self.task,
             kind=self.model.kind,
             residual=isinstance(self.model, Mlp) and self.model.residual,
+            paired=self.activation.ratio != 1,
             batch_size=self.training.batch_size,
         ):
             return reason
-        for number, (channels, positions) in enumerate(self.layers(), start=1):
+        try:
+            self.sized_model()
+        except WidthFault as fault:
+            return f"{self.activation.name}: {fault}"
+        normalized = self.activated() if stands_after(self.normalization) else self.layers()
+        for number, (channels, positions) in enumerate(normalized, start=1):
             reason = invalid_combination(
                 self.normalization,
                 channels=channels,

@@ -39,7 +39,7 @@ def gap_steps(config: TrialConfig) -> frozenset[int]:
 def elements_per_example(config: TrialConfig) -> int:
     """Elements of the largest layer for one example in one lane; of the last one where it gives numbers."""
     numbers = 0 if config.objective() == "classification" else config.outputs()
-    return max(numbers, *(channels * positions for channels, positions in config.layers()))
+    return max(numbers, config.widest())
 
 
 @torch.no_grad()

@@ -27,7 +27,8 @@ class Trace:
     """What a forward pass leaves for the probes, one tensor a hidden layer, first layer first.
 
     preactivations: z, what the activation receives (after a normalization that stands before it).
-    activations: h, what it gives (before a normalization that stands after it, and before a residual sum).
+    activations: h, what it gives (before a normalization that stands after it, and before a residual sum). Where the
+    pack's activations double the channels or halve them, h has so many.
     MLP: [L, B, N]. CNN: [B, L, C, H, W]. `LaneModel.lane_axis` says which. Both are nodes of the autograd graph when
     the pass builds one, so that dL/dz is `torch.autograd.grad(loss, trace.preactivations)`.
     outputs: what the linear layers give, before everything else; kept only where a list is given.
@@ -73,11 +74,11 @@ class LaneModel(Protocol):
         ...
 
     def derivative(self, params: Parameters, layer: int, preactivation: Tensor) -> Tensor:
-        """phi'(z) of every lane of hidden layer `layer` (from 0), shaped as z in the trace."""
+        """phi' of every lane of hidden layer `layer` (from 0), shaped as z in the trace, or h where that is larger."""
         ...
 
     def steepest(self, params: Parameters, layer: int) -> Tensor:
-        """max |phi'| of every lane and unit of hidden layer `layer` (from 0): [L, C]."""
+        """max |phi'| of every lane and unit of hidden layer `layer` (from 0): [L, C]; [L, P] where units are pairs."""
         ...
 
     def narrow(self, first: int, count: int) -> Self:

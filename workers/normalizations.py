@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from actinium.levels import Normalization, groups_for
+from actinium.levels import learns_scale as learns_scale
+from actinium.levels import learns_shift as learns_shift
 from workers.batch_normalization import Affine as Affine
 from workers.batch_normalization import RunningStatistics as RunningStatistics
 from workers.batch_normalization import batch_normalize
@@ -22,39 +24,9 @@ from workers.batch_normalization import running_of as running_of
 from workers.batch_normalization import with_noise as with_noise
 
 
-def stands_before(level: Normalization) -> bool:
-    """Whether this level normalizes what the activation receives."""
-    return level.name != "none" and level.parameters["position"] == "pre"
-
-
-def stands_after(level: Normalization) -> bool:
-    """Whether this level normalizes what the activation gives."""
-    return level.name != "none" and level.parameters["position"] == "post"
-
-
-def learns_scale(level: Normalization) -> bool:
-    """Whether gamma is trained."""
-    return level.parameters.get("affine") in ("both", "scale")
-
-
-def learns_shift(level: Normalization) -> bool:
-    """Whether beta is trained."""
-    return level.parameters.get("affine") in ("both", "shift")
-
-
 def learned_affine(level: Normalization, gamma: Tensor, beta: Tensor) -> Affine:
     """Those of a slice's gamma and beta that its level trains; the other stands for 1 or 0."""
     return Affine(gamma=gamma if learns_scale(level) else None, beta=beta if learns_shift(level) else None)
-
-
-def cancels_bias(level: Normalization) -> bool:
-    """Whether a constant added to a channel beforehand has no effect, so that the layer carries no bias (SCIENCE B).
-
-    The mean over a channel takes the constant away again, with or without a beta of its own; the mean over several
-    channels does not, nor a running mean that stands still, nor a normalization behind the activation.
-    """
-    over_channels = keeps_statistics(level) or level.name == "instance"
-    return over_channels and stands_before(level) and level.parameters.get("frozen_after") is None
 
 
 def _groups(level: Normalization, channels: int) -> int:

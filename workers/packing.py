@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from actinium.reconstruction import reconstruction_weights
 from actinium.recurrent import GATES, recurrent_weights
-from actinium.trial import Autoencoder, Cnn, Denoiser, Lstm, Mlp, ResNet20, ResNet50, Rnn, TrialConfig, Vgg11
+from actinium.trial import Autoencoder, Denoiser, Lstm, Rnn, TrialConfig
 
 GAIN = 0.05
 """By which share the time per lane must fall for a pack of twice the width."""
@@ -77,20 +77,14 @@ def counted_as(lanes: int) -> int:
 def weight_count(config: TrialConfig) -> int:
     """Elements of one trial's weight matrices and kernels."""
     dataset = config.task.definition()
-    channels, height, wide = dataset.shape
     match config.model:
-        case Mlp(depth=depth, width=width):
-            return width * (channels * height * wide + (depth - 1) * width + config.outputs())
-        case Cnn(width=width):
-            return width * (25 * channels + 2 * 9 * width + 2 * config.outputs())
-        case Vgg11() | ResNet20() | ResNet50() as model:
-            architecture = model.architecture(dataset.shape)
-            kernels = sum(math.prod(c.shape) for c in (*architecture.hidden(), *architecture.projections()))
-            return kernels + architecture.hidden()[-1].outputs * config.outputs()
         case Autoencoder() | Denoiser() as model:
             return reconstruction_weights(model, dataset.shape)
         case Rnn() | Lstm() as model:
-            return recurrent_weights(model, channels * wide, config.outputs())
+            return recurrent_weights(model, dataset.shape[0] * dataset.shape[2], config.outputs())
+    architecture = config.architecture()
+    kernels = sum(math.prod(place.shape) for place in (*architecture.hidden(), *architecture.projections()))
+    return kernels + architecture.features() * config.outputs()
 
 
 def first_width(config: TrialConfig, device: str) -> int:
@@ -111,9 +105,10 @@ def most_lanes(config: TrialConfig, device: str) -> int:
 
 
 def _outputs(config: TrialConfig) -> list[int]:
-    """Elements of each hidden layer for one batch in one lane."""
-    columns = GATES.get(config.model.kind, 1)
-    return [config.training.batch_size * channels * positions * columns for channels, positions in config.layers()]
+    """Elements of each hidden layer for one batch in one lane, before or behind its activation."""
+    batch = config.training.batch_size * GATES.get(config.model.kind, 1)
+    both = zip(config.layers(), config.activated(), strict=True)
+    return [batch * positions * max(linear, activated) for (linear, positions), (activated, _) in both]
 
 
 def _room(device: str) -> Room:

@@ -42,8 +42,7 @@ FLOAT_BYTES = 4
 
 def examples_for(config: TrialConfig) -> int:
     """How many examples this network is shown: 256, or what OUTPUTS leaves of them, at least 16."""
-    outputs = sum(channels * positions for channels, positions in config.layers())
-    return min(EXAMPLES, config.task.train_count(), max(16, OUTPUTS // outputs))
+    return min(EXAMPLES, config.task.train_count(), max(16, 2 * OUTPUTS // config.held()))
 
 
 def memory_bytes(config: TrialConfig, parameters: int) -> int:
@@ -51,8 +50,8 @@ def memory_bytes(config: TrialConfig, parameters: int) -> int:
     of each hidden layer u, z and h of a batch, and the gradient of one; of an lstm so much of each of its four blocks.
     A lower bound: kernels' own room is not in it.
     """
-    outputs = GATES.get(config.model.kind, 1) * sum(channels * positions for channels, positions in config.layers())
-    return FLOAT_BYTES * (4 * parameters + 4 * config.training.batch_size * outputs)
+    held = GATES.get(config.model.kind, 1) * config.held()
+    return FLOAT_BYTES * (4 * parameters + 2 * config.training.batch_size * held)
 
 
 def normal_data(configs: Sequence[TrialConfig], examples: int, *, lane_axis: int, shape: Sequence[int]) -> PackData:
@@ -143,8 +142,8 @@ def preflight(configs: Sequence[TrialConfig], data_root: Path | None) -> Iterato
 
     def shape(place: int) -> tuple[int, str, int]:
         config = configs[place]
-        size = sum(channels * positions for channels, positions in config.layers())
-        return size, config.model.model_dump_json() + config.task.model_dump_json(), config.training.batch_size
+        shapes = json.dumps(config.shapes(), sort_keys=True)
+        return config.held(), shapes + config.task.model_dump_json(), config.training.batch_size
 
     for _, group in groupby(sorted(range(len(configs)), key=shape), key=shape):
         places = list(group)

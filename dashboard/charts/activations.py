@@ -10,12 +10,18 @@ from dashboard.charts.ground import empty, grounded
 from dashboard.palette import DASHES, NEUTRAL, OKABE_ITO
 
 PANELS = (("function", "φ(z)"), ("derivative", "φ′(z)"))
+HALVES = (("", 2.5), ("second_", 1.25))
+"""Before the names of each half's curves, and the width of its lines."""
+
 MOST = len(OKABE_ITO) * len(DASHES)
 """Levels that can be told apart by colour and dash."""
 
 
 def functions(levels: Sequence[Mapping[str, Any]]) -> go.Figure:
-    """Both curves of each level of the catalogue; a level has one colour and dash in both panels."""
+    """Both curves of each level of the catalogue; a level has one colour and dash in both panels.
+
+    One that makes two channels of one has a second, thinner curve in both: that of the second half of its outputs.
+    """
     if not levels:
         return empty("Choose an activation to draw.")
     figure = make_subplots(rows=1, cols=2, subplot_titles=[title for _, title in PANELS], horizontal_spacing=0.08)
@@ -23,20 +29,23 @@ def functions(levels: Sequence[Mapping[str, Any]]) -> go.Figure:
         line = {
             "color": OKABE_ITO[place % len(OKABE_ITO)],
             "dash": DASHES[place // len(OKABE_ITO) % len(DASHES)],
-            "width": 2,
         }
-        for column, (part, title) in enumerate(PANELS, start=1):
-            trace = go.Scatter(
-                x=level["curve"]["z"],
-                y=level["curve"][part],
-                mode="lines",
-                line=line,
-                name=level["name"],
-                legendgroup=level["name"],
-                showlegend=column == 1,
-                hovertemplate=f"{level['name']}<br>z = %{{x:.2f}}: {title} = %{{y:.3g}}<extra></extra>",
-            )
-            figure.add_trace(trace, row=1, col=column)
+        for half, (prefix, width) in enumerate(HALVES):
+            if f"{prefix}function" not in level["curve"]:
+                continue
+            name = f"{level['name']}, second half" if half else level["name"]
+            for column, (part, title) in enumerate(PANELS, start=1):
+                trace = go.Scatter(
+                    x=level["curve"]["z"],
+                    y=level["curve"][prefix + part],
+                    mode="lines",
+                    line={**line, "width": width},
+                    name=level["name"],
+                    legendgroup=level["name"],
+                    showlegend=column == 1 and not half,
+                    hovertemplate=f"{name}<br>z = %{{x:.2f}}: {title} = %{{y:.3g}}<extra></extra>",
+                )
+                figure.add_trace(trace, row=1, col=column)
     figure.update_xaxes(title="z", zeroline=True, zerolinecolor=NEUTRAL)
     figure.update_yaxes(zeroline=True, zerolinecolor=NEUTRAL)
     figure.update_layout(

@@ -28,7 +28,8 @@ def show() -> None:
     st.plotly_chart(functions([by_name[name] for name in chosen]), config=CHART, key="activation-curves")
     markup.paragraph(
         "At their defaults; what a level learns, at its start or the middle of its range. The gain is the square "
-        "root of fan-in x variance of the weights that keeps a second moment of 1.",
+        "root of fan-in x variance of the weights that keeps a second moment of 1. Where one channel becomes two, the "
+        "thinner line is the second half of the outputs.",
         quiet=True,
     )
     markup.table(COLUMNS, [_row(level) for level in levels], numeric=("gain",), key="activations")

@@ -13,7 +13,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from actinium.frame import LaneFinished, PackFrames
-from actinium.levels import NORMALIZATIONS, Activation, Normalization
+from actinium.levels import NORMALIZATIONS, Activation, Normalization, cancels_bias
 from actinium.trial import Cnn, Mlp, Task, Training, TrialConfig
 from workers.batches import pack_data
 from workers.draws import StepDraws
@@ -25,7 +25,6 @@ from workers.models.start import parameter_count
 from workers.normalizations import (
     Affine,
     RunningStatistics,
-    cancels_bias,
     keeps_statistics,
     learned_affine,
     normalize_channels,

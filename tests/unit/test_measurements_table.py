@@ -37,16 +37,16 @@ def small(**document: Any) -> TrialConfig:
 def test_every_series_and_every_metric_has_its_definition() -> None:
     names: set[str] = set()
     metrics: set[str] = set()
-    kinds = (
-        {"kind": "mlp", "depth": 2, "width": 6},
-        {"kind": "cnn", "width": 4},
-        {"kind": "autoencoder", "width": 6},
-        {"kind": "rnn", "width": 4},
-    )
-    for model in kinds:
-        config = small(model=model)
+    mlp: dict[str, Any] = {"kind": "mlp", "depth": 2, "width": 6}
+    for model, activation, procedures in (
+        (mlp, "relu", ("greedy_autoencoder", "transfer")),
+        (mlp, "crelu", ()),
+        ({"kind": "cnn", "width": 4}, "relu", ()),
+        ({"kind": "autoencoder", "width": 6}, "relu", ()),
+        ({"kind": "rnn", "width": 4}, "relu", ()),
+    ):
+        config = small(model=model, activation=activation)
         names.update(pack_layout(config).series)
-        procedures = ("greedy_autoencoder", "transfer") if model["kind"] == "mlp" else ()
         starts = [small(model=model, initialization={"name": name, "epochs": 1}) for name in procedures]
         for event in train_pack([config, *starts]):
             if isinstance(event, LaneFinished):

@@ -1,7 +1,7 @@
 """What a level of activation is to the lanes: the form of an entry of the table.
 
 Shapes: z and h of one slice of lanes, either [l, B, N] or [B, l, C, H, W]; learned parameters are broadcast to z by the
-caller.
+caller. Where the level has a ratio other than 1, h has `ratio` times as many channels as z.
 """
 
 from collections.abc import Callable, Mapping
@@ -42,10 +42,11 @@ class ActivationFunction:
     """What a level computes.
 
     forward(z, level, learned) is phi(z), differentiable by autograd; derivative(z, level, learned) is phi'(z), with
-    phi'(0) as torch's backward has it; steepest(level, learned) is max |phi'| over all z, broadcastable to z, and NaN
-    where it has no bound. `learned` names the learned parameters. A `rectifier` has an off state: phi(z) <= 0 is
-    silence. `frozen_epochs` is for how long the learned parameters stay at their start; `thawed` then gives some of
-    them new values [l, C] from the values of z in the first batch after it, [l, C, n] ([l, 1, C n] where shared).
+    phi'(0) as torch's backward has it, and an entry for every input of an output and every output of an input;
+    steepest(level, learned) is max |phi'| over all z, broadcastable to z, and NaN where it has no bound. `learned`
+    names the learned parameters. A `rectifier` has an off state: phi(z) <= 0 is silence. `frozen_epochs` is for how
+    long the learned parameters stay at their start; `thawed` then gives some of them new values [l, C] from the values
+    of z in the first batch after it, [l, C, n] ([l, 1, C n] where shared).
     noisy(z, level, uniform), where there is one, stands for forward in a training step; `uniform` on [0, 1) is as z.
     """
 

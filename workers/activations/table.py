@@ -8,6 +8,14 @@ from torch.nn import functional
 
 from workers.activations.forms import ActivationFunction, LearnedParameter, gate, slope_derivative
 from workers.activations.neuron import lif, lif_derivative
+from workers.activations.pairs import (
+    both_signs,
+    both_signs_derivative,
+    both_squares,
+    both_squares_derivative,
+    modulus,
+    modulus_derivative,
+)
 from workers.activations.rectifiers import (
     half_wave,
     half_wave_derivative,
@@ -29,6 +37,13 @@ from workers.activations.smooth import (
     softplus,
 )
 from workers.expressions import written, written_derivative, written_parameters, written_steepest
+
+BOTH_SIGNS = ActivationFunction(
+    forward=both_signs,
+    derivative=both_signs_derivative,
+    steepest=lambda level, learned: 1.0,
+    rectifier=True,
+)
 
 ACTIVATION_FUNCTIONS: Mapping[str, ActivationFunction] = {
     "linear": ActivationFunction(
@@ -153,6 +168,19 @@ ACTIVATION_FUNCTIONS: Mapping[str, ActivationFunction] = {
         derivative=selu_derivative,
         steepest=lambda level, learned: SELU_LAMBDA * SELU_ALPHA,
         rectifier=True,
+    ),
+    "crelu": BOTH_SIGNS,
+    "two_path_half_wave": BOTH_SIGNS,
+    "two_path_square": ActivationFunction(
+        forward=both_squares,
+        derivative=both_squares_derivative,
+        steepest=lambda level, learned: math.nan,
+        rectifier=True,
+    ),
+    "modulus": ActivationFunction(
+        forward=modulus,
+        derivative=modulus_derivative,
+        steepest=lambda level, learned: 1.0,
     ),
     "expression": ActivationFunction(
         forward=written,

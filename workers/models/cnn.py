@@ -27,14 +27,12 @@ class LaneCnn(PackedNetworks):
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        model, dataset = configs[0].model, configs[0].task.definition()
+        model = configs[0].model
         assert isinstance(model, Cnn)
         self._pool = functional.max_pool2d if model.pooling == "max" else functional.avg_pool2d
-        shapes = {
-            "layer_01": (model.width, dataset.shape[0], 5, 5),
-            "layer_02": (2 * model.width, model.width, 3, 3),
-            "classifier": (2 * model.width, configs[0].outputs()),
-        }
+        architecture = configs[0].architecture()
+        shapes: dict[str, tuple[int, ...]] = {layer.name: layer.shape for layer in architecture.hidden()}
+        shapes["classifier"] = (architecture.features(), configs[0].outputs())
         super().__init__(configs, shapes, device=device, dtype=dtype)
 
     def forward(

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from actinium.architectures import Block, Convolution
-from actinium.trial import ResNet20, ResNet50, TrialConfig, Vgg11
+from actinium.trial import TrialConfig
 from workers.draws import StepDraws
 from workers.layers import Parameters, Trace, classify
 from workers.models.lanes import PackedNetworks
@@ -28,13 +28,10 @@ class LaneConvolutional(PackedNetworks):
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        model, dataset = configs[0].model, configs[0].task.definition()
-        assert isinstance(model, Vgg11 | ResNet20 | ResNet50)
-        self.architecture = model.architecture(dataset.shape)
-        hidden = self.architecture.hidden()
-        shapes: dict[str, tuple[int, ...]] = {layer.name: layer.shape for layer in hidden}
+        self.architecture = configs[0].architecture()
+        shapes: dict[str, tuple[int, ...]] = {layer.name: layer.shape for layer in self.architecture.hidden()}
         shapes |= {projection.name: projection.shape for projection in self.architecture.projections()}
-        shapes["classifier"] = (hidden[-1].outputs, configs[0].outputs())
+        shapes["classifier"] = (self.architecture.features(), configs[0].outputs())
         super().__init__(configs, shapes, device=device, dtype=dtype)
 
     def forward(

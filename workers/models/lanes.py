@@ -1,7 +1,7 @@
 """What the lane-first models share: their tensors, and the hidden layer of mixed levels.
 
 Legend: L lanes, B examples, N units, C channels, H, W positions. u is a linear layer's output, z the activation's
-input, h its output: [L, B, N] or [B, L, C, H, W].
+input, h its output: [L, B, N] or [B, L, C, H, W], h with other N or C where the activations change their number.
 """
 
 import copy
@@ -11,7 +11,7 @@ from typing import Self, TypeAlias
 import torch
 from torch import Tensor
 
-from actinium.levels import Normalization
+from actinium.levels import Normalization, cancels_bias, stands_after, stands_before
 from actinium.trial import TrialConfig
 from workers.activations.forms import Learned
 from workers.draws import StepDraws
@@ -20,13 +20,10 @@ from workers.models.fixup import scaled_by, shifted_by, starts_by_fixup
 from workers.models.slices import LaneSlice, lane_order, slices_of
 from workers.models.start import initial_parameters, initial_statistics
 from workers.normalizations import (
-    cancels_bias,
     learned_affine,
     normalize_channels,
     normalize_units,
     running_of,
-    stands_after,
-    stands_before,
     with_noise,
 )
 
@@ -259,7 +256,7 @@ class PackedNetworks:
         )
 
     def derivative(self, params: Parameters, layer: int, preactivation: Tensor) -> Tensor:
-        """phi'(z) of every lane of hidden layer `layer` (from 0), shaped as z in the trace."""
+        """phi' of every lane of hidden layer `layer` (from 0), shaped as z in the trace, or h where that is larger."""
         slices = self._learned(params, self.hidden_names[layer])
         return self._joined(
             [
@@ -269,11 +266,14 @@ class PackedNetworks:
         )
 
     def steepest(self, params: Parameters, layer: int) -> Tensor:
-        """max |phi'| of every lane and unit of hidden layer `layer` (from 0): [L, C]."""
+        """max |phi'| of every lane and unit of hidden layer `layer` (from 0): [L, C]; [L, P] where units are pairs."""
         name = self.hidden_names[layer]
+        units = params[f"{name}.bias"].shape[1]
+        if self.configs[0].activation.ratio < 1:
+            units //= 2
         rows = []
         for piece, learned in zip(self.slices, self._learned(params, name), strict=True):
-            shape = piece.lanes, params[f"{name}.bias"].shape[1]
+            shape = piece.lanes, units
             steepest = piece.function.steepest(piece.activation, learned)
             if isinstance(steepest, Tensor):
                 rows.append(steepest.reshape(piece.lanes, -1).expand(shape))

@@ -4,7 +4,6 @@ Legend: L lanes, B examples, F input features, N units.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -34,12 +33,12 @@ class LaneMlp(PackedNetworks):
         self.residual = isinstance(model, Mlp) and model.residual
         self.after_add = isinstance(model, Mlp) and model.residual_activation == "after_add"
         channels, height, wide = configs[0].task.definition().shape
-        widths = [channels * height * wide, *(width for width, _ in configs[0].layers())]
+        inputs = [channels * height * wide, *(width for width, _ in configs[0].activated())]
         shapes = {
-            f"layer_{number:02d}": (fan_in, fan_out)
-            for number, (fan_in, fan_out) in enumerate(pairwise(widths), start=1)
+            f"layer_{number:02d}": (fan_in, width)
+            for number, (fan_in, (width, _)) in enumerate(zip(inputs[:-1], configs[0].layers(), strict=True), start=1)
         }
-        shapes["classifier"] = (widths[-1], configs[0].outputs())
+        shapes["classifier"] = (inputs[-1], configs[0].outputs())
         super().__init__(configs, shapes, device=device, dtype=dtype)
 
     def forward(

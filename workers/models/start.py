@@ -8,19 +8,13 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from actinium.levels import cancels_bias, learns_scale, learns_shift, stands_after, stands_before
 from actinium.trial import TrialConfig
 from workers.activations import ACTIVATION_FUNCTIONS, LearnedParameter
 from workers.initializations import asymmetric_start, initial_weight
 from workers.layers import Parameters
 from workers.models.fixup import fixup_factor, fixup_scalars, scalar_count, starts_by_fixup
-from workers.normalizations import (
-    cancels_bias,
-    follows_progress,
-    keeps_statistics,
-    learns_scale,
-    learns_shift,
-    stands_before,
-)
+from workers.normalizations import follows_progress, keeps_statistics
 from workers.seeding import asymmetry_stream, generator, learned_stream, weights_stream
 
 
@@ -46,12 +40,13 @@ def initial_parameters(configs: Sequence[TrialConfig], weight_shapes: Mapping[st
     if len(weight_shapes["classifier"]) == 2:
         params["classifier.weight"] = params["classifier.weight"].mT.contiguous()
     lanes = len(configs)
-    normalized = any(config.normalization.name != "none" for config in configs)
+    normalizes = any(config.normalization.name != "none" for config in configs)
+    normalized = _normalized(configs, weight_shapes)
     for layer, width in _outputs(weight_shapes).items():
         params[f"{layer}.bias"] = biases[layer]
-        if normalized:
-            params[f"{layer}.gamma"] = torch.ones(lanes, width)
-            params[f"{layer}.beta"] = torch.zeros(lanes, width)
+        if normalizes:
+            params[f"{layer}.gamma"] = torch.ones(lanes, normalized[layer])
+            params[f"{layer}.beta"] = torch.zeros(lanes, normalized[layer])
         activated = layer.startswith("layer_")
         for name in dict.fromkeys(name for config in configs for name in _learned(config) if activated):
             values = [_first_values(config, layer, name, width) for config in configs]
@@ -79,7 +74,7 @@ def initial_statistics(configs: Sequence[TrialConfig], weight_shapes: Mapping[st
     if not any(keeps_statistics(config.normalization) for config in configs):
         return {}
     statistics: Parameters = {}
-    for layer, width in _outputs(weight_shapes).items():
+    for layer, width in _normalized(configs, weight_shapes).items():
         statistics[f"{layer}.running_mean"] = torch.zeros(len(configs), width)
         statistics[f"{layer}.running_var"] = torch.ones(len(configs), width)
         if any(follows_progress(config.normalization) for config in configs):
@@ -92,12 +87,13 @@ def parameter_count(config: TrialConfig, params: Parameters) -> int:
     weights = sum(tensor[0].numel() for name, tensor in params.items() if name.endswith(".weight"))
     widths = {name: len(tensor[0]) for name, tensor in params.items() if name.endswith(".bias")}
     layers, units = len(config.layers()), sum(channels for channels, _ in config.layers())
+    activated = sum(channels for channels, _ in config.activated())
     projected = sum(width for name, width in widths.items() if name.startswith("projection_"))
     fixup = starts_by_fixup(config)
     unbiased = fixup or cancels_bias(config.normalization)
     biases = params["classifier.bias"].shape[1] + (scalar_count(params) if fixup else 0)
     biases += 0 if unbiased else units + projected
-    normalized = units + projected if stands_before(config.normalization) else units
+    normalized = units + projected if stands_before(config.normalization) else activated
     affine = normalized * (learns_scale(config.normalization) + learns_shift(config.normalization))
     learned = sum(layers if parameter.shared else units for parameter in _learned(config).values())
     return weights + biases + affine + learned
@@ -110,6 +106,17 @@ def _outputs(weight_shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
         for layer, shape in weight_shapes.items()
         if layer != "classifier"
     }
+
+
+def _normalized(configs: Sequence[TrialConfig], weight_shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+    """Channels of what is normalized of every layer but the classifier: in a pack whose activations change their number
+    and whose normalizations stand behind those (one pack key), of their outputs.
+    """
+    widths = _outputs(weight_shapes)
+    if any(stands_after(config.normalization) for config in configs):
+        ratio = configs[0].activation.ratio
+        widths |= {layer: int(width * ratio) for layer, width in widths.items() if layer.startswith("layer_")}
+    return widths
 
 
 def _learned(config: TrialConfig) -> Mapping[str, LearnedParameter]:

@@ -23,9 +23,9 @@ class ActivationMoments:
         """Add up h - r and its square."""
         if self._reference is None:
             self._reference = (chunk.total(chunk.activation) / chunk.samples).to(chunk.activation.dtype)
-        shifted = torch.sub(chunk.activation, chunk.of_units(self._reference), out=chunk.scratch)
+        shifted = torch.sub(chunk.activation, chunk.of_units(self._reference), out=chunk.scratch_as(chunk.activation))
         added = chunk.total(shifted)
-        squares = chunk.total(torch.square(shifted, out=chunk.scratch))
+        squares = chunk.total(torch.square(shifted, out=chunk.scratch_as(chunk.activation)))
         self._sum = added if self._sum is None else self._sum + added
         self._squares = squares if self._squares is None else self._squares + squares
         self._samples += chunk.samples

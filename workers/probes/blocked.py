@@ -1,8 +1,8 @@
 """Blocked units (SCIENCE D1): alive, and yet no gradient arrives: max |dL/dz| over the probe set is below a threshold.
 
 L is each example's own loss, in eval mode, so that neither the number of examples nor who stands beside an example
-counts. What blocks a unit stands above it: dead layers, weights of zero, a softmax that is certain throughout. Legend:
-L lanes, U units of all hidden layers, C of one.
+counts. A pair is alive where one of its halves is. What blocks a unit stands above it: dead layers, weights of zero, a
+softmax that is certain throughout. Legend: L lanes, U units of all hidden layers, C of one.
 """
 
 from functools import partial
@@ -13,7 +13,7 @@ from torch import Tensor
 from workers.batches import PackData
 from workers.layers import LaneModel, Trace
 from workers.objectives import Loss
-from workers.probes.chunk import LayerChunk
+from workers.probes.chunk import LayerChunk, larger_half
 
 
 def blocked_units(
@@ -30,10 +30,8 @@ def blocked_units(
     for index in torch.split(data.train[:, :examples], at_once, dim=1):
         chunks, gradients, outputs = _passed(model, *data.take(index), data.functions().loss)
         finite &= torch.isfinite(outputs).all(2).all(1)
-        slopes = [chunk.peak(chunk.steepness) for chunk in chunks]
-        peaks = [chunk.peak(gradient.abs()) for chunk, gradient in zip(chunks, gradients, strict=True)]
-        steepest = _higher(steepest, slopes)
-        arriving = _higher(arriving, peaks)
+        steepest = _higher(steepest, [chunk.peak(chunk.strongest) for chunk in chunks])
+        arriving = _higher(arriving, [_arriving(*seen) for seen in zip(chunks, gradients, strict=True)])
     blocked = (torch.cat(steepest, 1) >= epsilon) & (torch.cat(arriving, 1) < threshold)
     return torch.where(finite.unsqueeze(1), blocked.double(), torch.nan)
 
@@ -60,6 +58,12 @@ def _passed(
         for layer, (z, h) in enumerate(zip(trace.preactivations, trace.activations, strict=True))
     ]
     return chunks, gradients, outputs.detach()
+
+
+def _arriving(chunk: LayerChunk, gradient: Tensor) -> Tensor:
+    """max |dL/dz| of every unit; of a pair with two channels of z, the larger."""
+    peaks = chunk.peak(gradient.abs())
+    return larger_half(peaks, axis=1) if chunk.halving else peaks
 
 
 def _higher(known: list[Tensor], seen: list[Tensor]) -> list[Tensor]:

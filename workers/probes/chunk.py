@@ -2,6 +2,9 @@
 
 Legend: L lanes, B examples of the part, N units, C channels, H, W positions. Layer tensors are [L, B, N] (lane_axis 0)
 or [B, L, C, H, W] (lane_axis 1). A unit is a neuron, or a channel with all its positions.
+
+Where activations double the channels or halve them, the unit is the pair: a channel of z with its two outputs, or two
+channels of z with their one output; P of them in a layer. Channels p and p + P of what has two are its halves.
 """
 
 from collections.abc import Callable
@@ -17,8 +20,8 @@ from torch import Tensor
 class LayerChunk:
     """One layer's tensors for a part of the probe set.
 
-    preactivation: z. activation: h = phi(z). derivative: phi', a new tensor of z. scratch: as large, free to be
-    overwritten; whoever uses it is done with it before anybody else is called.
+    preactivation: z. activation: h = phi(z). derivative: phi', a new tensor of z, as wide as the wider of z and h.
+    scratch: as large as z, free to be overwritten; whoever uses it is done with it before anybody else is called.
     """
 
     preactivation: Tensor
@@ -29,8 +32,31 @@ class LayerChunk:
 
     @cached_property
     def steepness(self) -> Tensor:
-        """|phi'(z)|, computed where it is asked for."""
+        """|phi'(z)|, computed where it is asked for; of pairs, of each half."""
         return self.derivative(self.preactivation).abs_()
+
+    @property
+    def strongest(self) -> Tensor:
+        """|phi'(z)| of units: of pairs, the larger of the halves'."""
+        return larger_half(self.steepness, axis=2) if self.paired else self.steepness
+
+    @property
+    def paired(self) -> bool:
+        """Whether units are pairs."""
+        return self.preactivation.shape != self.activation.shape
+
+    @property
+    def halving(self) -> bool:
+        """Whether one output is made of two channels of z."""
+        return self.activation.shape[2] < self.preactivation.shape[2]
+
+    def scratch_as(self, values: Tensor) -> Tensor:
+        """Scratch as large as `values`, which are z's or h's."""
+        return self.scratch if self.scratch.shape == values.shape else self._activation_scratch
+
+    @cached_property
+    def _activation_scratch(self) -> Tensor:
+        return torch.empty_like(self.activation)
 
     @property
     def samples(self) -> int:
@@ -59,6 +85,11 @@ class LayerChunk:
         return (flat @ flat.mT).sum(0, dtype=torch.float64)
 
 
+def larger_half(values: Tensor, *, axis: int) -> Tensor:
+    """Of every pair, the larger of its halves' values."""
+    return torch.maximum(*values.chunk(2, axis))
+
+
 class LayerQuantity(Protocol):
     """Something gathered over the parts of the probe set for one layer of all lanes."""
 
@@ -68,7 +99,10 @@ class LayerQuantity(Protocol):
 
 
 class UnitQuantity(LayerQuantity, Protocol):
-    """One that is a number of each unit; a layer's, and the network's, is the mean over its units."""
+    """One that is a number of each unit; a layer's, and the network's, is the mean over its units.
+
+    Of what pairs give, or receive, it may be a number of each channel.
+    """
 
     def by_unit(self) -> Tensor:
         """[L, C] float64."""

@@ -23,14 +23,16 @@ class Constant:
     def add(self, chunk: LayerChunk) -> None:
         """Keep both ends, and add up squares."""
         highest, lowest = self._ends(chunk)
-        squares = chunk.total(torch.square(chunk.activation, out=chunk.scratch))
+        squares = chunk.total(torch.square(chunk.activation, out=chunk.scratch_as(chunk.activation)))
         self._highest = highest if self._highest is None else torch.maximum(self._highest, highest)
         self._lowest = lowest if self._lowest is None else torch.minimum(self._lowest, lowest)
         self._squares = squares if self._squares is None else self._squares + squares
         self._samples += chunk.samples
 
     def _ends(self, chunk: LayerChunk) -> tuple[Tensor, Tensor]:
-        return chunk.peak(chunk.activation), -chunk.peak(torch.neg(chunk.activation, out=chunk.scratch))
+        return chunk.peak(chunk.activation), -chunk.peak(
+            torch.neg(chunk.activation, out=chunk.scratch_as(chunk.activation))
+        )
 
     def undecided(self) -> Tensor:
         """[L, C] bool: the units that another example could still show to vary."""

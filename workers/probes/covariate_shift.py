@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from actinium.frame import layer_series
-from actinium.trial import ResNet50, TrialConfig
+from actinium.trial import TrialConfig
 from workers.batches import PackData
 from workers.layers import LaneModel, Parameters
 from workers.probes.gradient_flow import gradient_slope
@@ -91,7 +91,6 @@ def layer_of(config: TrialConfig, name: str) -> float:
         return float("inf")
     if kind != "projection":
         return float(number)
-    assert isinstance(config.model, ResNet50)
-    blocks = config.model.architecture(config.task.definition().shape).blocks
+    blocks = config.architecture().blocks
     (ends,) = [block.convolutions[-1].name for block in blocks if block.projection and block.projection.name == owner]
     return layer_of(config, ends)

@@ -18,7 +18,7 @@ class Dormant:
 
     def add(self, chunk: LayerChunk) -> None:
         """Add up |h|."""
-        size = chunk.total(torch.abs(chunk.activation, out=chunk.scratch))
+        size = chunk.total(torch.abs(chunk.activation, out=chunk.scratch_as(chunk.activation)))
         self._size = size if self._size is None else self._size + size
 
     def by_unit(self) -> Tensor:

@@ -27,7 +27,7 @@ class EffectiveRank:
         """Add up D^T D and D^T 1."""
         if self._reference is None:
             self._reference = (chunk.total(chunk.activation) / chunk.samples).to(chunk.activation.dtype)
-        shifted = torch.sub(chunk.activation, chunk.of_units(self._reference), out=chunk.scratch)
+        shifted = torch.sub(chunk.activation, chunk.of_units(self._reference), out=chunk.scratch_as(chunk.activation))
         products, added = chunk.products(shifted), chunk.total(shifted)
         self._products = products if self._products is None else self._products + products
         self._sum = added if self._sum is None else self._sum + added

@@ -21,6 +21,7 @@ from workers.probes.dead_units import DeadUnits
 from workers.probes.distribution import Distribution
 from workers.probes.dormant import Dormant
 from workers.probes.effective_rank import EffectiveRank, effective_rank
+from workers.probes.halves import Halves
 from workers.probes.off_units import OffUnits
 from workers.probes.pinned import Pinned
 from workers.probes.saturated import Saturated
@@ -32,11 +33,17 @@ from workers.probes.spectrum import srank, stable_rank
 def unit_quantities(probes: Probes, model: LaneModel, layer: int) -> dict[str, UnitQuantity]:
     """By series name, those that are numbers of a unit; `layer` counts from 0."""
     quantities: dict[str, UnitQuantity] = {}
+    ratio = model.configs[0].activation.ratio
     if probes.dead_units:
         steepest = model.steepest(model.params, layer).detach()
         rectifies = [ACTIVATION_FUNCTIONS[config.activation.name].rectifier for config in model.configs]
-        quantities["dead_unit_rate"] = DeadUnits(probes.dead_units.epsilon)
-        quantities["off_rate"] = OffUnits(torch.tensor(rectifies, device=steepest.device))
+        dead = DeadUnits(probes.dead_units.epsilon, paired=ratio != 1)
+        off = OffUnits(torch.tensor(rectifies, device=steepest.device), doubled=ratio > 1)
+        quantities["dead_unit_rate"], quantities["off_rate"] = dead, off
+        if ratio != 1:
+            quantities["dead_half_rate"] = Halves(dead)
+        if ratio > 1:
+            quantities["off_half_rate"] = Halves(off)
         quantities["saturated_rate"] = Saturated(probes.dead_units.epsilon, steepest)
         quantities[dormant_series(probes.dead_units.dormant_tau)] = Dormant(probes.dead_units.dormant_tau)
     if probes.activation_statistics:

@@ -1,21 +1,22 @@
 """Units that are off (SCIENCE D1): max over the probe set of phi(z) is at most 0.
 
 Only rectifiers have an off state; which activations those are says `workers.activations.ACTIVATION_FUNCTIONS`. For any
-other the rate is not applicable. A leaky rectifier that is off still learns, and is not gradient-dead.
+other the rate is not applicable. A leaky rectifier that is off still learns, and is not gradient-dead. A pair with two
+outputs is off where both are.
 """
 
 import torch
 from torch import Tensor
 
-from workers.probes.chunk import LayerChunk
+from workers.probes.chunk import LayerChunk, larger_half
 
 
 class OffUnits:
     """O_u = 1[max_x h_u(x) <= 0]."""
 
-    def __init__(self, rectifies: Tensor) -> None:
-        """`rectifies` [L] bool: whether the lane's activation is a rectifier."""
-        self._rectifies = rectifies.unsqueeze(1)
+    def __init__(self, rectifies: Tensor, *, doubled: bool) -> None:
+        """`rectifies` [L] bool: whether the lane's activation is a rectifier. `doubled`: units have two outputs."""
+        self._rectifies, self._doubled = rectifies.unsqueeze(1), doubled
         self._peak: Tensor | None = None
 
     def add(self, chunk: LayerChunk) -> None:
@@ -24,7 +25,7 @@ class OffUnits:
         self._peak = peak if self._peak is None else torch.maximum(self._peak, peak)
 
     def undecided(self) -> Tensor:
-        """[L, C] bool: the units that another example could still show to be on."""
+        """[L, C] bool: the units, or halves, that another example could still show to be on."""
         assert self._peak is not None
         return self._rectifies & (self._peak <= 0)
 
@@ -33,7 +34,15 @@ class OffUnits:
         assert self._peak is not None
         self._peak[lanes] = torch.maximum(self._peak[lanes], chunk.peak(chunk.activation))
 
-    def by_unit(self) -> Tensor:
-        """O [L, C], 0 or 1; NaN in lanes that do not rectify."""
+    def by_half(self) -> Tensor:
+        """O of each output, 0 or 1; NaN in lanes that do not rectify."""
         assert self._peak is not None
-        return torch.where(self._rectifies, (self._peak <= 0).double(), torch.nan)
+        return self._off(self._peak)
+
+    def by_unit(self) -> Tensor:
+        """O [L, C], or [L, P] of pairs, 0 or 1; NaN in lanes that do not rectify."""
+        assert self._peak is not None
+        return self._off(larger_half(self._peak, axis=1) if self._doubled else self._peak)
+
+    def _off(self, peak: Tensor) -> Tensor:
+        return torch.where(self._rectifies, (peak <= 0).double(), torch.nan)

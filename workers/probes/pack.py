@@ -70,8 +70,10 @@ class PackProbes:
         """`stepped` is the training's next step, on copies: internal covariate shift asks for it."""
         self._config, self._model, self._data = configs[0], model, data
         self._series = probe_series(self._config)
-        self._widths = [channels for channels, _ in self._config.layers()]
-        self._averages = averages(self._widths).to(data.inputs.device)
+        linear, activated = self._config.layers(), self._config.activated()
+        self._widths = [min(z, h) for (z, _), (h, _) in zip(linear, activated, strict=True)]
+        """Units of every layer; where activations double the channels or halve them, pairs."""
+        self._averages: dict[tuple[int, ...], Tensor] = {}
         self._rank_steps = rank_steps(self._config)
         self._steps_of = {family: family_steps(self._config, family) for family in SPARSE}
         self._elements = ELEMENTS_AT_ONCE[data.inputs.device.type]
@@ -121,7 +123,7 @@ class PackProbes:
         shares: dict[str, Tensor] = {}
         dead = torch.stack(self._dead)
         for name, fates in classify(dead, self._steps).items():
-            shares |= self._means(name, fates.double())
+            shares |= self._means(name, self._by_layer(fates.double()))
         if self._config.probes.unit_states:
             shares |= self._hazards(dead)
         table = torch.stack(list(shares.values()), 1).tolist()
@@ -133,17 +135,24 @@ class PackProbes:
         """
         found: dict[str, Tensor] = {}
         for name, (changed, could) in transitions(dead).items():
-            changes, chances = self._means(name, changed), self._means(name, could)
+            changes, chances = (self._means(name, self._by_layer(counts)) for counts in (changed, could))
             found |= {series: changes[series] / chances[series] for series in changes}
         for series in [series for series in found if series.startswith("death_hazard")]:
             h, r = found[series], found[series.replace("death", "revival", 1)]
             found[series.replace("death_hazard", "stationary_dead_rate", 1)] = h / (h + r)
         return found
 
-    def _means(self, name: str, units: Tensor) -> dict[str, Tensor]:
-        """Means over the network's and each layer's units, [L] by series name, of values [L, U]."""
-        network, *layers = (units @ self._averages).unbind(1)
-        return {name: network, **{layer_series(name, layer): mean for layer, mean in enumerate(layers, start=1)}}
+    def _by_layer(self, units: Tensor) -> Sequence[Tensor]:
+        """Of values [L, U] of all units, those of each layer."""
+        return torch.split_with_sizes(units, self._widths, 1)
+
+    def _means(self, name: str, layers: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Means over the network's and each layer's units, [L] by series name, of the layers' values [L, C]."""
+        widths = tuple(values.shape[1] for values in layers)
+        if widths not in self._averages:
+            self._averages[widths] = averages(widths).to(self._data.inputs.device)
+        network, *means = (torch.cat(list(layers), 1) @ self._averages[widths]).unbind(1)
+        return {name: network, **{layer_series(name, layer): mean for layer, mean in enumerate(means, start=1)}}
 
     # ---- passes -----------------------------------------------------------------------------------------------
 
@@ -160,7 +169,7 @@ class PackProbes:
         unit_wise = probes.dead_units or probes.activation_statistics or probes.unit_states
         if not (unit_wise or probes.sparsity or step in self._steps_of["spectrum"] | self._steps_of["distributions"]):
             return {}
-        widest = max(channels * positions for channels, positions in self._config.layers())
+        widest = self._config.widest()
         groups = [
             self._pass(model, data, widest, step)
             for model, data in self._groups(widest * averaged_examples(self._config))
@@ -219,10 +228,10 @@ class PackProbes:
         dead = finite.unsqueeze(1).expand(-1, 0)
         by_unit = [layer.by_unit() for layer in layers]
         for name in by_unit[0]:
-            units = torch.cat([of_layer[name] for of_layer in by_unit], 1)
-            values |= self._means(name, units)
+            of_layers = [of_layer[name] for of_layer in by_unit]
+            values |= self._means(name, of_layers)
             if name == "dead_unit_rate":
-                dead = units == 1
+                dead = torch.cat(of_layers, 1) == 1
         by_layer = [layer.by_layer() for layer in layers]
         for layer, of_layer in enumerate(by_layer, start=1):
             values |= {layer_series(name, layer): value for name, value in of_layer.items()}
@@ -270,7 +279,7 @@ class PackProbes:
         self._start = now if self._start is None else self._start
         values: dict[str, Tensor] = {}
         for name, units in drift(self._start, now).items():
-            layers = torch.split(units, self._widths, 1)
+            layers = torch.split_with_sizes(units, [channels for channels, _ in self._config.layers()], 1)
             values |= {layer_series(name, number): of.nanmean(1) for number, of in enumerate(layers, start=1)}
             values[name] = units.nanmean(1)
         return values
@@ -283,8 +292,8 @@ class PackProbes:
         return covariate_shift(list(self._groups(self._per_example() * examples)), examples, self._stepped)
 
     def _per_example(self) -> int:
-        """Outputs of all hidden layers, one example, one lane."""
-        return sum(channels * positions for channels, positions in self._config.layers())
+        """Outputs of all hidden layers, one example, one lane: the mean of linear ones and activations."""
+        return self._config.held() // 2
 
     def _blocked(self) -> dict[str, Tensor]:
         """Units that are alive and get no gradient, on the whole probe set, [L] by series name."""
@@ -302,7 +311,7 @@ class PackProbes:
             )
             for model, data in self._groups(self._per_example() * examples)
         ]
-        return self._means("blocked_rate", torch.cat(groups))
+        return self._means("blocked_rate", self._by_layer(torch.cat(groups)))
 
     def _weights(self) -> dict[str, Tensor]:
         """What weights and their gradients show on the first examples of the probe set, [L] by series name."""

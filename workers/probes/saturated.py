@@ -1,7 +1,8 @@
 """Saturation (SCIENCE D1): the share of (unit, example) pairs with |phi'(z)| < epsilon max |phi'|.
 
 The maximum is the activation's own steepest slope, not the largest one seen. A convolutional unit counts at each of its
-positions. For a rectifier this is the share of the inactive. Where the derivative has no bound it does not apply.
+positions. For a rectifier this is the share of the inactive. Where the derivative has no bound it does not apply. A
+pair is saturated where both of its halves are.
 """
 
 import torch
@@ -21,8 +22,9 @@ class Saturated:
 
     def add(self, chunk: LayerChunk) -> None:
         """Count the saturated."""
-        torch.lt(chunk.steepness, chunk.of_units(self._threshold), out=chunk.scratch)
-        self._count += chunk.total(chunk.scratch)
+        strongest = chunk.strongest
+        below = torch.lt(strongest, chunk.of_units(self._threshold), out=chunk.scratch_as(strongest))
+        self._count += chunk.total(below)
         self._samples += chunk.samples
 
     def by_unit(self) -> Tensor:

@@ -42,7 +42,7 @@ def probe_series(config: TrialConfig) -> tuple[str, ...]:
     network: list[str] = []
     layered: list[str] = []
     if probes.dead_units:
-        rates = ["dead_unit_rate", "off_rate", "saturated_rate"]
+        rates = ["dead_unit_rate", "off_rate", "saturated_rate", *_half_rates(config)]
         network += [*rates, dormant_series(probes.dead_units.dormant_tau)]
         layered += rates
     if probes.activation_statistics:
@@ -83,6 +83,12 @@ def probe_series(config: TrialConfig) -> tuple[str, ...]:
         layered += STATISTIC_SERIES
     layers = range(1, len(config.layers()) + 1)
     return (*network, *(layer_series(name, layer) for name in layered for layer in layers))
+
+
+def _half_rates(config: TrialConfig) -> list[str]:
+    """Rates of the halves of units, where activations double the channels or halve them."""
+    ratio = config.activation.ratio
+    return [*(["dead_half_rate"] if ratio != 1 else []), *(["off_half_rate"] if ratio > 1 else [])]
 
 
 def probe_examples(config: TrialConfig) -> int:

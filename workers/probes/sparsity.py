@@ -37,9 +37,9 @@ class Sparsity:
 
     def add(self, chunk: LayerChunk) -> None:
         """Add up sizes, squares and zeros by unit; measure each example."""
-        sizes = chunk.total(torch.abs(chunk.activation, out=chunk.scratch))
-        squares = chunk.total(torch.square(chunk.activation, out=chunk.scratch))
-        zeros = chunk.total(torch.eq(chunk.activation, 0, out=chunk.scratch))
+        sizes = chunk.total(torch.abs(chunk.activation, out=chunk.scratch_as(chunk.activation)))
+        squares = chunk.total(torch.square(chunk.activation, out=chunk.scratch_as(chunk.activation)))
+        zeros = chunk.total(torch.eq(chunk.activation, 0, out=chunk.scratch_as(chunk.activation)))
         self._sizes = sizes if self._sizes is None else self._sizes + sizes
         self._squares = squares if self._squares is None else self._squares + squares
         self._zeros = zeros if self._zeros is None else self._zeros + zeros

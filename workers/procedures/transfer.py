@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from actinium.levels import Initialization
+from actinium.levels import Activation, Initialization
 from actinium.trial import TrialConfig
 from workers.batches import PackData, pack_data
 from workers.evaluation import evaluate
@@ -14,13 +14,20 @@ from workers.steps import Steps
 
 
 def source_config(config: TrialConfig) -> TrialConfig:
-    """The trial on the source dataset whose network this one takes over: the same but for what the level says."""
-    level = config.initialization
+    """The trial on the source dataset whose network this one takes over: the same but for what the level says.
+
+    Its linear layers are as wide as the trial's, whatever number of classes the source has.
+    """
+    level, activation = config.initialization, config.activation
+    if activation.ratio != 1:
+        activation = Activation.of({"name": activation.name, **activation.parameters, "width_policy": "same_in"})
     rate = level.parameters["learning_rate"]
     training = {"epochs": level.parameters["epochs"], "early_stopping": None}
     return config.model_copy(
         update={
             "task": config.task.as_source(str(level.parameters["source"])),
+            "model": config.sized_model(),
+            "activation": activation,
             "training": config.training.model_copy(
                 update=training if rate is None else training | {"learning_rate": rate}
             ),
