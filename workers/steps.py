@@ -8,6 +8,7 @@ from torch import Tensor
 
 from workers.augmentation import augmented
 from workers.batches import PackData, epoch_order
+from workers.captured import CapturedStep, NoDraws, check_capturable
 from workers.draws import StepDraws
 from workers.frozen import FrozenFeatures
 from workers.layers import LaneModel, Parameters
@@ -18,7 +19,8 @@ from workers.precision import ARITHMETIC, precision_on
 class Steps:
     """The optimizer's way through the training part; `model` and `data` belong to the caller, who drops their lanes."""
 
-    def __init__(self, model: LaneModel, data: PackData) -> None:
+    def __init__(self, model: LaneModel, data: PackData, *, captured: bool = False) -> None:
+        """`captured`: steps are replayed as one CUDA graph each (`workers.captured`)."""
         self._model, self._data = model, data
         self._config = model.configs[0]
         trainings = [config.training for config in model.configs]
@@ -28,6 +30,10 @@ class Steps:
         self._loss_sum = data.scale.new_zeros(len(model.configs))
         self._order: Tensor | None = None
         self._arithmetic = ARITHMETIC[precision_on(data.scale.device, self._config.training.precision)]
+        self._captured: CapturedStep | None = None
+        if captured:
+            check_capturable(model.configs)
+            self._captured = CapturedStep(lambda batch: self._step(batch, self._draws(NoDraws)))
         self._since_mean = 0
         self.taken = 0
         """Steps since the start."""
@@ -35,17 +41,24 @@ class Steps:
     def train_to(self, step: int) -> None:
         """Steps up to `step`, without once waiting for the device."""
         while self.taken < step:
-            draws = self._draws()
-            inputs, targets = self._examples(draws)
-            params = self._model.params
-            with self._arithmetic():
-                outputs = self._model.forward(params, inputs, training=True, update_statistics=True, draws=draws)
-                losses = self._data.functions().loss(outputs, targets)
-                gradients = torch.autograd.grad(losses.sum(), list(params.values()), materialize_grads=True)
-            self._move(self._optimizer, params, dict(zip(params, gradients, strict=True)))
-            self._loss_sum += losses.detach()
+            batch = self._batch()
+            if self._captured is None:
+                self._step(batch, self._draws())
+            else:
+                self._captured(batch)
             self.taken += 1
             self._since_mean += 1
+
+    def _step(self, batch: Tensor, draws: StepDraws) -> None:
+        """One step on the examples of `batch`."""
+        inputs, targets = self._examples(batch, draws)
+        params = self._model.params
+        with self._arithmetic():
+            outputs = self._model.forward(params, inputs, training=True, update_statistics=True, draws=draws)
+            losses = self._data.functions().loss(outputs, targets)
+            gradients = torch.autograd.grad(losses.sum(), list(params.values()), materialize_grads=True)
+        self._move(self._optimizer, params, dict(zip(params, gradients, strict=True)))
+        self._loss_sum += losses.detach()
 
     @torch.no_grad()
     def stepped(self, gradients: Mapping[str, Tensor]) -> Parameters:
@@ -66,7 +79,7 @@ class Steps:
         if self._since_mean:
             return self._loss_sum / self._since_mean
         draws = self._draws()
-        inputs, targets = self._examples(draws)
+        inputs, targets = self._examples(self._batch(), draws)
         params = self._model.params
         with self._arithmetic():
             outputs = self._model.forward(params, inputs, training=True, update_statistics=False, draws=draws)
@@ -85,6 +98,8 @@ class Steps:
         self._frozen.keep(lanes)
         self._loss_sum = self._loss_sum[kept]
         self._order = None if self._order is None else self._order[kept]
+        if self._captured is not None:
+            self._captured.forget()
 
     def _batch(self) -> Tensor:
         """The examples of the next step: [L, B] positions in the dataset."""
@@ -94,9 +109,9 @@ class Steps:
             self._order = epoch_order(self._data, self._model.configs, epoch)
         return self._order[:, batch * size : (batch + 1) * size]
 
-    def _examples(self, draws: StepDraws) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of the next step, as the lanes train on them; target images move with their inputs."""
-        inputs, targets = self._data.take(self._batch())
+    def _examples(self, batch: Tensor, draws: StepDraws) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of a step, as the lanes train on them; target images move with their inputs."""
+        inputs, targets = self._data.take(batch)
         augmentation = self._config.task.augmentation
         if augmentation is not None:
             inputs = augmented(inputs, augmentation, draws, lane_axis=self._model.lane_axis)
@@ -105,7 +120,7 @@ class Steps:
                 targets = augmented(images, augmentation, draws, lane_axis=0).flatten(2)
         return inputs, targets
 
-    def _draws(self) -> StepDraws:
+    def _draws(self, kind: type[StepDraws] = StepDraws) -> StepDraws:
         """What the next step may draw."""
         seeds = [config.seed for config in self._model.configs]
-        return StepDraws(seeds, self.taken, device=self._data.scale.device)
+        return kind(seeds, self.taken, device=self._data.scale.device)

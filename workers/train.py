@@ -46,26 +46,33 @@ def train_pack(
     *,
     device: str = "cpu",
     data_root: Path | None = None,
+    captured: bool = False,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[PackEvent]:
     """Train trials that share a pack key, from step 0 to the last.
 
     Yields a PackFrames at every step of `probe_steps()` and a LaneFinished for each lane. A lane whose loss diverges
     has one more frame, with its losses, then its summary, and leaves, as does one that stops early; the others go
-    on as if it had never been there. Lanes are numbered by their place in `configs`. Raises DatasetMissing for absent
-    data files.
+    on as if it had never been there. Lanes are numbered by their place in `configs`. `captured`: each step is replayed
+    as a CUDA graph, where the trials allow it (`workers.captured`). Raises DatasetMissing for absent data files.
     """
     if len({config.pack_key() for config in configs}) != 1:
         raise InvalidInput("a pack needs trials of one pack key; group them by TrialConfig.pack_key()")
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32; matrix products are so by default
-    yield from Pack(configs, device=device, data_root=data_root, clock=clock).run()
+    yield from Pack(configs, device=device, data_root=data_root, captured=captured, clock=clock).run()
 
 
 class Pack:
     """Lanes in training. All per-lane lists stand in the model's order and shrink when lanes leave."""
 
     def __init__(
-        self, configs: Sequence[TrialConfig], *, device: str, data_root: Path | None, clock: Callable[[], float]
+        self,
+        configs: Sequence[TrialConfig],
+        *,
+        device: str,
+        data_root: Path | None,
+        captured: bool,
+        clock: Callable[[], float],
     ) -> None:
         self._lanes = lane_order(configs)
         """The caller's number of each living lane."""
@@ -76,7 +83,7 @@ class Pack:
         first_batch = epoch_order(self._data, ordered, 0)[:, : self._config.training.batch_size]
         scale_to_unit_variance(self._model, self._data.take(first_batch)[0])
         prepared = prepare(self._model, self._data, data_root=data_root, clock=clock)
-        self._steps = Steps(self._model, self._data)
+        self._steps = Steps(self._model, self._data, captured=captured)
         self._gap_steps = gap_steps(self._config)
         self._probes = PackProbes(configs=ordered, model=self._model, data=self._data, stepped=self._steps.stepped)
         self._records = [
