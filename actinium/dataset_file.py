@@ -1,4 +1,5 @@
-"""A dataset as a file: an .npz of two arrays, `inputs` [N, C, H, W] or [N, D] and `labels` [N].
+"""A dataset as a file: an .npz of two arrays, `inputs` [N, C, H, W] or [N, D], and `labels` [N], or `targets` [N] that
+are numbers to predict.
 
 A file comes from outside and is not trusted: nothing is unpickled, and nothing is inflated before its size is known
 from the headers and accepted. Legend: N examples, C channels, H height, W width, D features.
@@ -20,8 +21,9 @@ from numpy.typing import NDArray
 from actinium.datasets import Shape, StoredDataset
 from actinium.errors import FieldError, InvalidInput, TooLarge
 
-MEMBERS = ("inputs", "labels")
-MEND = "write it with numpy.savez(FILE, inputs=..., labels=...)"
+MEMBERS = (("inputs", "labels"), ("inputs", "targets"))
+"""What a file may hold."""
+MEND = "write it with numpy.savez(FILE, inputs=..., labels=...), or targets=... for numbers to predict"
 FEWEST_EXAMPLES = 10
 MOST_CLASSES = 10_000
 CHUNK_BYTES = 2**23
@@ -43,10 +45,13 @@ BROKEN = (
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetArrays:
-    """What networks see: `inputs` [N, C, H, W] float32 as given, not scaled; `labels` [N] int64 from 0."""
+    """What networks see: `inputs` [N, C, H, W] float32 as given, not scaled; `labels` [N] int64 from 0, or `targets`
+    [N] float32, and labels that are all 0.
+    """
 
     inputs: NDArray[np.float32]
     labels: NDArray[np.int64]
+    targets: NDArray[np.float32] | None = None
 
     def facts(self) -> StoredDataset:
         """Content address, shape, classes and size."""
@@ -54,36 +59,43 @@ class DatasetArrays:
         return StoredDataset(
             sha256=self.sha256(),
             shape=(channels, height, width),
-            classes=int(self.labels.max()) + 1,
+            classes=int(self.labels.max()) + 1 if self.targets is None else 0,
             examples=examples,
         )
 
     def sha256(self) -> str:
-        """SHA-256 over shape, inputs and labels in little-endian order: equal numbers are one dataset, whatever
-        their type or the file's compression.
+        """SHA-256 over shape, inputs and labels, or targets, in little-endian order: equal numbers are one dataset,
+        whatever their type or the file's compression.
         """
         digest = hashlib.sha256(repr(self.inputs.shape).encode())
         digest.update(np.ascontiguousarray(self.inputs, "<f4").data)
-        digest.update(np.ascontiguousarray(self.labels, "<i8").data)
+        if self.targets is None:
+            digest.update(np.ascontiguousarray(self.labels, "<i8").data)
+        else:
+            digest.update(b"targets")
+            digest.update(np.ascontiguousarray(self.targets, "<f4").data)
         return digest.hexdigest()
 
     def label_counts(self) -> list[int]:
-        """Examples of each class."""
-        return [int(count) for count in np.bincount(self.labels)]
+        """Examples of each class; none where targets are numbers."""
+        return [] if self.targets is not None else [int(count) for count in np.bincount(self.labels)]
 
 
 def read_dataset(content: bytes, *, most_bytes: int) -> DatasetArrays:
     """The arrays of an .npz file.
 
     `most_bytes` bounds them as float32 inputs. Raises TooLarge past that, and InvalidInput with a fault for each
-    thing that is wrong, at `inputs`, `labels` or the file as a whole (path "").
+    thing that is wrong, at `inputs`, `labels`, `targets` or the file as a whole (path "").
     """
     with _opened(content) as archive:
-        headers = {name: _header(archive, name) for name in MEMBERS}
-        shape = _accepted(headers, most_bytes=most_bytes)
+        learned = "targets" if "targets.npy" in archive.namelist() else "labels"
+        headers = {name: _header(archive, name) for name in ("inputs", learned)}
+        shape = _accepted(headers, learned, most_bytes=most_bytes)
         inputs = _inputs(archive, headers["inputs"], shape)
-        labels = _labels(archive, headers["labels"])
-    return DatasetArrays(inputs=inputs, labels=labels)
+        if learned == "labels":
+            return DatasetArrays(inputs=inputs, labels=_labels(archive, headers["labels"]))
+        targets = _targets(archive, headers["targets"])
+    return DatasetArrays(inputs=inputs, labels=np.zeros(len(targets), dtype=np.int64), targets=targets)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,10 +132,10 @@ def _opened(content: bytes) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             found = sorted(archive.namelist())
-            wanted = [f"{name}.npy" for name in MEMBERS]
-            if found != wanted:
+            wanted = [[f"{name}.npy" for name in members] for members in MEMBERS]
+            if found not in wanted:
                 shown = ", ".join(name[:40] for name in found[:10]) or "nothing"
-                raise refusal("", f"holds {shown}; it must hold {' and '.join(wanted)} once each; {MEND}")
+                raise refusal("", f"holds {shown}; it must hold {' and '.join(wanted[0])} once each; {MEND}")
             yield archive
     except BROKEN as error:
         raise refusal("", f"the archive is damaged ({str(error)[:120] or type(error).__name__}); {MEND}") from error
@@ -155,9 +167,9 @@ def _header(archive: zipfile.ZipFile, name: str) -> Header:
     return header
 
 
-def _accepted(headers: dict[str, Header], *, most_bytes: int) -> tuple[int, int, int, int]:
+def _accepted(headers: dict[str, Header], learned: str, *, most_bytes: int) -> tuple[int, int, int, int]:
     """The inputs' shape as [N, C, H, W], when shapes and sizes fit."""
-    inputs, labels = headers["inputs"], headers["labels"]
+    inputs, labels = headers["inputs"], headers[learned]
     if len(inputs.shape) not in (2, 4):
         raise refusal("inputs", f"has the shape {inputs.shape}; give [N, C, H, W] for images or [N, D] for vectors")
     if 0 in inputs.shape:
@@ -170,9 +182,11 @@ def _accepted(headers: dict[str, Header], *, most_bytes: int) -> tuple[int, int,
             "accepted; give fewer or smaller examples"
         )
     if labels.shape != (examples,):
-        raise refusal("labels", f"has the shape {labels.shape}; give one label for each of the {examples} inputs")
-    if labels.dtype.kind not in "iu":
-        raise refusal("labels", f"has the type {labels.dtype}; give integers, the classes counted from 0")
+        one = learned.removesuffix("s")
+        raise refusal(learned, f"has the shape {labels.shape}; give one {one} for each of the {examples} inputs")
+    if learned == "labels" and labels.dtype.kind not in "iu":
+        mend = "give integers, the classes counted from 0; numbers to predict are called targets"
+        raise refusal("labels", f"has the type {labels.dtype}; {mend}")
     if examples < FEWEST_EXAMPLES:
         raise refusal("inputs", f"{examples} examples; give at least {FEWEST_EXAMPLES}")
     shape = inputs.shape if len(inputs.shape) == 4 else (*inputs.shape, 1, 1)
@@ -189,6 +203,17 @@ def _inputs(archive: zipfile.ZipFile, header: Header, shape: Shape | tuple[int, 
             "inputs", f"holds NaN, infinity or more than float32 can hold, first in example {first}; clean or scale it"
         )
     return values.reshape(shape)
+
+
+def _targets(archive: zipfile.ZipFile, header: Header) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):  # as for inputs
+        values = _read(archive, "targets", header).astype(np.float32)
+    if not np.isfinite(values).all():
+        first = int(np.argmin(np.isfinite(values)))
+        raise refusal("targets", f"NaN, infinity or more than float32 can hold for example {first}; clean or scale it")
+    if values.min() == values.max():
+        raise refusal("targets", f"all are {values[0]:g}; there is nothing to learn")
+    return values
 
 
 def _labels(archive: zipfile.ZipFile, header: Header) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from actinium.definitions import Parameter, ParameterValue
 from actinium.objectives import ObjectiveName
@@ -330,8 +330,16 @@ class StoredDataset(BaseModel):
 
     sha256: str = Field(pattern=SHA256_HEX)
     shape: tuple[Size, Size, Size]
-    classes: int = Field(ge=2)
+    classes: int = Field(ge=0)
+    """0 where one number is to be predicted."""
     examples: Size
+
+    @field_validator("classes")
+    @classmethod
+    def _several(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError("one class leaves nothing to learn; give at least 2, or 0 for a number to predict")
+        return value
 
     def definition(self, name: str) -> DatasetDefinition:
         """The same as an entry of the table."""
@@ -342,4 +350,6 @@ class StoredDataset(BaseModel):
             examples=self.examples,
             official_test=0,
             citation=f"arrays of SHA-256 {self.sha256}",
+            objective="classification" if self.classes else "regression",
+            targets=0 if self.classes else 1,
         )

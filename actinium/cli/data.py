@@ -41,7 +41,8 @@ def _list_added(*, as_json: bool) -> None:
 @app.command("add")
 def data_add(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="An .npz of inputs [N, C, H, W] or [N, D] and labels [N].")
+        Path,
+        typer.Argument(metavar="FILE", help="An .npz of inputs [N, C, H, W] or [N, D]; labels or targets [N]."),
     ],
     name: Annotated[str | None, typer.Option(help="What studies call it; by default, the file's name.")] = None,
     as_json: Json = False,
@@ -55,7 +56,8 @@ def data_add(
         terminal.show_json(added)
         return
     shape = "x".join(map(str, added["shape"]))
-    terminal.say(f"{added['name']}: {added['examples']:,} examples of {shape}, {added['classes']} classes")
+    learned = f"{added['classes']} classes" if added["classes"] else "a number to predict"
+    terminal.say(f"{added['name']}: {added['examples']:,} examples of {shape}, {learned}")
     terminal.say(f"  SHA-256    {added['sha256']}")
     terminal.say(f"  in a study task: {{dataset: {added['name']}}}")
 

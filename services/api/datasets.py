@@ -11,6 +11,7 @@ from actinium.dataset_file import read_dataset, refusal
 from actinium.dataset_names import Find
 from actinium.datasets import DATASET_NAME, DATASETS, LONGEST_NAME, DatasetDefinition, StoredDataset
 from actinium.errors import Conflict, TooLarge
+from actinium.objectives import ObjectiveName
 from db import datasets
 from db.datasets import DatasetRow
 from services.api.access import Caller, Database, Now
@@ -39,6 +40,7 @@ class DatasetDocument(Answer):
     name: str
     shape: tuple[int, int, int]
     classes: int
+    objective: ObjectiveName
     examples: int
     official_test: int
     citation: str
@@ -131,5 +133,5 @@ def _added(row: DatasetRow) -> DatasetDocument:
 
 
 def _described(definition: DatasetDefinition) -> dict[str, Any]:
-    fields = ("name", "shape", "classes", "examples", "official_test", "citation")
+    fields = ("name", "shape", "classes", "objective", "examples", "official_test", "citation")
     return {field: getattr(definition, field) for field in fields}

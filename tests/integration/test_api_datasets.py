@@ -159,6 +159,20 @@ def test_a_study_names_it_and_keeps_its_address(submitter: httpx.Client, train: 
     assert submitter.patch("/v1/studies/a", json={"notes": "kept"}).status_code == 200
 
 
+def test_numbers_to_predict(submitter: httpx.Client, train: Train) -> None:
+    """A file with targets is a regression, and its study's trials know it."""
+    file = io.BytesIO()
+    np.savez(file, inputs=INPUTS, targets=INPUTS.mean((1, 2, 3)))
+    added = put(submitter, "means", file.getvalue())
+    assert added.status_code == 201, added.text
+    assert (added.json()["classes"], added.json()["objective"], added.json()["label_counts"]) == (0, "regression", [])
+    study = {"name": "s", "seeds": 1, "task": {"dataset": "means"}, "training": {"batch_size": 8, "epochs": 1}}
+    assert submitter.post("/v1/studies", json=study).status_code == 201
+    (lease,) = train()
+    assert (lease.config.objective(), lease.config.outputs()) == ("regression", 1)
+    assert submitter.get("/v1/studies/s/report").json()["words"]["error"] == "unexplained variance"
+
+
 UNKNOWN: list[tuple[dict[str, Any], str, str]] = [
     ({"task": {"dataset": "mien"}}, "task.dataset", "no dataset is called 'mien'"),
     ({"factors": {"task.dataset": ["digits", "mien"]}}, "factors.task.dataset", "no dataset is called 'mien'"),

@@ -89,6 +89,21 @@ def test_the_address_is_of_the_numbers_alone() -> None:
     assert len({one, *others}) == 5
 
 
+def test_numbers_to_predict_come_through_as_they_are() -> None:
+    """They are another dataset than labels that are equal; their type does not count."""
+    arrays = read_dataset(npz(inputs=IMAGES, targets=LABELS / 4), most_bytes=ROOM)
+    assert arrays.targets is not None and arrays.targets.dtype == np.float32
+    np.testing.assert_array_equal(arrays.targets, LABELS / 4)
+    facts = arrays.facts()
+    assert (facts.classes, facts.definition("mine").objective, facts.definition("mine").targets) == (0, "regression", 1)
+    assert (arrays.label_counts(), arrays.labels.tolist()) == ([], [0] * 12)
+    addresses = {
+        read_dataset(npz(inputs=IMAGES, **learned), most_bytes=ROOM).sha256()
+        for learned in ({"labels": LABELS}, {"targets": LABELS}, {"targets": LABELS.astype(np.float16)})
+    }
+    assert len(addresses) == 2
+
+
 def with_labels(labels: NDArray[Any]) -> bytes:
     """Good images with other labels."""
     return npz(inputs=IMAGES, labels=labels)
@@ -127,6 +142,12 @@ NAN = np.where(np.arange(12)[:, None] == 7, np.nan, np.ones((12, 2)))
         (with_labels(LABELS * 5000), "labels", "10000 for example 2; at most 10000"),
         (with_labels(np.full(12, 2**64 - 1, dtype=np.uint64)), "labels", "18446744073709551615 for example 0"),
         (with_labels(LABELS * 0), "labels", "at least two classes"),
+        (npz(inputs=IMAGES, labels=LABELS, targets=LABELS), "", "it must hold inputs.npy and labels.npy once each"),
+        (npz(inputs=IMAGES, targets=LABELS[:-1]), "targets", "one target for each of the 12 inputs"),
+        (npz(inputs=IMAGES, targets=np.where(LABELS == 2, np.inf, 1.0)), "targets", "for example 2"),
+        (npz(inputs=IMAGES, targets=LABELS * 1e300), "targets", "more than float32 can hold for example 1"),
+        (npz(inputs=IMAGES, targets=LABELS * 0.0 + 0.5), "targets", "all are 0.5"),
+        (npz(inputs=IMAGES, targets=LABELS.astype(str)), "targets", "has the type <U"),
         (npz(inputs=IMAGES[:9], labels=LABELS[:9]), "inputs", "9 examples; give at least 10"),
         (zipped(inputs=b"nothing", labels=saved(LABELS)), "inputs", "no array in numpy's format"),
         (zipped(inputs=npy("__import__('os')"), labels=saved(LABELS)), "inputs", "no array in numpy's format"),

@@ -8,7 +8,7 @@ import pytest
 from actinium.dataset_file import read_dataset
 from actinium.datasets import StoredDataset
 from actinium.errors import DatasetMissing, InvalidInput
-from actinium.frame import LaneFinished
+from actinium.frame import LaneFinished, Outcome
 from actinium.trial import Task, TrialConfig
 from workers.datasets.stored import SHELF, Shelf
 from workers.datasets.tasks import load_task
@@ -61,6 +61,20 @@ def test_a_process_trains_on_what_it_was_handed() -> None:
     (end,) = [event for event in train_pack([config_of(facts)]) if isinstance(event, LaneFinished)]
     assert end.summary.metrics["test_error"] <= 0.1
     assert load_task(config_of(facts).task, seed=0).inputs.shape == (60, 6, 1, 1)
+
+
+def test_numbers_to_predict_are_a_regression() -> None:
+    """A line in six dimensions is found."""
+    inputs = np.random.default_rng(0).normal(size=(400, 6))
+    file = io.BytesIO()
+    np.savez(file, inputs=inputs, targets=inputs @ np.linspace(-0.5, 0.5, 6))
+    facts = read_dataset(file.getvalue(), most_bytes=10**6).facts()
+    SHELF.put(facts.sha256, file.getvalue())
+    document = config_of(facts).model_dump()
+    document["training"]["learning_rate"] = 0.01
+    *_, end = train_pack([TrialConfig.model_validate(document)])
+    assert isinstance(end, LaneFinished) and end.summary.outcome is Outcome.CONVERGED
+    assert end.summary.metrics["test_error"] < 0.3
 
 
 def test_a_shelf_keeps_the_last_few_and_refuses_what_is_not_the_content() -> None:

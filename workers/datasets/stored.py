@@ -56,4 +56,5 @@ SHELF = Shelf()
 def tensors(arrays: DatasetArrays) -> Arrays:
     """The same numbers as torch holds them."""
     inputs = np.ascontiguousarray(arrays.inputs)
-    return Arrays(inputs=torch.from_numpy(inputs), labels=torch.from_numpy(arrays.labels))
+    targets = None if arrays.targets is None else torch.from_numpy(arrays.targets).unsqueeze(1)
+    return Arrays(inputs=torch.from_numpy(inputs), labels=torch.from_numpy(arrays.labels), targets=targets)
