@@ -44,6 +44,9 @@ format: .venv/.installed ## rewrite the code in the house's format
 bench: .venv/.installed ## run every benchmark that this machine can
 	@for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
 
+bench-queue: .venv/.installed # a file benchmarks/queue.py would be found in the place of the standard library's
+	@$(BIN)/python benchmarks/job_queue.py
+
 bench-%: .venv/.installed ## run one benchmark
 	@$(BIN)/python benchmarks/$(subst -,_,$*).py
 

@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
-from actinium.frame import Layout, TrialSummary
-from actinium.job import Attempt, StudyId
+from actinium.frame import Layout, Outcome, TrialSummary
+from actinium.job import Attempt, JobState, StudyId
 from db.binary_copy import psycopg_connection
 from db.frames import layout_id
 from db.models import summaries
@@ -78,10 +78,13 @@ def finished(conn: Connection, study_id: StudyId, *, wanted: Callable[[str], boo
             part[:, [place[series[at]] for at in chosen[number]]] = page.metrics[:, chosen[number]]
             pages.append(page)
             values.append(part)
+    versions = {said for page in pages for said in page.versions}
+    if len(versions) > 1:
+        versions |= set(conn.execute(statement("report_versions"), {"study_id": study_id}).scalars())
     return Finished(
         trials=_table(pages, values, names),
         curves=_curves(pages),
-        versions=[json.loads(said) for said in sorted({said for page in pages for said in page.versions})],
+        versions=[json.loads(said) for said in sorted(versions)],
     )
 
 
@@ -106,6 +109,20 @@ def trials_table(conn: Connection, study_id: StudyId) -> pd.DataFrame:
     return table
 
 
+def trials_listed(
+    conn: Connection, study_id: StudyId, *, state: JobState | None = None, outcome: Outcome | None = None
+) -> pd.DataFrame:
+    """A row a trial, in the design's order: id, study_id, cell_index, seed, digest, state, attempt, outcome, error,
+    seconds, run_id (MLflow's), steps, and a column a metric; None and NaN where there is none.
+    """
+    wanted = {"state": state and state.value, "outcome": outcome and outcome.value}
+    found = conn.execute(statement("trials_listed"), {"study_id": study_id, **wanted})
+    table = pd.DataFrame(found.all(), columns=list(found.keys()))
+    done = finished(conn, study_id).trials.drop(columns=["cell", "seed", "state", "outcome"])
+    done = done[["trial_id", "steps", *sorted(done.columns[2:])]]
+    return table.merge(done.rename(columns={"trial_id": "id"}), on="id", how="left")
+
+
 def versions_by_trial(conn: Connection, study_id: StudyId) -> dict[int, str]:
     """By trial, the versions of its measurements that are not 1, as JSON; trials that have none are absent."""
     versions = summaries.c.measurement_versions
@@ -125,13 +142,15 @@ def _layouts(conn: Connection, study_id: StudyId) -> list[tuple[int, list[str]]]
 
 @dataclass(frozen=True, kw_only=True)
 class _Page:
-    """Report rows of one layout: `numbers` [N, 3] are cell, seed and steps; `points` [N] evaluations each."""
+    """Report rows of one layout: `numbers` [N, 3] are cell, seed and steps; `points` [N] evaluations each;
+    `versions` the first and the last of those of measurements.
+    """
 
     trial_id: NDArray[np.int64]
     numbers: NDArray[np.int64]
     points: NDArray[np.int64]
     outcome: list[str]
-    versions: list[str]
+    versions: set[str]
     metrics: NDArray[np.float64]
     curve_steps: NDArray[np.int64]
     curve_losses: NDArray[np.float64]
@@ -147,14 +166,14 @@ def _pages(conn: Connection, study_id: StudyId, layout: int, length: int) -> lis
             row = cursor.fetchone()
             if row is None or row[0] == 0:
                 return found
-            count, trial_id, numbers, points, outcome, versions, metrics, steps, losses = row
+            count, trial_id, numbers, points, outcome, least, most, metrics, steps, losses = row
             found.append(
                 _Page(
                     trial_id=np.frombuffer(trial_id, ">i8").astype(np.int64),
                     numbers=np.frombuffer(numbers, ">i4").astype(np.int64).reshape(count, 3),
                     points=np.frombuffer(points, ">i4").astype(np.int64),
                     outcome=outcome.split(" "),
-                    versions=versions,
+                    versions={least, most},
                     metrics=np.frombuffer(metrics, ">f8").astype(np.float64).reshape(count, length),
                     curve_steps=np.frombuffer(steps, ">i4").astype(np.int64),
                     curve_losses=np.frombuffer(losses, ">f4").astype(np.float64),

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, select
 from actinium.errors import NotFound
 from actinium.frame import Outcome, TrialSummary
 from actinium.job import FailureClass, JobState, StudyId, TrialId
+from actinium.paths import Cell
 from actinium.study import DesignCell
 from actinium.trial import TrialConfig
 from db.models import cells as cell_rows
@@ -60,6 +61,12 @@ def cells(conn: Connection, study_id: StudyId) -> list[DesignCell]:
         DesignCell(index=row.number, cell=row.levels, config=TrialConfig.model_validate(row.config))
         for row in conn.execute(wanted.where(cell_rows.c.study_id == study_id).order_by(cell_rows.c["index"]))
     ]
+
+
+def levels(conn: Connection, study_id: StudyId) -> dict[int, Cell]:
+    """The levels of a study's cells by index, without their configs."""
+    wanted = select(cell_rows.c["index"].label("number"), cell_rows.c.levels).where(cell_rows.c.study_id == study_id)
+    return {row.number: row.levels for row in conn.execute(wanted.order_by(cell_rows.c["index"]))}
 
 
 def _selected() -> Select[Any]:

@@ -250,11 +250,13 @@ def extended_document(row: StudyRow, settings: Settings, *, cells: int, trials: 
     return ExtendedStudy(**_document_fields(row, settings), added_cells=cells, added_trials=trials)
 
 
+def run_link(experiment_id: str | None, run_id: str | None, settings: Settings) -> str | None:
+    """A run's address for a browser; None until the mirror has it."""
+    return f"{settings.mlflow_link()}/#/experiments/{experiment_id}/runs/{run_id}" if run_id and experiment_id else None
+
+
 def trial_document(row: TrialRow, settings: Settings) -> TrialDocument:
     """A trial with its links; `mlflow` is null until the mirror has its run."""
-    mlflow = None
-    if row.run_id and row.experiment_id:
-        mlflow = f"{settings.mlflow_link()}/#/experiments/{row.experiment_id}/runs/{row.run_id}"
     return TrialDocument(
         id=row.id,
         study_id=row.study_id,
@@ -271,7 +273,7 @@ def trial_document(row: TrialRow, settings: Settings) -> TrialDocument:
             "self": f"/v1/trials/{row.id}",
             "frames": f"/v1/trials/{row.id}/frames",
             "study": f"/v1/studies/{row.study_id}",
-            "mlflow": mlflow,
+            "mlflow": run_link(row.experiment_id, row.run_id, settings),
         },
     )
 

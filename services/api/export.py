@@ -1,10 +1,9 @@
 """A study's trials as csv, parquet or jsonl: a row each, with factor levels and every metric."""
 
-import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,9 +11,10 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from actinium.levels import compact_label
-from actinium.study import DesignCell
+from actinium.paths import Cell
 from db import reports, studies, trials
 from services.api.access import Database
+from services.api.pieces import Pieces
 from services.api.references import StudyReference
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def export(
     with engine.begin() as connection:
         target = studies.find(connection, study)
         row = studies.get(connection, target)
-        table = with_factors(reports.trials_table(connection, target), trials.cells(connection, target))
+        table = with_factors(reports.trials_table(connection, target), trials.levels(connection, target))
         if versions := reports.versions_by_trial(connection, target):
             table["measurement_versions"] = table["trial_id"].map(versions)
     pieces = {Format.CSV: csv_pieces, Format.PARQUET: parquet_pieces, Format.JSONL: jsonl_pieces}[file_format](table)
@@ -60,9 +60,8 @@ def export(
     return StreamingResponse(pieces, media_type=MEDIA[file_format], headers=headers)
 
 
-def with_factors(table: "pd.DataFrame", cells: list[DesignCell]) -> "pd.DataFrame":
+def with_factors(table: "pd.DataFrame", levels: Mapping[int, Cell]) -> "pd.DataFrame":
     """The trials with a column for each factor path: levels as labels, scalars as they are."""
-    levels = {cell.index: cell.cell for cell in cells}
     paths = list(dict.fromkeys(path for cell in levels.values() for path in cell))
     exported = table.copy()
     for position, path in enumerate(paths):
@@ -102,32 +101,3 @@ def parquet_pieces(table: "pd.DataFrame") -> Iterator[bytes]:
             writer.write_table(arrow.slice(batch, ROWS))
             yield sink.taken()
     yield sink.taken()
-
-
-class Pieces(io.RawIOBase):
-    """A file to write to, whose content is taken away piece by piece."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._pieces: list[bytes] = []
-        self._written = 0
-
-    def writable(self) -> bool:
-        """It is there to be written to."""
-        return True
-
-    def write(self, data: Any) -> int:
-        """Keeps a piece."""
-        piece = bytes(data)
-        self._pieces.append(piece)
-        self._written += len(piece)
-        return len(piece)
-
-    def tell(self) -> int:
-        """Bytes written so far."""
-        return self._written
-
-    def taken(self) -> bytes:
-        """What was written since the last call."""
-        pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import ValidationError
+from sqlalchemy import Engine
 
 from actinium.dataset_names import with_stored
 from actinium.errors import FieldError, InvalidInput
@@ -11,7 +12,8 @@ from actinium.explain import explain
 from actinium.frame import Outcome
 from actinium.job import JobState, StudyState
 from actinium.study import Design, StudySpec, expand, parse_study
-from db import studies, trials
+from db import reports, studies, trials
+from services.api import arrow
 from services.api.access import Caller, Database, Now
 from services.api.body import json_body
 from services.api.datasets import finder
@@ -23,6 +25,7 @@ from services.api.documents import (
     TrialPage,
     estimate,
     invalid_documents,
+    run_link,
     study_document,
     study_item,
     study_links,
@@ -130,7 +133,7 @@ def _changes(document: Any) -> dict[str, Any]:
     return changes
 
 
-@router.get("/studies/{study}/trials")
+@router.get("/studies/{study}/trials", response_model=TrialPage, responses=arrow.ANSWERS)
 def list_trials(
     request: Request,
     engine: Database,
@@ -139,10 +142,23 @@ def list_trials(
     outcome: Annotated[Outcome | None, Query()] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
-) -> TrialPage:
-    """A study's trials with their summaries."""
+) -> TrialPage | Response:
+    """A study's trials with their summaries, page by page; or as one Arrow stream of them all, which has no pages."""
+    if arrow.wanted(request):
+        return _all_trials(request, engine, study, state=state, outcome=outcome)
     with engine.begin() as connection:
         target = studies.find(connection, study)
         page = trials.trials_page(connection, target, cursor=cursor, limit=limit, state=state, outcome=outcome)
     settings = settings_of(request)
     return TrialPage(items=[trial_document(row, settings) for row in page.items], next_cursor=page.next_cursor)
+
+
+def _all_trials(
+    request: Request, engine: Engine, study: str, *, state: JobState | None, outcome: Outcome | None
+) -> Response:
+    with engine.begin() as connection:
+        row = studies.get(connection, studies.find(connection, study))
+        table = reports.trials_listed(connection, row.id, state=state, outcome=outcome)
+        cells = trials.levels(connection, row.id)
+    settings = settings_of(request)
+    return arrow.streamed(arrow.trials_table(table, cells, lambda run: run_link(row.experiment_id, run, settings)))

@@ -10,6 +10,7 @@ import numpy as np
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from db import artifacts, frames, trials
+from services.api import arrow
 from services.api.access import Database
 from services.api.documents import TrialDocument, trial_document
 from services.api.references import TrialReference, settings_of, trial_id
@@ -17,23 +18,29 @@ from services.api.references import TrialReference, settings_of, trial_id
 router = APIRouter(prefix="/v1", tags=["trials"])
 
 
-@router.get("/trials/{trial}")
-def show(request: Request, engine: Database, trial: TrialReference) -> TrialDocument:
-    """A trial with summary, error and links."""
+@router.get("/trials/{trial}", response_model=TrialDocument, responses=arrow.ANSWERS)
+def show(request: Request, engine: Database, trial: TrialReference) -> TrialDocument | Response:
+    """A trial with summary, error and links; or an Arrow stream of one row."""
     with engine.begin() as connection:
         row = trials.trial(connection, trial_id(trial))
-    return trial_document(row, settings_of(request))
+    document = trial_document(row, settings_of(request))
+    if arrow.wanted(request):
+        return arrow.streamed(arrow.one_trial(row, mlflow=document.links["mlflow"]))
+    return document
 
 
-@router.get("/trials/{trial}/frames")
-def trial_frames(engine: Database, trial: TrialReference) -> Response:
-    """What the trial's current attempt measured, a row a step; NaN and infinities as strings."""
+@router.get("/trials/{trial}/frames", responses=arrow.ANSWERS)
+def trial_frames(request: Request, engine: Database, trial: TrialReference) -> Response:
+    """What the trial's current attempt measured, a row a step; NaN and infinities as strings, or an Arrow stream."""
     with engine.begin() as connection:
         row = trials.trial(connection, trial_id(trial))
         found = frames.read(connection, row.id)
+    attempt = found.attempt if len(found.steps) else row.attempt
+    if arrow.wanted(request):
+        return arrow.streamed(arrow.frames_table(found, attempt=attempt))
     document = {
         "trial_id": row.id,
-        "attempt": found.attempt if len(found.steps) else row.attempt,
+        "attempt": attempt,
         "series": list(found.layout.series),
         "steps": found.steps.tolist(),
         "times": [spelled(time) for time in found.times.tolist()],

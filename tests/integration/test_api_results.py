@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from scipy import stats
 from sqlalchemy import Engine, text
@@ -15,7 +16,7 @@ from sqlalchemy import Engine, text
 from actinium.client import Client
 from actinium.errors import NotFound
 from db import artifacts
-from services.api import report
+from services.api import arrow, report
 
 STUDY: dict[str, Any] = {
     "name": "s",
@@ -66,12 +67,66 @@ def test_frames_spell_what_is_not_finite(trained: httpx.Client) -> None:
     assert document["values"][2][0] == "Infinity"
 
 
+def arrow_table(http: httpx.Client, path: str, **params: str) -> pa.Table:
+    """What a route gives to whom accepts an Arrow stream, and JSON less gladly."""
+    accept = {"Accept": "application/json;q=0.5, application/vnd.apache.arrow.stream"}
+    answer = http.get(path, params=params, headers=accept)
+    assert answer.headers["Content-Type"] == "application/vnd.apache.arrow.stream"
+    assert answer.headers["Vary"] == "Accept"
+    return pa.ipc.open_stream(answer.content).read_all()
+
+
+def test_all_trials_come_as_one_arrow_stream(trained: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same as page by page; batches join; filters hold."""
+    monkeypatch.setattr(arrow, "ROWS", 5)
+    table = arrow_table(trained, "/v1/studies/s/trials")
+    items = trained.get("/v1/studies/s/trials", params={"limit": 100}).json()["items"]
+    rows = table.to_pylist()
+    for item, row in zip(items, rows, strict=True):
+        for name in ("id", "study_id", "cell_index", "seed", "digest", "state", "attempt", "outcome", "error"):
+            assert row[name] == item[name]
+        assert {path: row[path] for path in item["cell"]} == item["cell"]
+        assert {name: row[name] for name in item["summary"]["metrics"]} == item["summary"]["metrics"]
+        assert (row["steps"], row["seconds"]) == (item["summary"]["steps"], item["summary"]["seconds"])
+        assert row["mlflow"] == item["links"]["mlflow"]
+        assert arrow_table(trained, item["links"]["self"]).select(table.column_names).to_pylist() == [row]
+    assert rows[0]["label"] == "relu·batch_size=8"
+    assert table.schema.field("test_error").type == pa.float64()
+    assert len(arrow_table(trained, "/v1/studies/s/trials", outcome="converged")) == 12
+    nothing = arrow_table(trained, "/v1/studies/s/trials", state="failed")
+    assert (len(nothing), nothing.column_names) == (0, table.column_names)
+
+
+def test_trials_that_have_not_run_stream_too(submitter: httpx.Client) -> None:
+    """Nulls where nothing was measured; a factor of words and numbers comes as words."""
+    cells = {"training.gradient_clip": [None, 1.0], "normalization": ["none", {"name": "group", "groups": 2}]}
+    submitter.post("/v1/studies", json={**STUDY, "factors": cells})
+    table = arrow_table(submitter, "/v1/studies/s/trials")
+    first, second = table.to_pylist()[0], table.to_pylist()[1]
+    assert (first["state"], first["outcome"], first["steps"], first["mlflow"]) == ("queued", None, None, None)
+    assert [row["training.gradient_clip"] for row in table.to_pylist()[:4]] == [None, None, 1.0, 1.0]
+    assert (first["normalization"], second["normalization"]) == ("none", "group(groups=2)")
+    assert arrow_table(submitter, f"/v1/trials/{first['id']}").to_pylist() == [first]
+
+
+def test_frames_come_as_an_arrow_stream(trained: httpx.Client) -> None:
+    """Numbers as they were measured, what is not finite included."""
+    trial = trained.get("/v1/studies/s/trials").json()["items"][0]
+    table = arrow_table(trained, trial["links"]["frames"])
+    assert table.column_names == ["step", "time", "train_loss", "validation_loss", "dead_unit_rate"]
+    assert table["step"].to_pylist() == [0, 134, 268]
+    assert table["validation_loss"].to_pylist() == [1.0, 0.5, float(np.float32(0.1))]
+    assert math.isnan(table["train_loss"][0].as_py()) and math.isinf(table["train_loss"][2].as_py())
+    assert table.schema.metadata == {b"trial_id": str(trial["id"]).encode(), b"attempt": b"1"}
+
+
 def test_a_trial_without_frames_has_none(submitter: httpx.Client) -> None:
     """Empty, not an error."""
     submitter.post("/v1/studies", json=STUDY)
     trial = submitter.get("/v1/studies/s/trials").json()["items"][0]
     document = submitter.get(trial["links"]["frames"]).json()
     assert document == {"trial_id": trial["id"], "attempt": 0, "series": [], "steps": [], "times": [], "values": []}
+    assert arrow_table(submitter, trial["links"]["frames"]).column_names == ["step", "time"]
 
 
 def test_curves_are_means_with_student_intervals(trained: httpx.Client) -> None:

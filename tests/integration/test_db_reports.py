@@ -17,6 +17,7 @@ from actinium.job import Attempt, FailureClass
 from actinium.measurements import mixed
 from actinium.study import Design
 from db import frames, queue, reports, studies
+from db.statements import source
 
 Make = Callable[..., Design]
 Summarize = Callable[..., TrialSummary]
@@ -76,14 +77,18 @@ def test_definitions_that_differ_between_trials_are_found(
 ) -> None:
     study_id = studies.create(connection, design(), owner="ada", now=now)
     assert reports.finished(connection, study_id).versions == []
-    first, second, third, _ = queue.lease(connection, now=now, holder="d", lease_seconds=30, width=4)
+    first, second, third, fourth = queue.lease(connection, now=now, holder="d", lease_seconds=30, width=4)
     later = summary().model_copy(update={"measurement_versions": {"srank": 2}})
     queue.complete_many(connection, now=now, results=[(first, summary()), (second, later), (third, later)])
     assert mixed(reports.finished(connection, study_id).versions) == {"srank": [1, 2]}
+    latest = summary().model_copy(update={"measurement_versions": {"srank": 3}})
+    queue.complete_many(connection, now=now, results=[(fourth, latest)])
+    assert mixed(reports.finished(connection, study_id).versions) == {"srank": [1, 2, 3]}
     by_trial = reports.versions_by_trial(connection, study_id)
     assert {trial: json.loads(said) for trial, said in by_trial.items()} == {
         second.trial_id: {"srank": 2},
         third.trial_id: {"srank": 2},
+        fourth.trial_id: {"srank": 3},
     }
 
 
@@ -145,6 +150,17 @@ def test_pages_join_without_a_seam(connection: Connection, measured: Attempt, mo
     paged = reports.finished(connection, study_id)
     pd.testing.assert_frame_equal(paged.trials, whole.trials)
     pd.testing.assert_frame_equal(paged.curves, whole.curves)
+
+
+def test_a_page_reads_its_rows_in_order_and_without_a_sort(connection: Connection, measured: Attempt) -> None:
+    connection.execute(text("ANALYZE"))
+    connection.execute(text("SET LOCAL enable_seqscan = off"))
+    study_id = studies.trial(connection, measured.trial_id).study_id
+    layout = connection.execute(text("SELECT min(layout_id) FROM report_rows")).scalar_one()
+    values = {"study_id": study_id, "layout_id": layout, "after": 0, "most": 100, "bytes": 8}
+    plan = connection.exec_driver_sql(f"EXPLAIN {source('report_rows')}", values).scalars().all()
+    assert any("ix_report_rows_study_id_layout_id_trial_id" in line for line in plan)
+    assert not any("Sort" in line for line in plan)
 
 
 def test_migrating_gives_finished_trials_the_rows_that_they_would_have_had(
