@@ -21,26 +21,26 @@ GAIN = 0.05
 """By which share the time per lane must fall for a pack of twice the width."""
 ENOUGH = 3
 """How many packs of a width must have been measured before it is given up: one may have met a busy machine."""
-FIRST_LANES = 16
-"""Packs of a key that was never measured are no wider: a study's first frames are there within seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Room:
-    """What a pack may take of a device. More than `lanes` keep others waiting. `held`: elements of all layers for one
-    batch, all lanes together, which a backward pass needs, some three times each; `weights`: of all lanes together,
-    each of which is held four times (value, gradient, momentum, and as of the last frame). `near`: elements of the
-    largest layer up to which a first pack goes.
+    """What a pack may take of a device. More than `lanes` keep others waiting; more than `first`, of a key that was
+    never measured, would keep a study's first frames waiting. `near`: elements of the largest layer for one batch, all
+    lanes together, up to which a first pack goes; `held`: of all layers, which a backward pass needs, some three times
+    each; `weights`: of all lanes together, each of which is held four times (value, gradient, momentum, and as of the
+    last frame).
     """
 
     lanes: int
+    first: int
     near: int
     held: int
     weights: int
 
 
-CPU = Room(lanes=64, near=2**19, held=2**26, weights=2**24)
-GPU = Room(lanes=4096, near=2**30, held=2**32, weights=2**31)
+CPU = Room(lanes=64, first=16, near=2**19, held=2**26, weights=2**24)
+GPU = Room(lanes=4096, first=256, near=2**30, held=2**32, weights=2**31)
 
 
 def next_width(seconds: Mapping[int, Sequence[float]], *, first: int, most: int) -> int:
@@ -91,7 +91,7 @@ def first_width(config: TrialConfig, device: str) -> int:
     """The lanes of a first pack of this trial's pack key: as many as stay near the device's arithmetic."""
     steps = config.time_steps() or 1  # one time step at once
     near = _room(device).near * steps // max(_outputs(config))
-    return max(1, min(FIRST_LANES, near, most_lanes(config, device)))
+    return max(1, min(_room(device).first, near, most_lanes(config, device)))
 
 
 def most_lanes(config: TrialConfig, device: str) -> int:

@@ -216,7 +216,7 @@ def test_what_trials_leave_is_kept_under_their_names(house: House) -> None:
 
 def test_packs_grow_while_the_time_per_lane_falls(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """A device on which a lane costs half as much in twice the company, up to 8 lanes; and twice as much past that."""
-    monkeypatch.setattr(packing, "FIRST_LANES", 4)
+    monkeypatch.setattr(packing, "CPU", replace(packing.CPU, first=4))
 
     def trainer(configs: Sequence[TrialConfig]) -> Iterator[PackItem]:
         cost = 1.0 / min(len(configs), 8) * max(len(configs) / 8, 1.0)
