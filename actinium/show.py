@@ -38,3 +38,11 @@ def parameters(given: Mapping[str, Mapping[str, Any]]) -> str:
 def number(value: float | None) -> str:
     """Four significant digits, or nothing where there is no number."""
     return "" if value is None else f"{value:.4g}"
+
+
+def learned(dataset: Mapping[str, Any]) -> str:
+    """What of a dataset of the catalogue is learned: `10 classes`, `1 number`, `images`."""
+    if dataset["objective"] == "reconstruction":
+        return "images"
+    count = dataset["classes"] or dataset["targets"]
+    return f"{count} classes" if dataset["classes"] else f"{count} number{'s' * (count != 1)}"

@@ -60,7 +60,7 @@ def export(
 def catalogue(as_json: Json = False) -> None:
     """List the levels: activations, normalizations, initializations; and the datasets."""
     from actinium import terminal
-    from actinium.show import number, parameters
+    from actinium.show import learned, number, parameters
 
     with connected() as client:
         document = client.catalogue()
@@ -72,7 +72,7 @@ def catalogue(as_json: Json = False) -> None:
         terminal.show_table(("name", "equation", "parameters", "source"), rows, title=kind)
     slopes = [(d["name"], d["derivative"], number(d["gain"])) for d in document["activations"]]
     terminal.show_table(("name", "derivative", "gain"), slopes, title="activations' derivatives", numbers=("gain",))
-    rows = [(d["name"], f"{d['examples']:,}", str(d["classes"]), d["citation"]) for d in document["datasets"]]
-    terminal.show_table(
-        ("name", "examples", "classes", "source"), rows, title="datasets", numbers=("examples", "classes")
-    )
+    rows = [(d["name"], f"{d['examples']:,}", learned(d), d["citation"]) for d in document["datasets"]]
+    terminal.show_table(("name", "examples", "to learn", "source"), rows, title="datasets", numbers=("examples",))
+    rows = [(d["name"], d["loss"], d["error"], d["citation"]) for d in document["objectives"]]
+    terminal.show_table(("name", "loss", "error", "source"), rows, title="objectives")

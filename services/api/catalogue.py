@@ -1,4 +1,4 @@
-"""The catalogue: every level with parameters, equation, derivative and citation; every dataset.
+"""The catalogue: every level with parameters, equation, derivative and citation; every dataset and objective.
 
 An activation has its gain and its curve as well: function and derivative at its defaults, ready to be drawn.
 """
@@ -11,6 +11,7 @@ from fastapi import APIRouter
 
 from actinium.curves import drawing
 from actinium.levels import ACTIVATIONS, DATASETS, INITIALIZATIONS, NORMALIZATIONS, LevelDefinition, Parameter
+from actinium.objectives import OBJECTIVES
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
 
@@ -27,6 +28,7 @@ def catalogue() -> dict[str, Any]:
         "datasets": [
             {**asdict(dataset), "parameters": _parameters(dataset.parameters)} for dataset in DATASETS.values()
         ],
+        "objectives": [asdict(objective) for objective in OBJECTIVES.values()],
     }
 
 
