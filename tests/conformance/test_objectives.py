@@ -1,5 +1,6 @@
 """Objectives against torch.nn and closed forms: losses, errors, and what stands for no learning."""
 
+import json
 import math
 from itertools import pairwise
 from typing import Any
@@ -12,7 +13,9 @@ from torch.nn import functional
 from actinium.frame import LaneFinished, Outcome, PackFrames
 from actinium.levels import Activation, Initialization, Normalization
 from actinium.objectives import OBJECTIVES
+from actinium.show import learned
 from actinium.trial import Mlp, Shift, Task, Training, TrialConfig
+from services.api.catalogue import catalogue
 from workers.batches import epoch_order, pack_data
 from workers.datasets import load_task, split
 from workers.models import build_model
@@ -200,3 +203,13 @@ def test_a_shift_of_test_inputs_leaves_numbers_as_they_are() -> None:
     data = [pack_data([config], lane_axis=0, device="cpu", data_root=None) for config in (plain, moved)]
     (x, t), (y, u) = (part.take(part.test) for part in data)
     assert torch.equal(t, u) and not torch.allclose(x, y)
+
+
+def test_the_catalogue_says_what_is_learned() -> None:
+    """Loss, error and citation of every objective; of every dataset its classes, numbers or images."""
+    document = json.loads(json.dumps(catalogue(), allow_nan=False))
+    assert [entry["name"] for entry in document["objectives"]] == list(OBJECTIVES)
+    assert all(entry["loss"] and entry["error"] and entry["citation"] for entry in document["objectives"])
+    said = {entry["name"]: learned(entry) for entry in document["datasets"]}
+    assert said["digits"] == "10 classes" and said["xor"] == "2 classes"
+    assert said["regression_1d"] == "1 number" and said["brightness_denoising"] == "images"
