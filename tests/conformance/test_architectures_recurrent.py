@@ -319,6 +319,8 @@ def test_srelu_thaws_by_the_inputs_of_all_time_steps() -> None:
         ({"initialization": Initialization.of("lsuv")}, "one weight matrix"),
         ({"initialization": Initialization.of("delta_orthogonal")}, "kernels"),
         ({"task": Task(dataset="xor")}, "one row"),
+        ({"activation": Activation.of("crelu")}, "number of channels"),
+        ({"initialization": Initialization.of("fixup")}, "residual branches"),
     ],
 )
 def test_what_has_no_recurrent_form_is_an_invalid_design(fields: dict[str, object], reason: str) -> None:
