@@ -244,7 +244,7 @@ def test_target_images_are_scaled_shifted_and_moved_as_their_inputs() -> None:
     inputs, targets = data.take(data.test)
     assert torch.equal(inputs[:, 0].flatten(1), targets[0])
     steps = Steps(model, data)
-    inputs, targets = steps._examples(steps._draws())
+    inputs, targets = steps._examples(steps._batch(), steps._draws())
     assert torch.equal(inputs[:, 0].flatten(1), targets[0])
     assert bool((inputs == 0).any()), "the border shows"
 
