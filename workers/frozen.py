@@ -15,10 +15,14 @@ def trains_classifier_alone(config: TrialConfig) -> bool:
 
 
 class FrozenFeatures:
-    """The hidden layers' parameters of the frozen lanes, as they are now; running statistics are none of them."""
+    """The hidden layers' parameters of the frozen lanes, as they are now; running statistics are none of them.
+
+    Steps wait for no device, and can be recorded: which lanes are frozen is known there.
+    """
 
     def __init__(self, configs: Sequence[TrialConfig], params: Parameters) -> None:
         self._places = [place for place, config in enumerate(configs) if trains_classifier_alone(config)]
+        self._index = torch.tensor(self._places, dtype=torch.int64, device=next(iter(params.values())).device)
         self._values = {
             name: tensor.detach()[self._places].clone()
             for name, tensor in params.items()
@@ -29,9 +33,8 @@ class FrozenFeatures:
         """The gradients with zeros where nothing is to move, so that they count for no norm."""
         if not self._places:
             return gradients
-        places = torch.as_tensor(self._places, device=next(iter(gradients.values())).device)
         return {
-            name: gradient.index_fill(0, places, 0.0) if name in self._values else gradient
+            name: gradient.index_fill(0, self._index, 0.0) if name in self._values else gradient
             for name, gradient in gradients.items()
         }
 
@@ -39,10 +42,11 @@ class FrozenFeatures:
     def put_back(self, params: Parameters) -> None:
         """Undo what decay or an optimizer's memory did to them."""
         for name, values in self._values.items():
-            params[name][self._places] = values
+            params[name].index_copy_(0, self._index, values)
 
     def keep(self, lanes: Sequence[int]) -> None:
         """Forget all lanes but these (ascending places)."""
         rows = [row for row, place in enumerate(self._places) if place in lanes]
         self._values = {name: values[rows] for name, values in self._values.items()} if rows else {}
         self._places = [lanes.index(self._places[row]) for row in rows]
+        self._index = torch.tensor(self._places, dtype=torch.int64, device=self._index.device)

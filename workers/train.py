@@ -71,7 +71,7 @@ class Pack:
         *,
         device: str,
         data_root: Path | None,
-        captured: bool,
+        captured: bool = False,
         clock: Callable[[], float],
     ) -> None:
         self._lanes = lane_order(configs)

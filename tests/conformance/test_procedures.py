@@ -262,6 +262,17 @@ def test_gradients_of_what_is_frozen_count_for_no_norm() -> None:
         torch.testing.assert_close(model.params[f"classifier.{name}"].detach(), was - 0.01 * gradient / norm)
 
 
+def test_steps_of_frozen_lanes_are_the_same_where_they_are_recorded() -> None:
+    """As functions of static tensors (`workers.captured`)."""
+    configs = [transferred(TRANSFER | {"freeze": "features"}), transferred("he")]
+    plain, captured = (
+        [e.summary.metrics for e in train_pack(configs, captured=captured) if isinstance(e, LaneFinished)]
+        for captured in (False, True)
+    )
+    for metric in ("train_loss", "validation_loss", "test_error"):
+        assert [one[metric] for one in plain] == [one[metric] for one in captured]
+
+
 def test_transfer_helps_where_there_are_few_examples() -> None:
     """0 to 4, then 5 to 9 with 40 examples: better than the same network from nothing, over three seeds."""
     document = {
