@@ -1,23 +1,25 @@
 """What measuring costs beside training, on one CPU core: every probe at the default schedule.
 
-python benchmarks/probes.py [REPETITIONS]. Training steps and measurements of one pack alternate, in one process; the
-overhead is the schedule's measurements over the trial's steps, by the medians of the processor time of each. Between
-two measurements the pack trains, so that units die and lanes differ as they do in a study. Inputs of CIFAR-10's shape
-are random.
+python benchmarks/probes.py [REPETITIONS]. Before that, each family that is measured on request, alone. Training steps
+and measurements of one pack alternate, in one process; the overhead is the schedule's measurements over the trial's
+steps, by the medians of the processor time of each. Between two measurements the pack trains, so that units die and
+lanes differ as they do in a study. Inputs of CIFAR-10's shape are random.
 """
 
 import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import torch
 
 from actinium.levels import DATASETS
+from actinium.probes import Probes
 from actinium.trial import TrialConfig
 from workers.batches import PackData, pack_data
 from workers.models import build_model
@@ -25,6 +27,7 @@ from workers.models.slices import lane_order
 from workers.objectives import cross_entropy
 from workers.optimizers import OPTIMIZERS
 from workers.probes import PackProbes
+from workers.steps import Steps
 
 ACTIVATIONS = ("relu", "elu")
 NORMALIZATIONS = ("none", "batch", "layer")
@@ -33,6 +36,13 @@ DOCUMENTS = {
     "mlp": ({"model": {"kind": "mlp", "depth": 4, "width": 128}}, (0, 1, 2, 3)),
 }
 """The trial and the seeds of a pack: SCIENCE's small CNN on CIFAR-10, and the digits MLP of four hidden layers."""
+OFF: Mapping[str, Any] = {"dead_units": None, "gradient_flow": None, "activation_statistics": None}
+ON_REQUEST = [
+    name
+    for name, field_ in Probes.model_fields.items()
+    if field_.default is None and name not in OFF and name != "filters"
+]
+"""Families that are off unless a study asks for them; filters are looked at once, at the end."""
 
 
 def random_data(configs: list[TrialConfig], *, examples: int) -> PackData:
@@ -85,7 +95,8 @@ class Side:
 
     def repeat(self, steps_between: int) -> None:
         """The schedule once, with some steps of training before each measurement."""
-        probes = PackProbes(configs=self.configs, model=self.model, data=self.data)
+        stepped = Steps(self.model, self.data).stepped
+        probes = PackProbes(configs=self.configs, model=self.model, data=self.data, stepped=stepped)
         for step in self.configs[0].probe_steps():
             self.step_times += [seconds(self.train) for _ in range(steps_between)]
             self.measure_times.setdefault(step, []).append(seconds(lambda at=step: probes.measure(at)))
@@ -96,11 +107,11 @@ class Side:
         return measuring / (self.configs[0].steps() * statistics.median(self.step_times))
 
 
-def side(name: str) -> Side:
-    """The pack of that name."""
+def side(name: str, probes: Mapping[str, Any]) -> Side:
+    """The pack of that name, measured by these probes."""
     document, seeds = DOCUMENTS[name]
     configs = [
-        TrialConfig.model_validate({**document, "activation": a, "normalization": n, "seed": seed})
+        TrialConfig.model_validate({**document, "probes": probes, "activation": a, "normalization": n, "seed": seed})
         for a in ACTIVATIONS
         for n in NORMALIZATIONS
         for seed in seeds
@@ -112,13 +123,17 @@ def side(name: str) -> Side:
 
 
 def main(repetitions: int) -> None:
-    """One line with both overheads."""
+    """A line with both overheads of what is measured by default, and before it one a family on request."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    sides = {name: side(name) for name in DOCUMENTS}
+    sides = {name: side(name, {}) for name in DOCUMENTS}
+    asked = {family: {name: side(name, {**OFF, family: {}}) for name in DOCUMENTS} for family in ON_REQUEST}
     for _ in range(repetitions):
-        for name, pack in sides.items():
-            pack.repeat(steps_between=1 if name == "cnn" else 5)
+        for packs in (sides, *asked.values()):
+            for name, pack in packs.items():
+                pack.repeat(steps_between=1 if name == "cnn" else 5)
+    for family, packs in asked.items():
+        print(f"on request {family} " + " ".join(f"{name}_overhead={p.overhead():.4f}" for name, p in packs.items()))
     for name, pack in sides.items():
         print(
             f"{name}: {len(pack.configs)} lanes, a step {1e3 * statistics.median(pack.step_times):.2f} ms, "
