@@ -1,41 +1,75 @@
-"""An embedded PostgreSQL of the benchmark's own, as `actinium up` starts it, gone at the end."""
+"""Processes of the benchmark's own, gone at the end: an embedded PostgreSQL as `actinium up` starts it, and others."""
 
 import os
+import socket
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+import httpx
+import psycopg
+from psycopg import sql
 from sqlalchemy import Engine, text
 
 from db.embedded import EmbeddedServer, embedded
 from db.engine import make_engine, migrate
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ground:
-    """A running server, a pool on its migrated database, and a folder that goes with it."""
-
-    server: EmbeddedServer
-    engine: Engine
-    folder: Path
-
-
 @contextmanager
-def ground(*, durable: bool = True) -> Iterator[Ground]:
+def ground(*, durable: bool = True) -> Iterator[EmbeddedServer]:
     """A server in a new folder; `durable=False` where only reading is timed."""
     with tempfile.TemporaryDirectory(prefix="act-", ignore_cleanup_errors=True) as folder:
         server = embedded(Path(folder), durable=durable)
         try:
-            engine = make_engine(server.url)
-            migrate(engine)
-            yield Ground(server=server, engine=engine, folder=Path(folder))
-            engine.dispose()
+            yield server
         finally:
             server.stop()
+
+
+@contextmanager
+def migrated(server: EmbeddedServer, name: str) -> Iterator[Engine]:
+    """A pool on a new database with the schema."""
+    with closing(psycopg.connect(host=str(server.sockets), user="postgres", autocommit=True)) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    engine = make_engine(server.address(name))
+    try:
+        migrate(engine)
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def process(*arguments: str, ready: str, log: Path, **environment: str) -> Iterator[int]:
+    """A Python module as a process of its own, until it answers at `ready`; its number. Stopped at the end."""
+    with log.open("wb") as output:
+        started = subprocess.Popen(
+            [sys.executable, "-m", *arguments], env={**os.environ, **environment}, stdout=output, stderr=output
+        )
+    try:
+        for _ in range(600):
+            with suppress(httpx.HTTPError):
+                if httpx.get(ready).is_success:
+                    break
+            if started.poll() is not None:
+                raise SystemExit(f"{arguments[0]} stopped: {log.read_text()[-2000:]}")
+            time.sleep(0.2)
+        yield started.pid
+    finally:
+        started.terminate()
+        started.wait(30)
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 def settle(engine: Engine) -> None:

@@ -132,6 +132,36 @@ def test_writes_of_an_attempt_go_by_its_trial(crowded: Connection, now: datetime
     assert rows_read(plan, "jobs") <= 80 + 3 * len(pack), "at most what is leased, and the pack itself"
 
 
+def test_a_report_row_is_written_from_its_own_frames(crowded: Connection, now: datetime) -> None:
+    pack = queue.lease(crowded, now=now, holder="d", lease_seconds=30, width=16)
+    crowded.execute(text("INSERT INTO layouts (digest, series) VALUES ('d', ARRAY['train_loss', 'validation_loss'])"))
+    crowded.execute(
+        text(
+            "INSERT INTO frames SELECT trial_id, 1, step, 0.5, 1, ARRAY[1.0, 0.5] "
+            "FROM jobs CROSS JOIN generate_series(0, 4) AS step WHERE trial_id <= 4000 OR state = 'leased'"
+        )
+    )
+    crowded.execute(text("ANALYZE frames"))
+    rows = {
+        "trial_ids": [one.trial_id for one in pack],
+        "attempts": [one.attempt for one in pack],
+        "outcomes": ["converged"] * len(pack),
+        "steps": [10] * len(pack),
+        "versions": ["{}"] * len(pack),
+        "metrics": [b""] * len(pack),
+        "layout_id": 1,
+    }
+    crowded.execute(
+        text(
+            "INSERT INTO summaries (trial_id, study_id, attempt, outcome, summary) "
+            "SELECT trial_id, study_id, attempt, 'converged', '{}' FROM jobs WHERE state = 'leased'"
+        )
+    )
+    plan = explained(crowded, "report_rows_write", **rows)
+    assert not {"frames", "trials"} & scanned(plan)
+    assert rows_read(plan, "frames") == 5 * len(pack)
+
+
 def test_a_finished_study_is_noticed_without_counting(crowded: Connection, now: datetime) -> None:
     plan = explained(crowded, "settle", now=now, study_ids=[2])
     assert "jobs" not in scanned(plan)
