@@ -66,6 +66,9 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "dead_unit_rate": _of("D1", "share of units with max |phi'(z)| < epsilon over the probe set (gradient-dead)"),
     "off_rate": _of("D1", "share of rectifier units with max h <= 0 over the probe set"),
     "saturated_rate": _of("D1", "share of (unit, example) pairs with |phi'(z)| < epsilon max |phi'|"),
+    "linear_width": _of(
+        "A1", "width of the linear layers, as the width policy of an activation of another ratio than 1 has chosen it"
+    ),
     "dead_half_rate": _of(
         "D1",
         "share of the halves of units with max |phi'(z)| < epsilon, where units are pairs; a unit is dead if both are",

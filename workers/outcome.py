@@ -89,4 +89,6 @@ class LaneRecord:
         found["best_validation_loss"] = min(finite, default=math.nan)
         found.update(self.prepared)
         found.update(extra)
+        if self.config.activation.ratio != 1:
+            found["linear_width"] = self.config.sized_model().width
         return {name: float(value) for name, value in found.items() if math.isfinite(value)}

@@ -47,7 +47,7 @@ NETWORK_METRICS = (
 """These every cell lists, measured or not; others, and those of single layers, where there is a value."""
 
 FRACTION = re.compile(r"(^|_)(rate|accuracy|error)(_|$)")
-EVENT = re.compile(r"^(dead_unit|born_dead|died|transient|revived|off|dormant|saturated)_rate")
+EVENT = re.compile(r"^(dead_unit|dead_half|born_dead|died|transient|revived|off|off_half|dormant|saturated)_rate")
 """Rates of something happening to units, of which none in any seed is still no proof of never."""
 
 

@@ -14,6 +14,11 @@ RATES = {
     "off_rate": "off: the output is at or below zero on every probe example",
     "saturated_rate": "saturated: share of unit-example pairs on a flat part",
 }
+HALVES = {
+    "dead_half_rate": "gradient-dead halves, of units that make two channels of one or one of two",
+    "off_half_rate": "off halves, of units that make two channels of one",
+}
+"""Measured where a cell has such an activation."""
 TRAJECTORY = {
     "dead_unit_rate": "dead at the end",
     "born_dead_rate": "born dead",
@@ -26,7 +31,9 @@ TRAJECTORY = {
 def draw(page: StudyPage) -> None:
     """Draws the tab."""
     headline(dead_units(page.report, page.grid), key="dead-units")
-    rate = st.selectbox("Measure", list(RATES), format_func=RATES.__getitem__, key="dead-rate")
+    measured = {name for entry in page.report["cells"] for name in entry["metrics"]}
+    rates = RATES | {name: words for name, words in HALVES.items() if name in measured}
+    rate = st.selectbox("Measure", list(rates), format_func=rates.__getitem__, key="dead-rate")
     st.subheader("By layer, at the end of training", anchor=False)
     rows = page.look.select(layer_rows(page.by_layer(rate), rate))
     figure = curves.by_layer(rows, page.look, title="units (%)")

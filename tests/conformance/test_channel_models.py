@@ -240,6 +240,7 @@ def test_a_lane_alone_is_the_lane_in_company() -> None:
             np.testing.assert_allclose(row[losses], together[lane][step][losses], rtol=2e-4)
         assert end.summary.parameters == ends[lane].summary.parameters
         assert end.summary.metrics.keys() == ends[lane].summary.metrics.keys()
+        assert end.summary.metrics["linear_width"] == 8
 
 
 def test_two_names_of_one_function_are_one_function() -> None:

@@ -19,6 +19,7 @@ from workers.layers import LaneModel, Trace
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.probes import PackProbes, probe_series
+from workers.probes.covariate_shift import layer_of
 from workers.train import pack_layout, train_pack
 
 EPSILON, TAU, EXAMPLES, AVERAGED, FLAT, BLOCKED = 0.02, 0.3, 50, 30, 0.05, 0.05
@@ -185,6 +186,15 @@ def test_only_packs_of_pairs_have_rates_of_halves() -> None:
         "two_path_square": {"dead_half_rate", "off_half_rate"},
         "modulus": {"dead_half_rate"},
     }
+
+
+def test_every_projection_belongs_to_the_last_layer_of_its_block() -> None:
+    """Where activations change the number of channels, every block of a ResNet-50 has one."""
+    config = config_of(model={"kind": "resnet50", "width": 2}, activation="crelu")
+    names = [
+        name for name in build_model([config]).params if name.startswith("projection_") and name.endswith("weight")
+    ]
+    assert [layer_of(config, name) for name in names] == [1 + 3 * number for number in range(1, 17)]
 
 
 @pytest.mark.parametrize("pack", PACKS)

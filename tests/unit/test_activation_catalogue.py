@@ -61,6 +61,19 @@ def test_the_figure_has_both_curves_of_each(levels: dict[str, dict[str, Any]]) -
     assert not functions([]).data
 
 
+def test_the_figure_has_both_halves_of_what_doubles_channels(levels: dict[str, dict[str, Any]]) -> None:
+    crelu = levels["crelu"]
+    assert crelu["ratio"] == 2 and levels["modulus"]["ratio"] == 0.5 and levels["relu"]["ratio"] == 1
+    figure = functions([crelu])
+    drawn = [list(trace.y) for trace in figure.data]
+    curve = crelu["curve"]
+    assert drawn == [curve[name] for name in ("function", "derivative", "second_function", "second_derivative")]
+    assert curve["second_function"] == curve["function"][::-1]
+    assert [trace.showlegend for trace in figure.data] == [True, False, False, False]
+    assert len({trace.line.color for trace in figure.data}) == 1
+    assert figure.data[0].line.width > figure.data[2].line.width
+
+
 def test_the_page_draws_what_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     from dashboard import session
 

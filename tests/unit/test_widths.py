@@ -8,7 +8,7 @@ import pytest
 
 from actinium.levels import BATCH_NORMALIZATIONS
 from actinium.trial import TrialConfig
-from actinium.widths import linear_width
+from actinium.widths import learned_numbers, linear_width
 from workers.batch_normalization import TRAINING_RULES
 from workers.models import build_model
 from workers.models.start import parameter_count
@@ -67,6 +67,21 @@ def test_the_parameters_that_policies_go_by_are_those_that_are_learned() -> None
         assert min(tried, key=off) == found, config
         seen += 1
     assert seen > 40
+
+
+def test_what_is_counted_is_what_networks_learn() -> None:
+    fixup = [
+        of_policy(name, "same_in", model={"kind": kind, "width": 4}, initialization="fixup")
+        for name, kind in (("crelu", "resnet50"), ("modulus", "resnet50"), ("modulus", "resnet20"))
+    ]
+    for config in (*valid(("crelu", "modulus"), ("same_in",)), *fixup):
+        counted = learned_numbers(
+            config.architecture(),
+            outputs=config.outputs(),
+            normalization=config.normalization,
+            fixup=config.initialization.name == "fixup",
+        )
+        assert counted == learned(config)
 
 
 def test_fixup_learns_scalars_in_the_place_of_biases() -> None:
