@@ -38,11 +38,9 @@ RESCUE_MOST = 1_000
 
 @dataclass(frozen=True, kw_only=True)
 class Lead:
-    """The trial that leads the next pack, and what those must share that come along."""
+    """The trial that leads the next pack, and the key that those share that come along."""
 
-    study_id: StudyId
     pack_key: str
-    width_limit: int
     config: TrialConfig
 
 
@@ -66,8 +64,7 @@ def lease(conn: Connection, *, now: datetime, holder: str, lease_seconds: float,
     if lead is None:
         return []
     config = TrialConfig.model_validate_json(lead.config).model_copy(update={"seed": lead.seed})
-    found = Lead(study_id=StudyId(lead.study_id), pack_key=lead.pack_key, width_limit=lead.width_limit, config=config)
-    wanted = width(found) if callable(width) else width
+    wanted = width(Lead(pack_key=lead.pack_key, config=config)) if callable(width) else width
     expires_at = now + timedelta(seconds=lease_seconds)
     taken = conn.execute(
         statement("lease_take"),
@@ -101,18 +98,6 @@ def lease(conn: Connection, *, now: datetime, holder: str, lease_seconds: float,
         )
         for row in sorted(taken, key=lambda row: row.trial_id)
     ]
-
-
-def waiting(conn: Connection, lead: Lead, *, now: datetime, most: int) -> int:
-    """How many due jobs could train in the lead's pack, itself included; counted up to `most`."""
-    parameters = {
-        "study_id": lead.study_id,
-        "pack_key": lead.pack_key,
-        "width_limit": lead.width_limit,
-        "now": now,
-        "most": most,
-    }
-    return int(conn.execute(statement("waiting"), parameters).scalar_one())
 
 
 def heartbeat(

@@ -14,7 +14,7 @@ from services.dispatcher.fleet import Fleet, SlotId
 from services.dispatcher.ledger import Ledger
 from services.dispatcher.pack import PackRun
 from services.dispatcher.recorder import Recorder
-from services.dispatcher.widths import evened, fair_share
+from services.dispatcher.widths import fair_share
 
 log = logging.getLogger(__name__)
 
@@ -105,16 +105,16 @@ class Dispatcher:
     def _lease_pack(self, device: str, *, share: int, now: datetime) -> list[Lease]:
         """A pack no wider than measured to be good, and no wider than a slot's share of what is due.
 
-        What is left of its key for two packs is halved. The fleet has its dataset when this returns; where the database
-        goes away meanwhile, nothing is leased.
+        The fleet has its dataset when this returns; where the database goes away meanwhile, nothing is leased.
         """
         with self._engine.begin() as conn:
-
-            def width(lead: queue.Lead) -> int:
-                wanted = min(share, self._width(conn, lead, device, now), lead.width_limit)
-                return evened(queue.waiting(conn, lead, now=now, most=2 * wanted), width=wanted)
-
-            leases = queue.lease(conn, now=now, holder=self._holder, lease_seconds=self._lease_seconds, width=width)
+            leases = queue.lease(
+                conn,
+                now=now,
+                holder=self._holder,
+                lease_seconds=self._lease_seconds,
+                width=lambda lead: min(share, self._width(conn, lead, device, now)),
+            )
             stored = leases[0].config.task.stored if leases else None
             if stored is not None and not self._fleet.holds(stored.sha256):
                 content = datasets.content(conn, stored.sha256)

@@ -26,8 +26,3 @@ def fair_share(due: int, *, slots: int, idle: int) -> int:
     their end together; but no crumbs: a pack of few lanes takes nearly as long as one of WORTHWHILE_LANES.
     """
     return max(math.ceil(due / slots), min(WORTHWHILE_LANES, math.ceil(due / idle)))
-
-
-def evened(waiting: int, *, width: int) -> int:
-    """The width of a pack where `waiting` jobs could train in it: what is left for two packs makes two equal ones."""
-    return math.ceil(waiting / 2) if width < waiting < 2 * width else width

@@ -72,15 +72,6 @@ def test_the_lead_is_found_without_reading_the_queue(crowded: Connection, now: d
     assert rows_read(plan, "jobs") <= 64 + 2, "the leased ones and a lead a study"
 
 
-def test_what_waits_for_a_pack_is_counted_without_reading_the_queue(crowded: Connection, now: datetime) -> None:
-    lead = crowded.execute(text(source("lease_lead")), {"now": now}).one()
-    asked = {"study_id": lead.study_id, "pack_key": lead.pack_key, "width_limit": lead.width_limit, "now": now}
-    plan = explained(crowded, "waiting", **asked, most=32)
-    assert "jobs" not in scanned(plan)
-    assert "ix_jobs_pack" in indexes(plan)
-    assert rows_read(plan, "jobs") <= 32
-
-
 def test_a_pack_is_taken_without_reading_the_queue(crowded: Connection, now: datetime) -> None:
     lead = crowded.execute(text(source("lease_lead")), {"now": now}).one()
     plan = explained(

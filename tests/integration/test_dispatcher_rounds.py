@@ -25,7 +25,7 @@ from services.dispatcher.dispatcher import Dispatcher
 from services.dispatcher.fleet import News, PackBroken, PackDone, PackItem, SlotId
 from services.dispatcher.heart import Heart
 from services.dispatcher.ledger import Ledger
-from services.dispatcher.widths import evened, fair_share, planned_width
+from services.dispatcher.widths import fair_share, planned_width
 from workers import packing
 from workers.datasets.stored import SHELF
 from workers.train import pack_layout, train_pack
@@ -186,17 +186,6 @@ def test_nobody_takes_more_than_a_share_and_nobody_crumbs(due: int, slots: int, 
     assert fair_share(due, slots=slots, idle=idle) == share
 
 
-@pytest.mark.parametrize(("waiting", "width", "taken"), [(8, 8, 8), (9, 8, 5), (15, 8, 8), (16, 8, 8), (3, 8, 8)])
-def test_the_last_two_packs_of_a_key_are_equally_wide(waiting: int, width: int, taken: int) -> None:
-    assert evened(waiting, width=width) == taken
-
-
-def test_no_slot_is_left_with_crumbs(house: House) -> None:
-    house.fleet.slots, house.width = 1, 4
-    house.finish(house.submit(seeds=9))
-    assert house.fleet.widths == [4, 3, 2]
-
-
 def test_the_last_packs_of_a_study_are_shared_by_the_slots(house: House) -> None:
     house.width = 16
     house.finish(house.submit(seeds=20))
@@ -212,6 +201,14 @@ def test_what_trials_leave_is_kept_under_their_names(house: House) -> None:
     assert [list(own) for own in found] == [["first_filters"]] * 2
     first, second = (np.load(io.BytesIO(own["first_filters"]), allow_pickle=False) for own in found)
     assert first.shape == second.shape == (2, 1, 5, 5) and not np.array_equal(first, second)
+
+
+def test_a_wide_study_begins_with_narrow_packs_and_its_first_frames_come_soon(house: House) -> None:
+    house.width = None
+    house.submit(seeds=400)
+    house.rounds(3)  # lease and layout; first frames; their save
+    assert house.fleet.widths == [16, 16]
+    assert house.rows("SELECT count(*) FROM frames WHERE step = 0") == [(32,)]
 
 
 def test_packs_grow_while_the_time_per_lane_falls(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
