@@ -29,8 +29,9 @@ class Trace:
     preactivations: z, what the activation receives (after a normalization that stands before it).
     activations: h, what it gives (before a normalization that stands after it, and before a residual sum). Where the
     pack's activations double the channels or halve them, h has so many.
-    MLP: [L, B, N]. CNN: [B, L, C, H, W]. `LaneModel.lane_axis` says which. Both are nodes of the autograd graph when
-    the pass builds one, so that dL/dz is `torch.autograd.grad(loss, trace.preactivations)`.
+    MLP: [L, B, N]. CNN: [B, L, C, H, W]. Recurrent: [L, T B, N], T time steps. `LaneModel.lane_axis` says which. Both
+    are nodes of the autograd graph when the pass builds one, so that dL/dz is
+    `torch.autograd.grad(loss, trace.preactivations)`.
     outputs: what the linear layers give, before everything else; kept only where a list is given.
     """
 
@@ -45,7 +46,7 @@ class LaneModel(Protocol):
     configs: Sequence[TrialConfig]
     """The living lanes' configs, in the model's order."""
     lane_axis: int
-    """Where L stands in inputs and trace: 0 for the MLP ([L, B, N]), 1 for the CNN ([B, L, C, H, W])."""
+    """Where L stands in inputs and trace: 0 for MLP and recurrent ([L, B, N]), 1 for the CNN ([B, L, C, H, W])."""
     hidden_names: list[str]
     """`layer_01`, ...: the hidden layers as they are named in `params`."""
     params: Parameters

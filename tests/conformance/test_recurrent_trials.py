@@ -21,6 +21,7 @@ from workers.packing import first_width, weight_count
 from workers.preflight import looked_at, memory_bytes
 from workers.probes import PackProbes, probe_series
 from workers.probes.gradient_flow import gradient_rms, preactivation_gradients
+from workers.probes.weights import weight_values
 from workers.train import train_pack
 
 ORDER = [14, 33, 11, 9, 29, 58, 60, 20]
@@ -132,6 +133,25 @@ def test_gradients_through_time_are_the_mean_over_all_steps() -> None:
     (last,) = torch.autograd.grad(loss, h)
     expected = last.square().mean() * sum(0.25**step for step in range(8)) / 8
     assert float(rms) == pytest.approx(math.sqrt(expected), rel=1e-9)
+
+
+@pytest.mark.parametrize("model", [Rnn(width=4, depth=2), Lstm(width=4)], ids=["rnn", "lstm"])
+def test_a_layers_weights_are_those_of_input_and_state_together(model: Rnn | Lstm) -> None:
+    config = mixed(model, 1)[0]
+    pack = build_model([config], dtype=torch.float64)
+    inputs, labels = torch.randn(1, 12, 1, 8, 8, dtype=torch.float64), torch.arange(12).unsqueeze(0) % 10
+    values = weight_values(pack, inputs, labels)
+    logits = pack.forward(pack.params, inputs, training=True, update_statistics=False)
+    loss = torch.nn.functional.cross_entropy(logits[0], labels[0])
+    for number in range(1, model.depth + 1):
+        both = [pack.params[f"{place}_{number:02d}.weight"] for place in ("layer", "recurrent")]
+        gradients = torch.autograd.grad(loss, both, retain_graph=True)
+        size = math.sqrt(sum(float(weight.detach().square().sum()) for weight in both))
+        steepness = math.sqrt(sum(float(gradient.square().sum()) for gradient in gradients))
+        assert float(values[f"weight_norm/layer_{number:02d}"]) == pytest.approx(size)
+        assert float(values[f"weight_gradient_share/layer_{number:02d}"]) == pytest.approx(steepness / size)
+        numbers = sum(weight.numel() for weight in both)
+        assert float(values[f"weight_gradient_rms/layer_{number:02d}"]) == pytest.approx(steepness / numbers**0.5)
 
 
 def test_digits_are_read_pixel_by_pixel() -> None:

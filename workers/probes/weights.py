@@ -4,6 +4,8 @@ The gradients are of the mean loss over the examples given, statistics as in tra
 own and reach no parameter. Legend: L lanes, B examples, D hidden layers, F filters (units), n weights of one.
 """
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -18,16 +20,15 @@ def weight_values(model: LaneModel, inputs: Tensor, targets: Tensor, loss: Loss 
 
     weight_norm: |W|_F. weight_gradient_rms: |dL/dW|_F / sqrt(numel). weight_gradient_share: |dL/dW|_F / |W|_F.
     learned_slope: the mean over units of what a parametric rectifier learned, NaN elsewhere. opposite_cosine: the mean
-    over filters of the least cosine with any other, -1 where each has its opposite (Shang et al. 2016).
+    over filters of the least cosine with any other, -1 where each has its opposite (Shang et al. 2016). W of a
+    recurrent layer is W_x and W_h together: all that a unit receives.
     """
     values: dict[str, Tensor] = {}
-    weights = [model.params[f"{layer}.weight"].detach().double() for layer in model.hidden_names]
     gradients = _gradients(model, inputs, targets, loss)
-    for number, (layer, weight, gradient) in enumerate(
-        zip(model.hidden_names, weights, gradients, strict=True), start=1
-    ):
+    for number, layer in enumerate(model.hidden_names, start=1):
+        weight = _whole(model.params, layer).detach().double()
         size = weight.flatten(1).norm(dim=1)
-        steepness = gradient.double().flatten(1).norm(dim=1)
+        steepness = _whole(gradients, layer).double().flatten(1).norm(dim=1)
         per_filter = weight.mT if model.lane_axis == 0 else weight.flatten(2)
         found = {
             "weight_norm": size,
@@ -40,13 +41,26 @@ def weight_values(model: LaneModel, inputs: Tensor, targets: Tensor, loss: Loss 
     return values
 
 
-def _gradients(model: LaneModel, inputs: Tensor, targets: Tensor, loss: Loss = cross_entropy) -> tuple[Tensor, ...]:
+def _names(tensors: Mapping[str, Tensor], layer: str) -> list[str]:
+    """The names of the layer's weights among these."""
+    names = [f"{layer}.weight", f"{layer.replace('layer_', 'recurrent_')}.weight"]
+    return [name for name in names if name in tensors]
+
+
+def _whole(tensors: Mapping[str, Tensor], layer: str) -> Tensor:
+    """A layer's weights, or their gradients; of a recurrent one [L, F + N, G], W_x before W_h."""
+    parts = [tensors[name] for name in _names(tensors, layer)]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+
+
+def _gradients(model: LaneModel, inputs: Tensor, targets: Tensor, loss: Loss = cross_entropy) -> dict[str, Tensor]:
     params = {name: tensor.detach() for name, tensor in model.params.items()}
     with torch.enable_grad():
-        watched = [params[f"{layer}.weight"].requires_grad_() for layer in model.hidden_names]
+        watched = [name for layer in model.hidden_names for name in _names(params, layer)]
+        leaves = [params[name].requires_grad_() for name in watched]
         outputs = model.forward(params, inputs, training=True, update_statistics=False)
         total = loss(outputs, targets).sum()
-        return torch.autograd.grad(total, watched, materialize_grads=True)
+        return dict(zip(watched, torch.autograd.grad(total, leaves, materialize_grads=True), strict=True))
 
 
 def _slopes(model: LaneModel, layer: str) -> Tensor:
