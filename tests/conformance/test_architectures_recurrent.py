@@ -276,14 +276,17 @@ def test_dropout_and_noise_are_drawn_anew_each_step_and_alike_for_a_seed() -> No
     assert torch.equal(traces[0].activations[0], traces[1].activations[0])
     assert not torch.allclose(traces[0].activations[1], traces[1].activations[1])
     assert torch.equal(logits[1], logits[2]) and not torch.allclose(logits[0], logits[1])
-    noisy = build_model([TrialConfig(model=Lstm(width=64), activation=Activation.of("rrelu"))])
-    trace = Trace()
+    noisy = build_model([TrialConfig(model=Rnn(width=64), activation=Activation.of("rrelu"))])
+    with torch.no_grad():
+        noisy.params["recurrent_01.weight"].zero_()
     still = images(1)[:, :, :, :1].expand(-1, -1, -1, T, -1).float()
-    noisy.forward(noisy.params, still, training=True, update_statistics=True, trace=trace, draws=StepDraws([0], 5))
-    states = trace.activations[0].detach().view(T, B, 64)
-    calm = Trace()
-    noisy.forward(noisy.params, still, training=False, update_statistics=False, trace=calm)
-    assert not torch.allclose(states[0], calm.activations[0].detach().view(T, B, 64)[0])
+    states = []
+    for draw in (StepDraws([0], 5), None):
+        trace = Trace()
+        noisy.forward(noisy.params, still, training=True, update_statistics=False, trace=trace, draws=draw)
+        states.append(trace.activations[0].detach().view(T, B, 64))
+    assert not torch.allclose(states[0][0], states[0][1])
+    assert torch.equal(states[1][0], states[1][1])
 
 
 def test_srelu_thaws_by_the_inputs_of_all_time_steps() -> None:
