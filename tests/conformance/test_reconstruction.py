@@ -16,8 +16,10 @@ from actinium.trial import Augmentation, Autoencoder, Denoiser, Mlp, Shift, Task
 from workers.batches import epoch_order, pack_data
 from workers.datasets import load_task
 from workers.evaluation import evaluate
+from workers.initializations import initial_weight
 from workers.models import build_model, parameter_count
 from workers.models.slices import lane_order
+from workers.models.start import base_draws
 from workers.packing import weight_count
 from workers.steps import Steps
 from workers.train import train_pack
@@ -286,3 +288,12 @@ def test_whose_word_decides_what_is_learned() -> None:
     whitened = TrialConfig(model=Autoencoder(depth=1, width=8, bottleneck=4), task=Task(scaling="zca"))
     *_, finished = train_pack([whitened.model_copy(update={"training": Training(epochs=1, learning_rate=0.01)})])
     assert isinstance(finished, LaneFinished) and "psnr" not in finished.summary.metrics
+
+
+def test_the_last_kernel_starts_by_the_rule_from_its_own_draws() -> None:
+    model = build_model([DENOISER])
+    shape = (1, 6, 3, 3)
+    assert torch.equal(
+        model.params["classifier.weight"][0],
+        initial_weight(base_draws(DENOISER.seed, 4, shape), DENOISER.initialization),
+    )
