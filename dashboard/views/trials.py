@@ -121,6 +121,6 @@ def _histograms(frames: pd.DataFrame, of: str, title: str) -> None:
     figure = histograms.by_layer({str(name): float(value) for name, value in values.items()}, of=of)
     chart(figure, key=f"trial-{of}-histograms", alt=f"{title} at step {chosen}")
     st.caption(
-        "Share of values in fixed bins, which widen away from zero: a bell about zero shows two humps. Zeros are in the "
-        "first bin above 0."
+        "Share of values in fixed bins, which widen away from zero: a bell about zero shows two humps. Zeros are in "
+        "the first bin above 0."
     )
