@@ -154,11 +154,18 @@ class Design:
     cells: tuple[DesignCell, ...]
     invalid: tuple[InvalidDesign, ...]
 
-    def trials(self) -> Iterator[tuple[DesignCell, TrialConfig]]:
-        """Every trial: seeds outermost, so that each seed's cells come together and a partial study is balanced."""
+    def seeded(self) -> Iterator[tuple[DesignCell, int]]:
+        """Every trial as cell and seed: seeds outermost, so that each seed's cells come together and a partial study is
+        balanced.
+        """
         for seed in self.spec.seed_list():
             for cell in self.cells:
-                yield cell, cell.trial(seed)
+                yield cell, seed
+
+    def trials(self) -> Iterator[tuple[DesignCell, TrialConfig]]:
+        """Every trial with its config, in the order of `seeded`."""
+        for cell, seed in self.seeded():
+            yield cell, cell.trial(seed)
 
 
 def _factor_faults(path: str, levels: list[FactorValue]) -> list[FieldError]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, model_validator
@@ -127,10 +128,26 @@ class TrialConfig(Document):
 
         A stored dataset counts by its content, whatever its name.
         """
+        return hashlib.sha256(self._identity().encode()).hexdigest()
+
+    def digest_by_seed(self) -> Callable[[int], str]:
+        """`digest` of this config with any seed; the document is written once for all of them."""
+        head, tail = self._identity().split(f'"seed":{self.seed},"spec_version":')
+        begun = hashlib.sha256(head.encode())
+
+        def digest(seed: int) -> str:
+            whole = begun.copy()
+            whole.update(f'"seed":{seed},"spec_version":{tail}'.encode())
+            return whole.hexdigest()
+
+        return digest
+
+    def _identity(self) -> str:
+        """What the digest is of: JSON with sorted keys."""
         document = self.model_dump(mode="json")
         if self.task.stored is not None:
             del document["task"]["dataset"]
-        return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        return json.dumps(document, sort_keys=True, separators=(",", ":"))
 
     def pack_key(self) -> str:
         """Trials with equal keys have equal tensor shapes and step counts, and can train as lanes of one pack."""

@@ -13,7 +13,6 @@ from actinium.errors import Conflict
 from actinium.extension import Extension, extended
 from actinium.job import StudyId, StudyState
 from actinium.study import Design, DesignCell, expand
-from actinium.trial import TrialConfig
 from db import grid
 from db.documents import check, dumps
 from db.models import studies as study_rows
@@ -87,10 +86,10 @@ def _write(conn: Connection, study: StudyRow, design: Design, *, now: datetime) 
     ]
     had = set(study.spec.seed_list())
 
-    def missing() -> Iterator[tuple[DesignCell, TrialConfig]]:
+    def missing() -> Iterator[tuple[DesignCell, int]]:
         for seed in design.spec.seed_list():
             for cell in new if seed in had else [*old, *new]:
-                yield cell, cell.trial(seed)
+                yield cell, seed
 
     grid.write_cells(conn, study.id, new)
     trials = grid.write_trials(conn, study.id, missing(), first_place=study.trials)

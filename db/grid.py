@@ -1,12 +1,11 @@
 """The cells and trials of a study, written by COPY."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from sqlalchemy import Connection
 
 from actinium.job import StudyId
 from actinium.study import DesignCell
-from actinium.trial import TrialConfig
 from db.binary_copy import psycopg_connection
 from db.documents import dumps
 
@@ -21,13 +20,18 @@ def write_cells(conn: Connection, study_id: StudyId, cells: Iterable[DesignCell]
 
 
 def write_trials(
-    conn: Connection, study_id: StudyId, trials: Iterable[tuple[DesignCell, TrialConfig]], *, first_place: int = 0
+    conn: Connection, study_id: StudyId, trials: Iterable[tuple[DesignCell, int]], *, first_place: int = 0
 ) -> int:
-    """Trials; how many. Their order is their place, from `first_place` on, and so the order they are leased in."""
+    """Trials, each a cell and a seed; how many. Their order is their place, from `first_place` on, and so the order in
+    which they are leased.
+    """
     place = first_place
+    digests: dict[int, Callable[[int], str]] = {}
     into = "COPY trials (study_id, place, cell_index, seed, digest) FROM STDIN"
     with psycopg_connection(conn).cursor() as cursor, cursor.copy(into) as copy:
-        for cell, trial in trials:
-            copy.write_row((study_id, place, cell.index, trial.seed, trial.digest()))
+        for cell, seed in trials:
+            if cell.index not in digests:
+                digests[cell.index] = cell.config.digest_by_seed()
+            copy.write(f"{study_id}\t{place}\t{cell.index}\t{seed}\t{digests[cell.index](seed)}\n")
             place += 1
     return place - first_place

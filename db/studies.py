@@ -66,7 +66,7 @@ def create(
         return _made_before(conn, design.spec, owner=owner, key=idempotency_key, digest=digest)
     study_id = StudyId(made)
     grid.write_cells(conn, study_id, design.cells)
-    grid.write_trials(conn, study_id, design.trials())
+    grid.write_trials(conn, study_id, design.seeded())
     conn.execute(statement("study_jobs"), {"study_id": study_id, "first_place": 0, "now": now})
     outbox.announce(conn, kind="study", subjects=[study_id])
     return study_id

@@ -92,3 +92,13 @@ def test_size_and_distinctness(activations: set[str], depths: set[int], seeds: i
     found = design(factors={"activation": sorted(activations), "model.depth": sorted(depths)}, seeds=seeds)
     digests = {config.digest() for _, config in found.trials()}
     assert len(digests) == len(activations) * len(depths) * seeds == found.spec.grid_size()
+
+
+def test_one_document_gives_the_digest_of_every_seed() -> None:
+    """Also where words of the document look like its own keys, and from a config that has a seed already."""
+    words = {"name": "expression", "expr": "z + seed", "parameters": {"seed": {"init": 0.0, "learnable": True}}}
+    (cell,) = design(activation=words, task={"dataset": "digits", "split_seed": 0}).cells
+    for config in (cell.config, cell.trial(7)):
+        assert [config.digest_by_seed()(seed) for seed in (0, 7, 2**31)] == [
+            cell.trial(seed).digest() for seed in (0, 7, 2**31)
+        ]
