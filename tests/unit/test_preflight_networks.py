@@ -44,6 +44,14 @@ def test_the_forward_factor_is_the_closed_form() -> None:
     assert xavier["forward_factor"] == pytest.approx(math.sqrt(0.5), abs=0.06)
 
 
+def test_he_keeps_forward_and_backward_of_crelu_and_doubles_the_modulus() -> None:
+    """E h^2 of the outputs is q / 2 of twice as many, or 2 q of half as many; every z reaches both of its outputs."""
+    crelu, modulus = found([config_of(**TEN, activation=name) for name in ("crelu", "modulus")])
+    assert crelu["forward_factor"] == pytest.approx(1.0, abs=0.06)
+    assert crelu["backward_factor"] == pytest.approx(1.0, abs=0.06)
+    assert modulus["forward_factor"] == pytest.approx(2.0, rel=0.06)
+
+
 def test_what_a_first_batch_makes_of_the_weights_is_seen() -> None:
     """LSUV: every layer's u has variance 1, so that tanh's outputs keep their size; orthogonal weights let it fall."""
     lsuv, plain = found([config_of(**TEN, activation="tanh", initialization=name) for name in ("lsuv", "orthogonal")])
@@ -56,6 +64,8 @@ def test_networks_of_several_shapes_are_answered_in_their_places() -> None:
     documents: list[dict[str, Any]] = [
         {"activation": "tanh", "normalization": "batch", "model": {"kind": "cnn", "width": 4}},
         {"activation": "relu"},
+        {"activation": "crelu"},
+        {"activation": {"name": "crelu", "width_policy": "matched_out"}},
         {"activation": "relu", "initialization": "zero"},
         {"activation": "elu", "model": {"kind": "mlp", "depth": 1, "width": 8}},
     ]
@@ -67,9 +77,9 @@ def test_networks_of_several_shapes_are_answered_in_their_places() -> None:
         for name, value in seen.items():
             wanted = np.array(alone[name], dtype=float)
             np.testing.assert_allclose(np.array(value, dtype=float), wanted, rtol=1e-3, err_msg=name)
-    assert [len(seen["forward_rms"]) for seen in together] == [2, 3, 3, 1]
-    assert together[2]["born_dead_rate"] == 1.0 and together[2]["backward_factor"] is None
-    assert together[3]["forward_factor"] is None
+    assert [len(seen["forward_rms"]) for seen in together] == [2, 3, 3, 3, 3, 1]
+    assert together[4]["born_dead_rate"] == 1.0 and together[4]["backward_factor"] is None
+    assert together[5]["forward_factor"] is None
 
 
 def test_without_the_files_inputs_are_normal(tmp_path: Path) -> None:
