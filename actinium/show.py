@@ -16,6 +16,8 @@ def lines(document: Mapping[str, Any], failed: Sequence[Mapping[str, Any]]) -> I
     yield f"  {document['state']}, {100 * document['progress']:.0f}% done, submitted {document['created_at'][:16]}"
     for noun in ("states", "outcomes"):
         yield f"  {noun}: " + (", ".join(f"{count} {key}" for key, count in counts[noun].items() if count) or "none")
+    if document["reused"]:
+        yield f"  reused: {document['reused']} trials of the same digest, from earlier studies"
     for path, levels in spec["factors"].items():
         yield f"  {path}: " + ", ".join(compact_label(level) for level in levels)
     seeds = spec["seeds"]

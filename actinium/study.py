@@ -88,6 +88,8 @@ class StudySpec(Document):
     target: Target = Target()
     reference: Cell = Field(default_factory=dict)
     priority: int = Field(default=0, ge=-100, le=100)
+    reuse: bool = False
+    """Whether trials that the history has, by their digest, are taken from there in place of being trained again."""
 
     @field_validator("name")
     @classmethod

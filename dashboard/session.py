@@ -136,7 +136,19 @@ def trials(study_id: int, revision: int, counts: tuple[int, ...]) -> pd.DataFram
         cursor = page["next_cursor"]
         if cursor is None:
             break
-    columns = ["id", "cell", "seed", "state", "outcome", "attempt", "error", "mlflow", "steps", "seconds"]
+    columns = [
+        "id",
+        "cell",
+        "seed",
+        "state",
+        "outcome",
+        "attempt",
+        "reused_from",
+        "error",
+        "mlflow",
+        "steps",
+        "seconds",
+    ]
     return pd.DataFrame(rows, columns=[*columns, *TABLE_METRICS])
 
 
@@ -159,7 +171,9 @@ def _flat(trial: Document) -> Document:
     summary = trial.get("summary") or {}
     metrics = summary.get("metrics", {})
     return {
-        **{key: trial.get(key) for key in ("id", "cell", "seed", "state", "outcome", "attempt", "error")},
+        **{
+            key: trial.get(key) for key in ("id", "cell", "seed", "state", "outcome", "attempt", "reused_from", "error")
+        },
         "mlflow": (trial.get("links") or {}).get("mlflow"),
         "steps": summary.get("steps"),
         "seconds": summary.get("seconds"),

@@ -13,7 +13,7 @@ from actinium.errors import Conflict
 from actinium.extension import Extension, extended
 from actinium.job import StudyId, StudyState
 from actinium.study import Design, DesignCell, expand
-from db import grid
+from db import grid, reuse
 from db.documents import check, dumps
 from db.models import studies as study_rows
 from db.models import study_extensions
@@ -93,7 +93,6 @@ def _write(conn: Connection, study: StudyRow, design: Design, *, now: datetime) 
 
     grid.write_cells(conn, study.id, new)
     trials = grid.write_trials(conn, study.id, missing(), first_place=study.trials)
-    conn.execute(statement("study_jobs"), {"study_id": study.id, "first_place": study.trials, "now": now})
     opened = {"finished_at": None, "final_counts": None} if trials else {}
     invalid = [{"cell": item.cell, "reason": item.reason} for item in design.invalid]
     conn.execute(
@@ -107,6 +106,7 @@ def _write(conn: Connection, study: StudyRow, design: Design, *, now: datetime) 
             **opened,
         )
     )
+    reuse.write_jobs(conn, study.id, first_place=study.trials, reuse=study.spec.reuse, now=now)
     touch(conn, [study.id], now=now)
     return Extended(cells=len(new), trials=trials)
 

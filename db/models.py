@@ -108,7 +108,12 @@ trials = Table(
     Column("cell_index", Integer, nullable=False),
     Column("seed", Integer, nullable=False),
     Column("digest", Text, nullable=False),
+    # The trial of the same digest whose summary and frames are this one's too. No foreign key: nothing
+    # removes trials, and each link would be checked one by one.
+    Column("reused_from", BigInteger),
     ForeignKeyConstraint(["study_id", "cell_index"], ["cells.study_id", "cells.index"]),
+    Index("ix_trials_digest", "digest"),
+    Index("ix_trials_reused", "study_id", "cell_index", postgresql_where=text("reused_from IS NOT NULL")),
     UniqueConstraint("study_id", "cell_index", "seed"),
     UniqueConstraint("study_id", "place"),
 )
@@ -171,7 +176,7 @@ summaries = Table(
 report_rows = Table(
     "report_rows",
     metadata,
-    Column("trial_id", BigInteger, ForeignKey("summaries.trial_id"), primary_key=True, autoincrement=False),
+    Column("trial_id", BigInteger, ForeignKey("trials.id"), primary_key=True, autoincrement=False),
     Column("study_id", BigInteger, nullable=False),
     Column("layout_id", Integer, nullable=False),
     Column("cell_index", Integer, nullable=False),

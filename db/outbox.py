@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from actinium.frame import TrialSummary
-from actinium.job import JobState, StudyId, TrialId
+from actinium.job import Attempt, JobState, StudyId, TrialId
 from actinium.trial import TrialConfig
 from db.models import mirrored_studies, studies
 from db.models import outbox as rows
@@ -42,6 +42,7 @@ class TrialNews:
 
     `mirrored_attempt` and `mirrored_step` are how far the mirror is (None and -1 before the first time); when
     `restarted`, what it has is of an earlier attempt, and must go. `closed` is the final state that was mirrored.
+    `trained` is the attempt whose frames are shown: of this trial, or of the one it was reused from.
     """
 
     version: int
@@ -55,6 +56,8 @@ class TrialNews:
     digest: str
     state: JobState
     attempt: int
+    reused_from: TrialId | None
+    trained: Attempt
     summary: TrialSummary | None
     error: str | None
     leased_at: datetime | None
@@ -175,6 +178,8 @@ def _trial_news(conn: Connection, versions: dict[int, int]) -> list[TrialNews]:
             digest=row.digest,
             state=JobState(row.state),
             attempt=row.attempt,
+            reused_from=None if row.reused_from is None else TrialId(row.reused_from),
+            trained=Attempt(trial_id=TrialId(row.reused_from or row.trial_id), attempt=row.trained_attempt),
             summary=None if row.summary is None else TrialSummary.model_validate(row.summary),
             error=row.error,
             leased_at=row.leased_at,

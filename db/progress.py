@@ -43,6 +43,7 @@ def touch(conn: Connection, study_ids: Collection[StudyId], *, now: datetime) ->
     finished = conn.execute(statement("settle"), {"study_ids": ids, "now": now}).scalars().all()
     for study_id, final in _counted(conn, finished).items() if finished else ():
         kept = {word.value: n for word, n in [*final.states.items(), *final.outcomes.items()]}
+        kept["reused"] = final.reused
         conn.execute(update(studies).where(studies.c.id == study_id).values(final_counts=kept))
 
 
@@ -63,4 +64,5 @@ def _counts(words: Mapping[str, int]) -> Counts:
     return Counts(
         states={state: words.get(state, 0) for state in JobState},
         outcomes={outcome: words.get(outcome, 0) for outcome in Outcome},
+        reused=words.get("reused", 0),
     )

@@ -18,7 +18,7 @@ from actinium.frame import Layout, Outcome, TrialSummary
 from actinium.job import Attempt, JobState, StudyId
 from db.binary_copy import psycopg_connection
 from db.frames import layout_id
-from db.models import summaries
+from db.models import report_rows
 from db.statements import source, statement
 
 PAGE = 50_000
@@ -125,9 +125,9 @@ def trials_listed(
 
 def versions_by_trial(conn: Connection, study_id: StudyId) -> dict[int, str]:
     """By trial, the versions of its measurements that are not 1, as JSON; trials that have none are absent."""
-    versions = summaries.c.measurement_versions
-    wanted = select(summaries.c.trial_id, versions).where(summaries.c.study_id == study_id, versions != "{}")
-    return {row.trial_id: row.measurement_versions for row in conn.execute(wanted)}
+    versions = report_rows.c.versions
+    wanted = select(report_rows.c.trial_id, versions).where(report_rows.c.study_id == study_id, versions != "{}")
+    return {row.trial_id: row.versions for row in conn.execute(wanted)}
 
 
 def _order(name: str) -> tuple[bool, str]:

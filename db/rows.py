@@ -24,6 +24,8 @@ class Counts:
 
     states: Mapping[JobState, int] = field(default_factory=lambda: dict.fromkeys(JobState, 0))
     outcomes: Mapping[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
+    reused: int = 0
+    """How many of those that succeeded were taken from the history."""
 
     @property
     def total(self) -> int:
@@ -93,6 +95,7 @@ class TrialRow:
     cell: Cell
     seed: int
     digest: str
+    reused_from: TrialId | None
     state: JobState
     attempt: int
     outcome: Outcome | None

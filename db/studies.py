@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from actinium.errors import Conflict, NotFound
 from actinium.job import StudyId, StudyState
 from actinium.study import Design, InvalidDesign, StudySpec, parse_study
-from db import grid, outbox
+from db import grid, outbox, reuse
 from db.documents import check, dumps, storable
 from db.models import mirrored_studies, studies
 from db.progress import STATE, counts, touch
@@ -40,7 +40,7 @@ __all__ = [
 def create(
     conn: Connection, design: Design, *, owner: str, now: datetime, idempotency_key: str | None = None
 ) -> StudyId:
-    """Write a study with its cells, trials and queued jobs.
+    """Write a study with its cells, trials and queued jobs; with `reuse`, what the history has is linked.
 
     The same owner, idempotency key and document give the study that was made then. Conflict: the key was used for
     another document, or (project, name) is taken.
@@ -67,8 +67,8 @@ def create(
     study_id = StudyId(made)
     grid.write_cells(conn, study_id, design.cells)
     grid.write_trials(conn, study_id, design.seeded())
-    conn.execute(statement("study_jobs"), {"study_id": study_id, "first_place": 0, "now": now})
     outbox.announce(conn, kind="study", subjects=[study_id])
+    reuse.write_jobs(conn, study_id, first_place=0, reuse=design.spec.reuse, now=now)
     return study_id
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, select
+from sqlalchemy import ColumnElement, CompoundSelect, Connection, Row, Select, func, select, union_all
 
 from actinium.errors import NotFound
 from actinium.frame import Outcome, TrialSummary
@@ -30,7 +30,7 @@ def trials_page(
     if state is not None:
         wanted = wanted.where(jobs.c.study_id == study_id, jobs.c.place == trials.c.place, jobs.c.state == state.value)
     if outcome is not None:
-        wanted = wanted.where(summaries.c.study_id == study_id, summaries.c.outcome == outcome.value)
+        wanted = wanted.where(trials.c.id.in_(_with_outcome(study_id, outcome)))
     rows = conn.execute(wanted.order_by(trials.c.place).limit(limit + 1)).all()
     items = [_trial(row) for row in rows[:limit]]
     return Page(items=items, next_cursor=str(rows[limit].place) if len(rows) > limit else None)
@@ -69,6 +69,20 @@ def levels(conn: Connection, study_id: StudyId) -> dict[int, Cell]:
     return {row.number: row.levels for row in conn.execute(wanted.order_by(cell_rows.c["index"]))}
 
 
+def reused(conn: Connection, study_id: StudyId) -> dict[int, int]:
+    """By trial of a study that was reused, the trial whose result it shows."""
+    linked = trials.c.reused_from.is_not(None)
+    wanted = select(trials.c.id, trials.c.reused_from).where(trials.c.study_id == study_id, linked)
+    return {row.id: row.reused_from for row in conn.execute(wanted)}
+
+
+def reused_by_cell(conn: Connection, study_id: StudyId) -> dict[int, int]:
+    """By index of a cell, how many of its trials were reused; cells without any are absent."""
+    linked = trials.c.reused_from.is_not(None)
+    counted = select(trials.c.cell_index, func.count().label("n")).where(trials.c.study_id == study_id, linked)
+    return {row.cell_index: row.n for row in conn.execute(counted.group_by(trials.c.cell_index))}
+
+
 def _selected() -> Select[Any]:
     columns: list[ColumnElement[Any]] = [
         *trials.c,
@@ -82,9 +96,21 @@ def _selected() -> Select[Any]:
         select(*columns)
         .join_from(trials, cell_rows)
         .join(jobs, jobs.c.trial_id == trials.c.id)
-        .outerjoin(summaries, summaries.c.trial_id == trials.c.id)
+        .outerjoin(summaries, summaries.c.trial_id == func.coalesce(trials.c.reused_from, trials.c.id))
         .outerjoin(mirrored_trials, mirrored_trials.c.trial_id == trials.c.id)
         .outerjoin(mirrored_studies, mirrored_studies.c.study_id == trials.c.study_id)
+    )
+
+
+def _with_outcome(study_id: StudyId, outcome: Outcome) -> CompoundSelect[Any]:
+    """The trials of a study that came out so, those that were reused behind the others."""
+    trained = select(summaries.c.trial_id).where(summaries.c.study_id == study_id, summaries.c.outcome == outcome.value)
+    linked = select(trials.c.id).join_from(trials, summaries, summaries.c.trial_id == trials.c.reused_from)
+    return union_all(
+        trained,
+        linked.where(
+            trials.c.study_id == study_id, trials.c.reused_from.is_not(None), summaries.c.outcome == outcome.value
+        ),
     )
 
 
@@ -97,6 +123,7 @@ def _trial(row: Row[Any]) -> TrialRow:
         cell=row.levels,
         seed=row.seed,
         digest=row.digest,
+        reused_from=None if row.reused_from is None else TrialId(row.reused_from),
         state=JobState(row.state),
         attempt=row.attempt,
         outcome=None if summary is None else summary.outcome,

@@ -59,6 +59,8 @@ def _tell_submitted(answer: dict[str, Any], *, dry_run: bool) -> None:
 
     done = "would be accepted" if dry_run else f"is study {answer['id']}"
     terminal.say(f"{answer['name']} {done}: {answer['cells']} cells, {answer['trials']} trials")
+    if answer["reused"]:
+        terminal.say(f"  reused: {answer['reused']} trials of the same digest, from earlier studies")
     for design in answer["invalid_designs"]:
         terminal.say(f"  left out: {cell_label(design['cell'])}: {design['reason']}")
     if dry_run:

@@ -33,7 +33,9 @@ def draw(page: StudyPage) -> None:
     table = trials.assign(place=places).join(words, on="place")
     table = table[table["status"].isin(wanted)].reset_index(drop=True)
     factors = list(page.grid.levels)
-    shown = ["id", *factors, "seed", "status", "attempt", "steps", "seconds", *session.TABLE_METRICS, "mlflow", "error"]
+    reused = ["reused_from"] if table["reused_from"].notna().any() else []
+    ran = ["id", *factors, "seed", "status", "attempt", *reused, "steps", "seconds"]
+    shown = [*ran, *session.TABLE_METRICS, "mlflow", "error"]
     event = st.dataframe(
         table[shown],
         key="trials-table",
@@ -45,6 +47,7 @@ def draw(page: StudyPage) -> None:
         column_config={
             **{path: st.column_config.TextColumn(factor_title(path)) for path in factors},
             "id": st.column_config.NumberColumn("trial", format="%d"),
+            "reused_from": st.column_config.NumberColumn("reused from", format="%d"),
             "seconds": st.column_config.NumberColumn("seconds", format="%.2f"),
             "mlflow": st.column_config.LinkColumn("MLflow run", display_text="open"),
             "error": st.column_config.TextColumn("error", width="medium"),

@@ -1,5 +1,5 @@
 -- One series by cell and step, over the trials that run or succeeded: mean, deviation and count of the finite values of
--- each one's current attempt. Earlier attempts and what was given up do not count.
+-- each one's current attempt, a reused trial's where it was trained. Earlier attempts and what was given up do not count.
 -- Materialized, so that the series' place is found once a layout, and what is sorted is one number a frame.
 WITH place AS MATERIALIZED (
     SELECT id, array_position(series, CAST(:name AS text)) AS position
@@ -11,6 +11,11 @@ current AS MATERIALIZED (
     FROM jobs
     JOIN trials ON trials.id = jobs.trial_id
     WHERE jobs.study_id = :study_id AND jobs.state IN ('leased', 'succeeded')
+    UNION ALL
+    SELECT trained.trial_id, trained.attempt, trials.cell_index
+    FROM trials
+    JOIN jobs AS trained ON trained.trial_id = trials.reused_from
+    WHERE trials.study_id = :study_id AND trials.reused_from IS NOT NULL
 ),
 measured AS MATERIALIZED (
     SELECT current.cell_index, frames.step, CAST(frames.values[place.position] AS double precision) AS value

@@ -65,13 +65,16 @@ class PreflightDocument(Answer):
 
 
 class Submitted(Answer):
-    """A study that was accepted; with `dry_run`, one that would be: `id` and `state` are null."""
+    """A study that was accepted, `reused` of its trials from the history; with `dry_run`, one that would be: `id` and
+    `state` are null, and the history is not asked.
+    """
 
     id: int | None
     name: str
     state: StudyState | None
     cells: int
     trials: int
+    reused: int = 0
     invalid_designs: Sequence[InvalidDesignDocument]
     estimate: Estimate
     links: Mapping[str, str | None]
@@ -80,7 +83,7 @@ class Submitted(Answer):
 
 
 class StudyItem(Answer):
-    """A study as the history lists it."""
+    """A study as the history lists it. `reused` of the trials that succeeded were taken from the history."""
 
     id: int
     name: str
@@ -98,6 +101,7 @@ class StudyItem(Answer):
     cells: int
     trials: int
     counts: CountsDocument
+    reused: int
     progress: float
     links: Mapping[str, str | None]
 
@@ -132,6 +136,7 @@ class TrialDocument(Answer):
     cell_index: int
     seed: int
     digest: str
+    reused_from: int | None
     state: JobState
     attempt: int
     outcome: Outcome | None
@@ -264,6 +269,7 @@ def trial_document(row: TrialRow, settings: Settings) -> TrialDocument:
         cell_index=row.cell_index,
         seed=row.seed,
         digest=row.digest,
+        reused_from=row.reused_from,
         state=row.state,
         attempt=row.attempt,
         outcome=row.outcome,
@@ -306,6 +312,7 @@ def _item_fields(row: StudyRow, settings: Settings) -> dict[str, Any]:
         "cells": row.cells,
         "trials": row.trials,
         "counts": counts_document(row.counts),
+        "reused": row.counts.reused,
         "progress": row.progress,
         "links": study_links(row.id, row.experiment_id, settings),
     }

@@ -46,7 +46,7 @@ def export(
     engine: Database, study: StudyReference, file_format: Annotated[Format, Query(alias="format")] = Format.CSV
 ) -> StreamingResponse:
     """A row a trial: trial_id, cell, factor columns, seed, state, outcome, steps, every metric, and where some
-    are of a later definition, `measurement_versions`.
+    are of a later definition or were reused, `measurement_versions` and `reused_from`.
     """
     with engine.begin() as connection:
         target = studies.find(connection, study)
@@ -54,6 +54,8 @@ def export(
         table = with_factors(reports.trials_table(connection, target), trials.levels(connection, target))
         if versions := reports.versions_by_trial(connection, target):
             table["measurement_versions"] = table["trial_id"].map(versions)
+        if reused := trials.reused(connection, target):
+            table["reused_from"] = table["trial_id"].map(reused).astype("Int64")
     pieces = {Format.CSV: csv_pieces, Format.PARQUET: parquet_pieces, Format.JSONL: jsonl_pieces}[file_format](table)
     name = f"{row.name.replace(' ', '_')}-{row.id}.{file_format.value}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}

@@ -75,6 +75,7 @@ def _document(engine: Engine, row: StudyRow, asked: frozenset[str] | None, kept:
         planned = kept.plans.get(row.id, factors, make_plan)
         with engine.begin() as connection:
             listed = _listed(reports.metric_names(connection, row.id), row.cells, asked)
+            reused = trials.reused_by_cell(connection, row.id)
             found = reports.finished(connection, row.id, wanted=lambda name: "/" not in name or _metric(name) in listed)
         document = build_report(
             study_id=row.id,
@@ -84,6 +85,8 @@ def _document(engine: Engine, row: StudyRow, asked: frozenset[str] | None, kept:
             trials=found.trials,
             curves=found.curves,
         )
+        for cell, shown in zip(planned.cells, document["cells"], strict=True):
+            shown["reused"] = reused.get(cell.index, 0)
         return to_json(
             document | {"layers": sorted(listed), "mixed_measurements": mixed(found.versions)}, inf_nan_mode="null"
         )

@@ -65,7 +65,9 @@ def submit(
         row = studies.get(connection, created)
     response.headers["Location"] = f"/v1/studies/{created}"
     links = study_links(created, row.experiment_id, settings)
-    return _submitted(design, links=links).model_copy(update={"id": created, "state": row.state})
+    return _submitted(design, links=links).model_copy(
+        update={"id": created, "state": row.state, "reused": row.counts.reused}
+    )
 
 
 def _submitted(design: Design, *, links: dict[str, str | None]) -> Submitted:

@@ -66,7 +66,7 @@ def artifact(
     """An array that the trial left at its end: an `.npy` file, or `{name, shape, values}` with values in one row."""
     with engine.begin() as connection:
         row = trials.trial(connection, trial_id(trial))
-        content = artifacts.read(connection, row.id, name)
+        content = artifacts.read(connection, row.reused_from or row.id, name)
     if file_format is ArtifactFormat.NPY:
         headers = {"Content-Disposition": f'attachment; filename="{name}-{row.id}.npy"'}
         return Response(content, media_type="application/octet-stream", headers=headers)

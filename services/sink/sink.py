@@ -76,16 +76,14 @@ class Sink:
 
     def _frames(self, news: Sequence[TrialNews]) -> dict[TrialId, TrialFrames]:
         """The frames not told yet. Of a trial that succeeded always the last one too, to compare the summary with."""
-        cursors = [
-            Cursor(
-                trial_id=item.trial_id,
-                attempt=item.attempt,
-                step=item.mirrored_step if item.summary is None else min(item.mirrored_step, item.summary.steps - 1),
-            )
-            for item in news
-        ]
+        own = [_cursor(item) for item in news if item.reused_from is None]
         with self._engine.begin() as conn:
-            return frames.after(conn, cursors, most=FRAMES_A_TRIAL)
+            found = frames.after(conn, own, most=FRAMES_A_TRIAL)
+            for item in news:  # two may show the same trial's frames, and be at different steps
+                if item.reused_from is not None:
+                    shown = frames.after(conn, [_cursor(item)], most=FRAMES_A_TRIAL).get(item.trained.trial_id)
+                    found |= {} if shown is None else {item.trial_id: shown}
+            return found
 
     # ---- telling ----------------------------------------------------------------------------------------------
 
@@ -125,7 +123,7 @@ class Sink:
 
     def _tell_artifacts(self, item: TrialNews, run_id: str) -> None:
         with self._engine.begin() as conn:
-            found = artifacts.of_trial(conn, item.trial_id)
+            found = artifacts.of_trial(conn, item.trained.trial_id)
         self._tracking.keep(run_id, {f"{name}.npy": content for name, content in found.items()})
 
     def _advance(
@@ -193,6 +191,12 @@ def _study_of(item: TrialNews) -> StudyNews:
     return StudyNews(
         version=-1, study_id=item.study_id, project=item.project, name=item.study_name, experiment_id=item.experiment_id
     )
+
+
+def _cursor(item: TrialNews) -> Cursor:
+    """How far the mirror is with the frames that a trial shows."""
+    step = item.mirrored_step if item.summary is None else min(item.mirrored_step, item.summary.steps - 1)
+    return Cursor(trial_id=item.trained.trial_id, attempt=item.trained.attempt, step=step)
 
 
 def _whose(item: News) -> str:

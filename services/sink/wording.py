@@ -27,6 +27,7 @@ LONGEST_VALUE = 5000
 """Characters of a param or tag that MLflow's stores take; a longer param keeps its beginning, a traceback its end."""
 TRIAL_TAG = "actinium.trial_id"
 STUDY_TAG = "actinium.study_id"
+REUSED_TAG = "actinium.reused_from"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,8 @@ def flattened(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[s
 
 def tags(news: TrialNews) -> dict[str, str]:
     """Who this run is."""
-    return {
+    reused = {} if news.reused_from is None else {REUSED_TAG: str(news.reused_from)}
+    return reused | {
         STUDY_TAG: str(news.study_id),
         TRIAL_TAG: str(news.trial_id),
         "actinium.attempt": str(news.attempt),

@@ -1,4 +1,4 @@
-"""A study's life over REST: pause, resume, extend."""
+"""A study's life over REST: pause, resume, extend, reuse."""
 
 from typing import Any
 
@@ -75,3 +75,27 @@ def test_the_client_extends(client: Client) -> None:
     client.submit(GRID)
     assert client.extend("demo", seeds=[7])["added_trials"] == 2
     assert client.extend("demo", factors={"activation": ["gelu"]})["added_trials"] == 3
+
+
+def test_reused_trials_are_marked_wherever_they_are_shown(submitter: httpx.Client, train: Any) -> None:
+    """In the answer, the counts, each trial, the report and the export; what they measured is there too."""
+    first = submitter.post("/v1/studies", json=GRID).json()
+    train()
+    assert first["reused"] == 0
+    again = submitter.post("/v1/studies", json={**GRID, "name": "again", "seeds": 3, "reuse": True}).json()
+    assert (again["trials"], again["reused"]) == (6, 4)
+    train()
+    shown = submitter.get("/v1/studies/again").json()
+    assert (shown["state"], shown["reused"], shown["spec"]["reuse"]) == ("finished", 4, True)
+    old, new = (submitter.get(f"/v1/studies/{name}/trials").json()["items"] for name in ("demo", "again"))
+    assert [trial["reused_from"] for trial in new] == [*(trial["id"] for trial in old), None, None]
+    assert [trial["digest"] for trial in new[:4]] == [trial["digest"] for trial in old]
+    assert [trial["summary"] for trial in new[:4]] == [trial["summary"] for trial in old]
+    seen = [submitter.get(f"/v1/trials/{trial['id']}/frames").json() for trial in (old[0], new[0])]
+    assert seen[0]["values"] == seen[1]["values"] != []
+    cells = submitter.get("/v1/studies/again/report").json()["cells"]
+    assert [(cell["succeeded"], cell["reused"]) for cell in cells] == [(3, 2), (3, 2)]
+    lines = submitter.get("/v1/studies/again/export").text.splitlines()
+    assert lines[0].endswith(",reused_from")
+    assert [line.rsplit(",", 1)[1] for line in lines[1:]] == [*(str(trial["id"]) for trial in old), "", ""]
+    assert "reused_from" not in submitter.get("/v1/studies/demo/export").text

@@ -368,3 +368,25 @@ def test_what_a_trial_leaves_stands_beside_its_run(scene: Scene, tmp_path: Path)
     found = scene.client.download_artifacts(run.info.run_id, "first_filters.npy", str(tmp_path))
     np.testing.assert_array_equal(np.load(found), kernels)
     assert run.info.status == "FINISHED"
+
+
+def test_a_reused_trial_is_a_run_with_the_numbers_of_the_trial_it_shows(scene: Scene) -> None:
+    scene.submit()
+    (lease,) = scene.lease()
+    scene.frames(lease)
+    scene.complete(lease)
+    scene.tell()
+    scene.submit(name="again", reuse=True)
+    scene.submit(name="once more", reuse=True)
+    scene.tell()
+    (source,) = scene.runs()
+    for name in ("again", "once more"):
+        found = scene.client.get_experiment_by_name(f"{scene.project}/{name}")
+        assert found is not None
+        (run,) = scene.client.search_runs([found.experiment_id])
+        assert (run.info.status, run.info.start_time) == ("FINISHED", source.info.start_time)
+        assert run.data.tags["actinium.reused_from"] == str(lease.trial_id)
+        assert (run.data.metrics, run.data.params) == (source.data.metrics, source.data.params)
+        assert scene.history(run, "validation_loss") == scene.history(source, "validation_loss")
+    assert "actinium.reused_from" not in source.data.tags
+    assert scene.waiting() == 0
