@@ -1,4 +1,4 @@
-"""Time of a training step per lane against the pack's width, on one CPU core: what `workers.packing` is set by.
+"""Time of a training step per lane against the pack's width, on one CPU core: what `workers.packing` begins with.
 
 python benchmarks/pack_widths.py [REPETITIONS]. Widths are interleaved, the least time of each counts. Inputs are
 random: only shapes matter. All lanes are ReLU with batch normalization, so that widths differ in width alone.
@@ -18,7 +18,7 @@ from workers.models import build_model
 from workers.objectives import cross_entropy
 from workers.optimizers import OPTIMIZERS
 
-WIDTHS = (1, 2, 4, 8, 16, 32)
+WIDTHS = (1, 2, 4, 8, 16, 32, 64)
 SHAPES = {
     "mlp-digits-b64": TrialConfig(model=Mlp(depth=4, width=128)),
     "mlp-digits-b2": TrialConfig(model=Mlp(depth=4, width=128), training=Training(batch_size=2)),
