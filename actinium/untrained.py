@@ -15,19 +15,23 @@ def tell_untrained(answer: dict[str, Any]) -> None:
     def number(value: float | None) -> str:
         return "–" if value is None else f"{value:.3g}"
 
+    recurrent = any(row.get("time_factor") is not None for row in found)
+    through_time = ("backward a time step",) if recurrent else ()
+    numbers = ("forward a layer", "backward a layer", *through_time, "born dead", "memory")
     terminal.show_table(
-        ("untrained", "forward a layer", "backward a layer", "born dead", "memory"),
+        ("untrained", *numbers),
         [
             (
                 cell_label(row["cell"]) or "the only cell",
                 number(row["forward_factor"]),
                 number(row["backward_factor"]),
+                *(number(row.get("time_factor")) for _ in through_time),
                 terminal.percent(row["born_dead_rate"]),
                 f"{row['memory_bytes'] / 2**20:.1f} MiB",
             )
             for row in found
         ],
-        numbers=("forward a layer", "backward a layer", "born dead", "memory"),
+        numbers=numbers,
     )
     for row in found:
         for warning in row["warnings"]:
