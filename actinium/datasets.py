@@ -63,7 +63,7 @@ class DatasetDefinition:
             changes["shape"] = (self.shape[0], parameters["length"], self.shape[2])
             tested = parameters.get("test_length")
             changes["test_height"] = None if tested == parameters["length"] else tested
-        return replace(self, **changes)
+        return replace(self, **changes) if changes else self
 
 
 EXAMPLES = Parameter(default=1000, kind="integer", low=20, high=20_000, doc="how many are drawn, all parts together")
