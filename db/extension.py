@@ -13,7 +13,7 @@ from actinium.errors import Conflict
 from actinium.extension import Extension, extended
 from actinium.job import StudyId, StudyState
 from actinium.study import Design, DesignCell, expand
-from db import grid, reuse
+from db import grid, limits, reuse
 from db.documents import check, dumps
 from db.models import studies as study_rows
 from db.models import study_extensions
@@ -42,12 +42,13 @@ def extend(
     max_trials: int,
     find: Find = nothing_stored,
     idempotency_key: str | None = None,
+    most_queued: int | None = None,
 ) -> Extended:
     """Queue the trials that the study lacks to have these seeds and levels too; one that had ended is open again.
 
     New cells are numbered after the old, and new trials stand behind the old ones. The same owner, key and document
     give the answer that was given then. InvalidInput: `extended` and `expand` say of what. Conflict: the study is
-    cancelled, or the key was used for another document.
+    cancelled, or the key was used for another document. TooMany, as of a submission, counts for the study's owner.
     """
     check({"owner": owner, "idempotency_key": idempotency_key})
     conn.execute(statement("study_lock"), {"study_id": study_id})
@@ -59,7 +60,10 @@ def extend(
     if study.state is StudyState.CANCELLED:
         raise Conflict(f"study {study_id} is cancelled: `retry` opens it again, then it can be extended")
     design = expand(extended(study.spec, extension), max_trials=max_trials, find=find)
+    limits.take_turn(conn, owner=study.owner, most_queued=most_queued)
     added = _write(conn, study, design, now=now)
+    if added.trials:
+        limits.check_queued(conn, owner=study.owner, most_queued=most_queued)
     conn.execute(
         insert(study_extensions).values(
             study_id=study_id,

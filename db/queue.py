@@ -32,6 +32,8 @@ BACKOFF_MOST = 120.0
 """Seconds before a job lost to its surroundings is due again: doubled with each loss, up to the most."""
 ERROR_CHARACTERS = 20_000
 """How much of a traceback is kept: its end."""
+MOST_LEASED = 2**31 - 1
+"""Trials of one owner that may be leased where nobody sets a limit."""
 RESCUE_MOST = 1_000
 """Jobs rescued in one transaction."""
 
@@ -55,12 +57,24 @@ class Ended:
     failed: frozenset[TrialId]
 
 
-def lease(conn: Connection, *, now: datetime, holder: str, lease_seconds: float, width: Width | int) -> list[Lease]:
+def lease(
+    conn: Connection,
+    *,
+    now: datetime,
+    holder: str,
+    lease_seconds: float,
+    width: Width | int,
+    most_leased: int | None = None,
+) -> list[Lease]:
     """Take one whole pack: up to `width` due jobs of one study and one pack key; empty when nothing is due.
 
-    `width` may be a function of the pack's lead.
+    `width` may be a function of the pack's lead. No owner has more than `most_leased` trials leased: the studies of one
+    who has are passed over. With such a limit, leases are written one after the other, or two would not see each other.
     """
-    lead = conn.execute(statement("lease_lead"), {"now": now}).one_or_none()
+    if most_leased is not None:
+        conn.execute(statement("owner_lock"), {"owner": ""})
+    most = MOST_LEASED if most_leased is None else most_leased
+    lead = conn.execute(statement("lease_lead"), {"now": now, "most_leased": most}).one_or_none()
     if lead is None:
         return []
     config = TrialConfig.model_validate_json(lead.config).model_copy(update={"seed": lead.seed})
@@ -72,7 +86,7 @@ def lease(conn: Connection, *, now: datetime, holder: str, lease_seconds: float,
             "study_id": lead.study_id,
             "pack_key": lead.pack_key,
             "width_limit": lead.width_limit,
-            "width": max(1, min(wanted, lead.width_limit)),
+            "width": max(1, min(wanted, lead.width_limit, most - lead.leased)),
             "now": now,
             "holder": holder,
             "expires_at": expires_at,

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from actinium.errors import Conflict, NotFound
 from actinium.job import StudyId, StudyState
 from actinium.study import Design, InvalidDesign, StudySpec, parse_study
-from db import grid, outbox, reuse
+from db import grid, limits, outbox, reuse
 from db.documents import check, dumps, storable
 from db.models import mirrored_studies, studies
 from db.progress import STATE, counts, touch
@@ -38,12 +38,19 @@ __all__ = [
 
 
 def create(
-    conn: Connection, design: Design, *, owner: str, now: datetime, idempotency_key: str | None = None
+    conn: Connection,
+    design: Design,
+    *,
+    owner: str,
+    now: datetime,
+    idempotency_key: str | None = None,
+    most_queued: int | None = None,
 ) -> StudyId:
     """Write a study with its cells, trials and queued jobs; with `reuse`, what the history has is linked.
 
     The same owner, idempotency key and document give the study that was made then. Conflict: the key was used for
-    another document, or (project, name) is taken.
+    another document, or (project, name) is taken. TooMany: more than `most_queued` trials of the owner would be queued;
+    the transaction must then be rolled back.
     """
     document = dumps(design.spec.model_dump(mode="json"))
     check({"owner": owner, "idempotency_key": idempotency_key})
@@ -59,6 +66,7 @@ def create(
         "idempotency_key": idempotency_key,
         "body_digest": digest,
     }
+    limits.take_turn(conn, owner=owner, most_queued=most_queued)
     # Waits for a transaction that is writing the same name or key; what it made is then seen below.
     written = conn.execute(insert(studies).values(row).on_conflict_do_nothing().returning(studies.c.id))
     made = written.scalar_one_or_none()
@@ -69,6 +77,7 @@ def create(
     grid.write_trials(conn, study_id, design.seeded())
     outbox.announce(conn, kind="study", subjects=[study_id])
     reuse.write_jobs(conn, study_id, first_place=0, reuse=design.spec.reuse, now=now)
+    limits.check_queued(conn, owner=owner, most_queued=most_queued)
     return study_id
 
 

@@ -44,6 +44,11 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(default=30.0, gt=0.0)
     """How long a leased trial stays with a dispatcher that is not heard of."""
 
+    owner_running_trials: int | None = Field(default=None, ge=1)
+    """How many trials of one owner are trained at once, over all dispatchers; None: as many as there is room for."""
+    owner_queued_trials: int | None = Field(default=None, ge=1)
+    """How many trials of one owner may be queued; what would be more is answered 429. None: any number."""
+
     max_body_bytes: int = Field(default=1_000_000, ge=1)
     """Largest request body; a larger one is answered 413."""
     max_dataset_bytes: int = Field(default=256 * 2**20, ge=1)

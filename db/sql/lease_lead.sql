@@ -1,12 +1,14 @@
 -- Whose turn is it, and which job leads the next pack?
 -- Studies come by priority, then the owner with the fewest leased trials, then age; of the first that has one, the
 -- earliest job that is queued, due, and not being leased by somebody else at this moment.
+-- Owners who have `:most_leased` trials leased are passed over.
 -- Guard: SKIP LOCKED, and the row's lock until the commit: no two transactions lead with the same job.
 -- Cost: a row a study that is open, a row a lane that is leased, one probe of ix_jobs_front; not the queue's depth.
 SELECT
     lead.trial_id,
     turn.id AS study_id,
     turn.started_at,
+    turn.leased,
     lead.pack_key,
     lead.width_limit,
     CAST(cells.config AS text) AS config,
@@ -21,6 +23,7 @@ FROM (
         GROUP BY studies.owner
     ) AS load ON load.owner = studies.owner
     WHERE studies.finished_at IS NULL AND studies.cancelled_at IS NULL AND studies.paused_at IS NULL
+      AND coalesce(load.leased, 0) < :most_leased
     ORDER BY studies.priority DESC, coalesce(load.leased, 0), studies.id
 ) AS turn
 CROSS JOIN LATERAL (

@@ -87,6 +87,7 @@ def extend(
             max_trials=settings.max_trials,
             find=finder(connection),
             idempotency_key=idempotency_key,
+            most_queued=settings.owner_queued_trials,
         )
         row = studies.get(connection, target)
     return extended_document(row, settings, cells=added.cells, trials=added.trials)

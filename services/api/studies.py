@@ -61,7 +61,14 @@ def submit(
         preflight: Preflight = request.app.state.preflight
         return _submitted(design, links={}).model_copy(update={"preflight": preflight.of(design, settings)})
     with engine.begin() as connection:
-        created = studies.create(connection, design, owner=caller.name, now=at, idempotency_key=idempotency_key)
+        created = studies.create(
+            connection,
+            design,
+            owner=caller.name,
+            now=at,
+            idempotency_key=idempotency_key,
+            most_queued=settings.owner_queued_trials,
+        )
         row = studies.get(connection, created)
     response.headers["Location"] = f"/v1/studies/{created}"
     links = study_links(created, row.experiment_id, settings)

@@ -54,6 +54,7 @@ def serve(settings: Settings, *, stop: threading.Event) -> int:
         width=planned_width,
         holder=f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}",
         lease_seconds=settings.lease_seconds,
+        most_leased=settings.owner_running_trials,
     )
     beats = threading.Thread(
         target=repeat,

@@ -35,7 +35,15 @@ class Dispatcher:
     """One round of the loop is `run_once`. It is the only one to touch the fleet and the packs."""
 
     def __init__(
-        self, *, engine: Engine, fleet: Fleet, ledger: Ledger, width: Width, holder: str, lease_seconds: float
+        self,
+        *,
+        engine: Engine,
+        fleet: Fleet,
+        ledger: Ledger,
+        width: Width,
+        holder: str,
+        lease_seconds: float,
+        most_leased: int | None = None,
     ) -> None:
         self._engine = engine
         self._fleet = fleet
@@ -44,6 +52,7 @@ class Dispatcher:
         self._width = width
         self._holder = holder
         self._lease_seconds = lease_seconds
+        self._most_leased = most_leased
         self._running: dict[SlotId, PackRun] = {}
         self._ended: list[PackRun] = []
         self._saved_at: datetime | None = None
@@ -113,6 +122,7 @@ class Dispatcher:
                 now=now,
                 holder=self._holder,
                 lease_seconds=self._lease_seconds,
+                most_leased=self._most_leased,
                 width=lambda lead: min(share, self._width(conn, lead, device, now)),
             )
             stored = leases[0].config.task.stored if leases else None

@@ -1,10 +1,19 @@
-"""A study's life over REST: pause, resume, extend, reuse."""
+"""A study's life over REST: pause, resume, extend, reuse, limits."""
 
 from typing import Any
 
 import httpx
+import pytest
 
 from actinium.client import Client
+from services.settings import Settings
+
+
+@pytest.fixture
+def api_settings(api_settings: Settings) -> Settings:
+    """No owner has more than 20 trials queued."""
+    return api_settings.model_copy(update={"owner_queued_trials": 20})
+
 
 GRID = {"name": "demo", "factors": {"activation": ["relu", "elu"]}, "seeds": 2}
 
@@ -99,3 +108,18 @@ def test_reused_trials_are_marked_wherever_they_are_shown(submitter: httpx.Clien
     assert lines[0].endswith(",reused_from")
     assert [line.rsplit(",", 1)[1] for line in lines[1:]] == [*(str(trial["id"]) for trial in old), "", ""]
     assert "reused_from" not in submitter.get("/v1/studies/demo/export").text
+
+
+def test_more_than_an_owner_may_queue_is_429(submitter: httpx.Client, subtests: pytest.Subtests) -> None:
+    """At a submission and at an extension, and nothing is written."""
+    assert submitter.post("/v1/studies", json=GRID).status_code == 201
+    asked: list[tuple[str, Any]] = [
+        ("/v1/studies", {**GRID, "name": "b", "seeds": 9}),
+        ("/v1/studies/demo/extend", {"seeds": 11}),
+    ]
+    for path, body in asked:
+        with subtests.test(path=path):
+            answer = submitter.post(path, json=body)
+            assert (answer.status_code, "limit of one owner" in answer.json()["detail"]) == (429, True)
+    assert [item["trials"] for item in submitter.get("/v1/studies").json()["items"]] == [4]
+    assert submitter.post("/v1/studies/demo/extend", json={"seeds": 10}).status_code == 200

@@ -1,17 +1,19 @@
-"""A study's life after its submission: pause and resume, under the hands of dispatchers."""
+"""A study's life after its submission: pause and resume under the hands of dispatchers, priority, limits."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy import Connection, Engine, func, select, text
 
-from actinium.errors import Conflict
+from actinium.errors import Conflict, TooMany
+from actinium.extension import parse_extension
 from actinium.frame import TrialSummary
 from actinium.job import Attempt, JobState, Lease, StudyId, StudyState
 from actinium.study import Design
 from db import models, queue, studies
+from db.extension import extend
 
 Make = Callable[..., Design]
 Summary = Callable[..., TrialSummary]
@@ -135,3 +137,72 @@ def test_a_priority_changed_while_queued_decides_the_next_lease(
     assert next_study() == second
     studies.patch(connection, first, now=now, priority=2)
     assert next_study() == first
+
+
+def test_no_owner_has_more_trials_leased_than_the_limit(connection: Connection, design: Make, now: datetime) -> None:
+    first, second = (studies.create(connection, design(name=name, seeds=8), owner="ada", now=now) for name in "ab")
+    studies.patch(connection, second, now=now, priority=1)
+    bobs = studies.create(connection, design(name="c"), owner="bob", now=now)
+
+    def take(most: int) -> list[Lease]:
+        return queue.lease(connection, now=now, holder="d", lease_seconds=30, width=3, most_leased=most)
+
+    held = take(5)
+    assert [one.study_id for one in held] == [second] * 3
+    assert [one.study_id for one in take(5)] == [second] * 2, "a pack is no wider than what is left of the limit"
+    assert [one.study_id for one in take(5)] == [bobs] * 3, (
+        "an owner at the limit is passed over, whatever the priority"
+    )
+    queue.release(connection, now=now, attempts=held)
+    studies.pause(connection, second, now)
+    assert [[one.study_id for one in take(5)] for _ in range(4)] == [[first] * 3, [first] * 2, [bobs], []]
+    assert studies.get(connection, first).counts.states[JobState.LEASED] == 5
+
+
+def test_two_dispatchers_together_keep_the_limit(engine: Engine, design: Make, now: datetime) -> None:
+    with engine.begin() as connection:
+        studies.create(connection, design(seeds=20), owner="ada", now=now)
+
+    def take(_: int) -> int:
+        with engine.begin() as connection:
+            return len(queue.lease(connection, now=now, holder="d", lease_seconds=30, width=4, most_leased=10))
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(take, range(6))) == 10
+
+
+def test_an_owner_has_no_more_trials_queued_than_the_limit(engine: Engine, design: Make, now: datetime) -> None:
+    """Over all studies; what is leased, ended or another's does not count, and a refusal leaves nothing behind."""
+
+    def submit(name: str, owner: str = "ada", seeds: int = 2) -> StudyId:
+        with engine.begin() as connection:
+            made = design(name=name, seeds=seeds)
+            return studies.create(connection, made, owner=owner, now=now, most_queued=7)
+
+    first = submit("a")
+    with pytest.raises(TooMany, match=r"ada would have more than 7 trials queued.*ACTINIUM_OWNER_QUEUED_TRIALS"):
+        submit("b")
+    with pytest.raises(TooMany), engine.begin() as connection:
+        extend(connection, first, parse_extension({"seeds": 4}), owner="bob", now=now, max_trials=99, most_queued=7)
+    submit("bobs", owner="bob")
+    with engine.begin() as connection:
+        assert studies.get(connection, first).trials == 4
+        assert connection.execute(select(func.count()).select_from(models.jobs)).scalar_one() == 8
+        assert len(lease(connection, now)) == 4
+    second = submit("b")
+    with engine.begin() as connection:
+        studies.cancel(connection, second, now)
+    submit("c", seeds=3)
+
+
+def test_simultaneous_submissions_keep_the_limit(engine: Engine, design: Make, now: datetime) -> None:
+    def submit(number: int) -> bool:
+        try:
+            with engine.begin() as connection:
+                studies.create(connection, design(name=f"s{number}"), owner="ada", now=now, most_queued=9)
+        except TooMany:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(submit, range(6))) == 2
