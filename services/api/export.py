@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import pyarrow as pa
+import pyarrow.csv as pc
 import pyarrow.parquet as pq
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
@@ -79,11 +80,26 @@ def plain(value: object) -> object:
     return compact_label(value) if isinstance(value, dict) else value
 
 
+def arrow_table(table: "pd.DataFrame") -> pa.Table:
+    """The table's columns; a factor that has words and numbers becomes words."""
+    try:
+        found = pa.Table.from_pandas(table, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        mixed = [name for name in table.columns if table[name].dtype.kind == "O"]
+        words = {name: table[name].map(str, na_action="ignore") for name in mixed}
+        found = pa.Table.from_pandas(table.assign(**words), preserve_index=False)
+    return found.replace_schema_metadata(None)
+
+
 def csv_pieces(table: "pd.DataFrame") -> Iterator[bytes]:
     """Header and rows; what was not measured is empty."""
     yield table.iloc[:0].to_csv(index=False).encode()
+    arrow = arrow_table(table)
+    options = pc.WriteOptions(include_header=False)  # its header would be in quotes
     for start in range(0, len(table), ROWS):
-        yield table.iloc[start : start + ROWS].to_csv(index=False, header=False).encode()
+        sink = pa.BufferOutputStream()
+        pc.write_csv(arrow.slice(start, ROWS), sink, options)
+        yield sink.getvalue().to_pybytes()
 
 
 def jsonl_pieces(table: "pd.DataFrame") -> Iterator[bytes]:
@@ -96,7 +112,7 @@ def jsonl_pieces(table: "pd.DataFrame") -> Iterator[bytes]:
 
 def parquet_pieces(table: "pd.DataFrame") -> Iterator[bytes]:
     """A Parquet file, a row group a piece."""
-    arrow = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
+    arrow = arrow_table(table)
     sink = Pieces()
     with pq.ParquetWriter(sink, arrow.schema, compression="zstd") as writer:
         for batch in range(0, len(table), ROWS):
