@@ -160,7 +160,7 @@ class Client:
         return self._table(_at(study) + "/trials", params=params)
 
     def trial(self, trial: int) -> Document:
-        """One trial with summary, error and links."""
+        """One trial with summary, error, links, and `events`: every change of its state."""
         return self._json("GET", f"/v1/trials/{int(trial)}")
 
     def frames(self, trial: int) -> "pd.DataFrame":

@@ -52,6 +52,22 @@ class FailureClass(StrEnum):
     TRIAL = "trial"
 
 
+class Cause(StrEnum):
+    """Why a job's state changed."""
+
+    LEASE = "lease"
+    COMPLETE = "complete"
+    TRIAL_FAILURE = "trial_failure"
+    INFRASTRUCTURE_FAILURE = "infrastructure_failure"
+    OUT_OF_MEMORY = "out_of_memory"
+    RESCUE = "rescue"
+    RELEASE = "release"
+    PAUSE = "pause"
+    CANCEL = "cancel"
+    RETRY = "retry"
+    REUSE = "reuse"
+
+
 class Role(StrEnum):
     """What a token may do; each role includes those before it."""
 

@@ -32,6 +32,21 @@ def lines(document: Mapping[str, Any], failed: Sequence[Mapping[str, Any]]) -> I
             yield f"  {name}: {document['links'][name]}"
 
 
+def trial_lines(trial: Mapping[str, Any]) -> Iterator[str]:
+    """What a trial is, how it stands, and every change of its state."""
+    yield f"trial {trial['id']} of study {trial['study_id']}: {cell_label(trial['cell'])}, seed {trial['seed']}"
+    outcome = f", {trial['outcome']}" if trial["outcome"] else ""
+    reused = f", reused from trial {trial['reused_from']}" if trial["reused_from"] else ""
+    yield f"  {trial['state']}, attempt {trial['attempt']}{outcome}{reused}"
+    for event in trial["events"]:
+        by = f" by {event['who']}" if event["who"] else ""
+        why = f": {event['reason']}" if event["reason"] else ""
+        cause = event["cause"].replace("_", " ")
+        yield f"  {event['at'][:19].replace('T', ' ')}  {event['state']} (attempt {event['attempt']}), {cause}{by}{why}"
+    if trial["error"]:
+        yield from (f"  | {line}" for line in trial["error"].strip().splitlines())
+
+
 def parameters(given: Mapping[str, Mapping[str, Any]]) -> str:
     """A level's parameters with their defaults."""
     return ", ".join(f"{name}={parameter['default']}" for name, parameter in given.items())

@@ -167,6 +167,12 @@ def artifact(trial_id: int, attempt: int, state: str, name: str) -> NDArray[np.f
         return None
 
 
+def events(trial_id: int) -> list[Document]:
+    """Every change of a trial's state, read anew each time."""
+    found: list[Document] = client().trial(trial_id)["events"]
+    return found
+
+
 def _flat(trial: Document) -> Document:
     summary = trial.get("summary") or {}
     metrics = summary.get("metrics", {})

@@ -61,7 +61,7 @@ def extend(
         raise Conflict(f"study {study_id} is cancelled: `retry` opens it again, then it can be extended")
     design = expand(extended(study.spec, extension), max_trials=max_trials, find=find)
     limits.take_turn(conn, owner=study.owner, most_queued=most_queued)
-    added = _write(conn, study, design, now=now)
+    added = _write(conn, study, design, owner=owner, now=now)
     if added.trials:
         limits.check_queued(conn, owner=study.owner, most_queued=most_queued)
     conn.execute(
@@ -79,7 +79,7 @@ def extend(
     return added
 
 
-def _write(conn: Connection, study: StudyRow, design: Design, *, now: datetime) -> Extended:
+def _write(conn: Connection, study: StudyRow, design: Design, *, owner: str, now: datetime) -> Extended:
     """Cells and trials that are new, their jobs, and the study's row."""
     old = cells(conn, study.id)
     known = {cell.config.digest() for cell in old}
@@ -110,7 +110,7 @@ def _write(conn: Connection, study: StudyRow, design: Design, *, now: datetime) 
             **opened,
         )
     )
-    reuse.write_jobs(conn, study.id, first_place=study.trials, reuse=study.spec.reuse, now=now)
+    reuse.write_jobs(conn, study.id, first_place=study.trials, reuse=study.spec.reuse, who=owner, now=now)
     touch(conn, [study.id], now=now)
     return Extended(cells=len(new), trials=trials)
 

@@ -156,6 +156,25 @@ jobs = Table(
     },
 )
 
+# What happened to each trial. It only ever grows, a trigger sees to it. No foreign key, as with frames.
+trial_events = Table(
+    "trial_events",
+    metadata,
+    Column("trial_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", MOMENT, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("who", Text),
+    Column("reason", Text),
+    CheckConstraint(
+        "cause IN ('lease', 'complete', 'trial_failure', 'infrastructure_failure', 'out_of_memory', 'rescue', "
+        "'release', 'pause', 'cancel', 'retry', 'reuse')",
+        name="cause",
+    ),
+)
+
 summaries = Table(
     "summaries",
     metadata,

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, update
 
 from actinium.frame import TrialSummary
-from actinium.job import Attempt, FailureClass, JobState, Lease, StudyId, TrialId
+from actinium.job import Attempt, Cause, FailureClass, JobState, Lease, StudyId, TrialId
 from actinium.trial import TrialConfig
 from db import outbox, reports
 from db.documents import cleaned, dumps
@@ -34,6 +34,8 @@ ERROR_CHARACTERS = 20_000
 """How much of a traceback is kept: its end."""
 MOST_LEASED = 2**31 - 1
 """Trials of one owner that may be leased where nobody sets a limit."""
+REASON_CHARACTERS = 300
+"""How much of an error's last line is kept with the event."""
 RESCUE_MOST = 1_000
 """Jobs rescued in one transaction."""
 
@@ -174,10 +176,12 @@ def fail(
     alone = len(attempts) == 1
     by_trial = failure_class is FailureClass.TRIAL
     narrower = not alone and (by_trial or halve)
+    cause = Cause.TRIAL_FAILURE if by_trial else Cause.OUT_OF_MEMORY if halve else Cause.INFRASTRUCTURE_FAILURE
     return _end(
         conn,
         now=now,
         attempts=attempts,
+        cause=cause,
         trial_blame=int(by_trial and alone),
         infrastructure_blame=int(not by_trial and not narrower),
         width=(len(attempts) + 1) // 2 if narrower else 1 if by_trial else NO_WIDTH_LIMIT,
@@ -188,7 +192,7 @@ def fail(
 
 def release(conn: Connection, *, now: datetime, attempts: Sequence[Attempt]) -> frozenset[TrialId]:
     """Give leases back untrained, at a shutdown: due at once, nobody blamed."""
-    return _end(conn, now=now, attempts=attempts).requeued
+    return _end(conn, now=now, attempts=attempts, cause=Cause.RELEASE).requeued
 
 
 def rescue(conn: Connection, *, now: datetime) -> int:
@@ -202,6 +206,7 @@ def rescue(conn: Connection, *, now: datetime) -> int:
             conn,
             now=now,
             attempts=attempts,
+            cause=Cause.RESCUE,
             infrastructure_blame=1,
             failure_class=FailureClass.INFRASTRUCTURE,
             error=f"the lease ran out: {holder} or its node went silent",
@@ -219,6 +224,7 @@ def _end(
     *,
     now: datetime,
     attempts: Collection[Attempt],
+    cause: Cause,
     trial_blame: int = 0,
     infrastructure_blame: int = 0,
     width: int = NO_WIDTH_LIMIT,
@@ -238,6 +244,8 @@ def _end(
             "backoff_first": BACKOFF_FIRST,
             "backoff_most": BACKOFF_MOST,
             "width": width,
+            "cause": cause.value,
+            "reason": None if error is None else cleaned(error.strip().rsplit("\n", 1)[-1], limit=REASON_CHARACTERS),
             "failure_class": failure_class.value if failure_class else None,
             "error": None if error is None else cleaned(error, limit=ERROR_CHARACTERS),
         },

@@ -14,13 +14,13 @@ from db.progress import touch
 from db.statements import statement
 
 
-def write_jobs(conn: Connection, study_id: StudyId, *, first_place: int, reuse: bool, now: datetime) -> int:
+def write_jobs(conn: Connection, study_id: StudyId, *, first_place: int, reuse: bool, who: str, now: datetime) -> int:
     """The jobs of a study's trials from `first_place` on; how many of the trials were reused.
 
     With `reuse`, those that the history has are linked and have succeeded at once; the others are queued.
     """
     new = {"study_id": study_id, "first_place": first_place}
-    linked = conn.execute(statement("reuse"), new).scalars().all() if reuse else []
+    linked = conn.execute(statement("reuse"), {**new, "now": now, "who": who}).scalars().all() if reuse else []
     conn.execute(statement("study_jobs"), {**new, "now": now})
     if linked:
         conn.execute(statement("reuse_rows"), new)

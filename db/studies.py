@@ -76,7 +76,7 @@ def create(
     grid.write_cells(conn, study_id, design.cells)
     grid.write_trials(conn, study_id, design.seeded())
     outbox.announce(conn, kind="study", subjects=[study_id])
-    reuse.write_jobs(conn, study_id, first_place=0, reuse=design.spec.reuse, now=now)
+    reuse.write_jobs(conn, study_id, first_place=0, reuse=design.spec.reuse, who=owner, now=now)
     limits.check_queued(conn, owner=owner, most_queued=most_queued)
     return study_id
 
@@ -170,7 +170,7 @@ def patch(
     return get(conn, study_id)
 
 
-def cancel(conn: Connection, study_id: StudyId, now: datetime) -> None:
+def cancel(conn: Connection, study_id: StudyId, now: datetime, *, who: str | None = None) -> None:
     """Cancel every open trial; finished ones stay. Conflict when nothing is open. Doing it again changes nothing."""
     conn.execute(statement("study_lock"), {"study_id": study_id})
     study = get(conn, study_id)
@@ -178,13 +178,13 @@ def cancel(conn: Connection, study_id: StudyId, now: datetime) -> None:
         return
     if study.state is StudyState.FINISHED:
         raise _nothing_open(conn, study_id, "cancel")
-    cancelled = conn.execute(statement("cancel"), {"study_id": study_id, "now": now}).all()
+    cancelled = conn.execute(statement("cancel"), {"study_id": study_id, "now": now, "who": who}).all()
     outbox.announce(conn, kind="trial", subjects=[row.trial_id for row in cancelled if row.attempt > 0])
     conn.execute(update(studies).where(studies.c.id == study_id).values(cancelled_at=now, paused_at=None))
     touch(conn, [study_id], now=now)
 
 
-def pause(conn: Connection, study_id: StudyId, now: datetime) -> None:
+def pause(conn: Connection, study_id: StudyId, now: datetime, *, who: str | None = None) -> None:
     """Lease nothing more of a study, and take its leases back; nobody is blamed, and what is trained begins again.
 
     Doing it again changes nothing. Conflict when nothing is open.
@@ -192,7 +192,7 @@ def pause(conn: Connection, study_id: StudyId, now: datetime) -> None:
     conn.execute(statement("study_lock"), {"study_id": study_id})
     if get(conn, study_id).state is StudyState.PAUSED:
         return
-    conn.execute(statement("pause"), {"study_id": study_id, "now": now})
+    conn.execute(statement("pause"), {"study_id": study_id, "now": now, "who": who})
     still_open = studies.c.finished_at.is_(None) & studies.c.cancelled_at.is_(None)
     paused = update(studies).where(studies.c.id == study_id, still_open).values(paused_at=now)
     if not conn.execute(paused).rowcount:
@@ -211,11 +211,11 @@ def resume(conn: Connection, study_id: StudyId, now: datetime) -> None:
         touch(conn, [study_id], now=now)
 
 
-def retry(conn: Connection, study_id: StudyId, now: datetime) -> int:
+def retry(conn: Connection, study_id: StudyId, now: datetime, *, who: str | None = None) -> int:
     """Queue every failed or cancelled trial again; how many. Succeeded ones stay as they are."""
     conn.execute(statement("study_lock"), {"study_id": study_id})
     get(conn, study_id)
-    queued = conn.execute(statement("retry"), {"study_id": study_id, "now": now}).all()
+    queued = conn.execute(statement("retry"), {"study_id": study_id, "now": now, "who": who}).all()
     if queued:
         opened = {"cancelled_at": None, "finished_at": None, "final_counts": None}
         conn.execute(update(studies).where(studies.c.id == study_id).values(opened))

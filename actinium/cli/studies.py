@@ -47,13 +47,28 @@ def ls_studies(
 
 
 @app.command()
-def show(study: Study, as_json: Json = False) -> None:
-    """Show a study: state, counts, factors, what was left out, what failed."""
+def show(
+    study: Study,
+    trial: Annotated[int | None, typer.Option(metavar="ID", help="One of its trials, and what happened to it.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show a study: state, counts, factors, what was left out, what failed; or one of its trials."""
     from actinium import terminal
-    from actinium.show import lines
+    from actinium.errors import NotFound
+    from actinium.show import lines, trial_lines
 
     with connected() as client:
         document = client.study(study)
+        if trial is not None:
+            one = client.trial(trial)
+            if one["study_id"] != document["id"]:
+                raise NotFound(f"trial {trial} is one of study {one['study_id']}, not of {document['name']}")
+            if as_json:
+                terminal.show_json(one)
+            else:
+                for line in trial_lines(one):
+                    terminal.say(line)
+            return
         failed = client.trials_page(study, state="failed", limit=10)["items"]
     if as_json:
         terminal.show_json({**document, "failed_trials": failed})

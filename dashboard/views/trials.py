@@ -74,6 +74,9 @@ def _trial(page: StudyPage, trial: Mapping[Hashable, Any]) -> None:
     )
     if trial["error"]:
         st.code(str(trial["error"]), language="text")
+    with st.expander("What happened to it"):
+        happened = pd.DataFrame(session.events(int(trial["id"])))
+        st.dataframe(happened, key="trial-events", hide_index=True, placeholder="")
     frames = session.frames(int(trial["id"]), int(trial["attempt"]), str(trial["state"]))
     losses = [name for name in ("train_loss", "validation_loss") if name in frames]
     if frames.empty or not losses:

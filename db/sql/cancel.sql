@@ -8,11 +8,18 @@ WITH held AS (
     WHERE study_id = :study_id AND state IN ('queued', 'leased')
     ORDER BY trial_id
     FOR UPDATE
+),
+changed AS (
+    UPDATE jobs
+    SET state = 'cancelled',
+        finished_at = :now,
+        lease_expires_at = NULL
+    FROM held
+    WHERE jobs.trial_id = held.trial_id AND jobs.state IN ('queued', 'leased')
+    RETURNING jobs.trial_id, jobs.attempt
+),
+told AS (
+    INSERT INTO trial_events (trial_id, at, state, attempt, cause, who)
+    SELECT trial_id, :now, 'cancelled', attempt, 'cancel', CAST(:who AS text) FROM changed ORDER BY trial_id
 )
-UPDATE jobs
-SET state = 'cancelled',
-    finished_at = :now,
-    lease_expires_at = NULL
-FROM held
-WHERE jobs.trial_id = held.trial_id AND jobs.state IN ('queued', 'leased')
-RETURNING jobs.trial_id, jobs.attempt
+SELECT trial_id, attempt FROM changed

@@ -25,7 +25,11 @@ done AS (
     FROM held
     JOIN given ON given.trial_id = held.trial_id
     WHERE jobs.trial_id = held.trial_id AND jobs.attempt = given.attempt AND jobs.state = 'leased'
-    RETURNING jobs.trial_id, jobs.study_id, jobs.attempt, given.outcome, given.summary
+    RETURNING jobs.trial_id, jobs.study_id, jobs.attempt, jobs.holder, given.outcome, given.summary
+),
+told AS (
+    INSERT INTO trial_events (trial_id, at, state, attempt, cause, who)
+    SELECT trial_id, :now, 'succeeded', attempt, 'complete', holder FROM done ORDER BY trial_id
 )
 INSERT INTO summaries (trial_id, study_id, attempt, outcome, summary)
 SELECT trial_id, study_id, attempt, outcome, CAST(summary AS jsonb)

@@ -4,7 +4,7 @@
 -- or after a backoff that doubles with each fault of the infrastructure. `width` caps the next packs of this job; after
 -- `:company` faults of the infrastructure it goes alone, in case it is what kills its company.
 WITH held AS (
-    SELECT jobs.trial_id, jobs.attempt, jobs.trial_failures, jobs.infrastructure_failures
+    SELECT jobs.trial_id, jobs.attempt, jobs.holder, jobs.trial_failures, jobs.infrastructure_failures
     FROM jobs
     JOIN unnest(CAST(:trial_ids AS bigint[]), CAST(:attempts AS integer[])) AS given (trial_id, attempt)
       ON given.trial_id = jobs.trial_id AND given.attempt = jobs.attempt
@@ -16,33 +16,43 @@ verdict AS (
     SELECT
         trial_id,
         attempt,
+        holder,
         trial_failures + :trial_blame AS trial_failures,
         infrastructure_failures + :infrastructure_blame AS infrastructure_failures,
         (:trial_blame > 0 AND trial_failures + :trial_blame >= :trial_limit)
         OR (:infrastructure_blame > 0
             AND infrastructure_failures + :infrastructure_blame >= :infrastructure_limit) AS final
     FROM held
+),
+changed AS (
+    UPDATE jobs
+    SET state = CASE WHEN verdict.final THEN 'failed' ELSE 'queued' END,
+        trial_failures = verdict.trial_failures,
+        infrastructure_failures = verdict.infrastructure_failures,
+        width_limit = CASE
+            WHEN verdict.infrastructure_failures >= :company THEN 1
+            ELSE least(jobs.width_limit, CAST(:width AS smallint))
+        END,
+        available_at = CASE
+            WHEN :infrastructure_blame > 0 THEN CAST(:now AS timestamptz) + least(
+                make_interval(secs => :backoff_most),
+                make_interval(secs => :backoff_first) * power(2, verdict.infrastructure_failures - 1)
+            )
+            ELSE :now
+        END,
+        finished_at = CASE WHEN verdict.final THEN CAST(:now AS timestamptz) END,
+        lease_expires_at = NULL,
+        holder = CASE WHEN verdict.final THEN jobs.holder END,
+        failure_class = coalesce(CAST(:failure_class AS text), jobs.failure_class),
+        error = coalesce(CAST(:error AS text), jobs.error)
+    FROM verdict
+    WHERE jobs.trial_id = verdict.trial_id AND jobs.attempt = verdict.attempt AND jobs.state = 'leased'
+    RETURNING jobs.trial_id, jobs.study_id, jobs.state, jobs.attempt, verdict.holder AS held_by
+),
+told AS (
+    INSERT INTO trial_events (trial_id, at, state, attempt, cause, who, reason)
+    SELECT trial_id, :now, state, attempt, CAST(:cause AS text), held_by, CAST(:reason AS text)
+    FROM changed
+    ORDER BY trial_id
 )
-UPDATE jobs
-SET state = CASE WHEN verdict.final THEN 'failed' ELSE 'queued' END,
-    trial_failures = verdict.trial_failures,
-    infrastructure_failures = verdict.infrastructure_failures,
-    width_limit = CASE
-        WHEN verdict.infrastructure_failures >= :company THEN 1
-        ELSE least(jobs.width_limit, CAST(:width AS smallint))
-    END,
-    available_at = CASE
-        WHEN :infrastructure_blame > 0 THEN CAST(:now AS timestamptz) + least(
-            make_interval(secs => :backoff_most),
-            make_interval(secs => :backoff_first) * power(2, verdict.infrastructure_failures - 1)
-        )
-        ELSE :now
-    END,
-    finished_at = CASE WHEN verdict.final THEN CAST(:now AS timestamptz) END,
-    lease_expires_at = NULL,
-    holder = CASE WHEN verdict.final THEN jobs.holder END,
-    failure_class = coalesce(CAST(:failure_class AS text), jobs.failure_class),
-    error = coalesce(CAST(:error AS text), jobs.error)
-FROM verdict
-WHERE jobs.trial_id = verdict.trial_id AND jobs.attempt = verdict.attempt AND jobs.state = 'leased'
-RETURNING jobs.trial_id, jobs.study_id, jobs.state
+SELECT trial_id, study_id, state FROM changed

@@ -15,15 +15,22 @@ WITH pack AS (
     ORDER BY place
     LIMIT :width
     FOR UPDATE SKIP LOCKED
+),
+changed AS (
+    UPDATE jobs
+    SET state = 'leased',
+        attempt = jobs.attempt + 1,
+        holder = :holder,
+        leased_at = :now,
+        lease_expires_at = :expires_at
+    FROM pack
+    JOIN trials ON trials.id = pack.trial_id
+    JOIN cells ON cells.study_id = trials.study_id AND cells.index = trials.cell_index
+    WHERE jobs.trial_id = pack.trial_id AND jobs.state = 'queued'
+    RETURNING jobs.trial_id, jobs.attempt, trials.cell_index, trials.seed, CAST(cells.config AS text) AS config
+),
+told AS (
+    INSERT INTO trial_events (trial_id, at, state, attempt, cause, who)
+    SELECT trial_id, :now, 'leased', attempt, 'lease', :holder FROM changed ORDER BY trial_id
 )
-UPDATE jobs
-SET state = 'leased',
-    attempt = jobs.attempt + 1,
-    holder = :holder,
-    leased_at = :now,
-    lease_expires_at = :expires_at
-FROM pack
-JOIN trials ON trials.id = pack.trial_id
-JOIN cells ON cells.study_id = trials.study_id AND cells.index = trials.cell_index
-WHERE jobs.trial_id = pack.trial_id AND jobs.state = 'queued'
-RETURNING jobs.trial_id, jobs.attempt, trials.cell_index, trials.seed, CAST(cells.config AS text) AS config
+SELECT trial_id, attempt, cell_index, seed, config FROM changed

@@ -9,12 +9,19 @@ WITH held AS (
     WHERE study_id = :study_id AND state IN ('queued', 'leased')
     ORDER BY trial_id
     FOR UPDATE
+),
+changed AS (
+    UPDATE jobs
+    SET state = 'queued',
+        available_at = :now,
+        lease_expires_at = NULL,
+        holder = NULL
+    FROM held
+    WHERE jobs.trial_id = held.trial_id AND held.state = 'leased' AND jobs.state IN ('queued', 'leased')
+    RETURNING jobs.trial_id, jobs.attempt
+),
+told AS (
+    INSERT INTO trial_events (trial_id, at, state, attempt, cause, who)
+    SELECT trial_id, :now, 'queued', attempt, 'pause', CAST(:who AS text) FROM changed ORDER BY trial_id
 )
-UPDATE jobs
-SET state = 'queued',
-    available_at = :now,
-    lease_expires_at = NULL,
-    holder = NULL
-FROM held
-WHERE jobs.trial_id = held.trial_id AND held.state = 'leased' AND jobs.state IN ('queued', 'leased')
-RETURNING jobs.trial_id
+SELECT trial_id, attempt FROM changed

@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from actinium.frame import Outcome, TrialSummary
-from actinium.job import JobState, Role, StudyState
+from actinium.job import Cause, JobState, Role, StudyState
 from actinium.paths import Cell
 from actinium.study import InvalidDesign
 from actinium.trial import TrialConfig
+from db.events import TrialEvent
 from db.rows import Counts, StudyRow, TrialRow
 from services.settings import Settings
 
@@ -143,6 +144,23 @@ class TrialDocument(Answer):
     summary: TrialSummary | None
     error: str | None
     links: Mapping[str, str | None]
+
+
+class EventDocument(Answer):
+    """A change of a trial's state: why, and who held the attempt (a dispatcher) or asked (a person)."""
+
+    at: datetime
+    state: JobState
+    attempt: int
+    cause: Cause
+    who: str | None
+    reason: str | None
+
+
+class TrialHistory(TrialDocument):
+    """A trial with all that happened to it since it was queued."""
+
+    events: Sequence[EventDocument]
 
 
 class StudyPage(Answer):
@@ -282,6 +300,12 @@ def trial_document(row: TrialRow, settings: Settings) -> TrialDocument:
             "mlflow": run_link(row.experiment_id, row.run_id, settings),
         },
     )
+
+
+def trial_history(row: TrialRow, events: Sequence[TrialEvent], settings: Settings) -> TrialHistory:
+    """A trial with its links and its past."""
+    told = [EventDocument.model_validate(event) for event in events]
+    return TrialHistory(**trial_document(row, settings).model_dump(), events=told)
 
 
 def invalid_documents(designs: Sequence[InvalidDesign]) -> list[InvalidDesignDocument]:

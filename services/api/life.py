@@ -24,21 +24,21 @@ router = APIRouter(prefix="/v1", tags=["studies"])
 
 
 @router.post("/studies/{study}/cancel")
-def cancel(request: Request, engine: Database, at: Now, study: StudyReference) -> StudyDocument:
+def cancel(request: Request, engine: Database, caller: Caller, at: Now, study: StudyReference) -> StudyDocument:
     """Cancels what has not finished; results that are there stay."""
     with engine.begin() as connection:
         target = studies.find(connection, study)
-        studies.cancel(connection, target, at)
+        studies.cancel(connection, target, at, who=caller.name)
         row = studies.get(connection, target)
     return study_document(row, settings_of(request))
 
 
 @router.post("/studies/{study}/pause")
-def pause(request: Request, engine: Database, at: Now, study: StudyReference) -> StudyDocument:
+def pause(request: Request, engine: Database, caller: Caller, at: Now, study: StudyReference) -> StudyDocument:
     """Leases nothing more of it and takes back what is in training, which begins again when it is resumed."""
     with engine.begin() as connection:
         target = studies.find(connection, study)
-        studies.pause(connection, target, at)
+        studies.pause(connection, target, at, who=caller.name)
         row = studies.get(connection, target)
     return study_document(row, settings_of(request))
 
@@ -54,11 +54,11 @@ def resume(request: Request, engine: Database, at: Now, study: StudyReference) -
 
 
 @router.post("/studies/{study}/retry")
-def retry(request: Request, engine: Database, at: Now, study: StudyReference) -> Retried:
+def retry(request: Request, engine: Database, caller: Caller, at: Now, study: StudyReference) -> Retried:
     """Queues again what failed or was cancelled."""
     with engine.begin() as connection:
         target = studies.find(connection, study)
-        retried = studies.retry(connection, target, at)
+        retried = studies.retry(connection, target, at, who=caller.name)
         row = studies.get(connection, target)
     return retried_document(row, settings_of(request), retried=retried)
 

@@ -136,6 +136,21 @@ def test_watch_prints_lines_and_exits_by_the_outcome(actinium: Actinium, study: 
     assert ended["trials"] == 24
 
 
+def test_show_a_trial_and_what_happened_to_it(actinium: Actinium, study: str, train: Any) -> None:
+    """Who did what, and when; only of the study that it belongs to."""
+    assert actinium("submit", study, "--set", "seeds=1").code == 0
+    assert actinium("submit", study, "--set", "name=other").code == 0
+    train(packs=1, complete=False)
+    assert actinium("pause", "demo").code == 0
+    shown = actinium("show", "demo", "--trial", "1").out
+    assert "trial 1 of study 1: relu·none·batch_size=2, seed 0" in shown
+    assert "leased (attempt 1), lease by hand" in shown
+    assert "queued (attempt 1), pause by ada" in shown
+    events = json.loads(actinium("show", "demo", "--trial", "1", "--json").out)["events"]
+    assert [event["cause"] for event in events] == ["lease", "pause"]
+    assert "trial 1 is one of study 1, not of other" in actinium("show", "other", "--trial", "1").err
+
+
 def test_extend(actinium: Actinium, study: str, train: Any) -> None:
     """By a count, by a list, by levels; what is left out is said."""
     assert actinium("submit", study, "--set", "factors.normalization=[none]").code == 0

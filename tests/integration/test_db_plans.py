@@ -117,6 +117,8 @@ def test_writes_of_an_attempt_go_by_its_trial(crowded: Connection, now: datetime
         "width": 8,
         "failure_class": None,
         "error": None,
+        "cause": "rescue",
+        "reason": None,
     }
     plan = explained(crowded, name, **parameters)
     assert "jobs" not in scanned(plan)

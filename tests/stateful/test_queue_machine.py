@@ -129,6 +129,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.model = Model()
         self.given: list[list[Attempt]] = []
         self.seen: dict[int, tuple[JobState, int]] = {}
+        self.told: dict[int, int] = {}
 
     @initialize()
     def empty(self) -> None:
@@ -411,6 +412,7 @@ class QueueMachine(RuleBasedStateMachine):
             named = connection.execute(select(models.studies.c.id, STATE)).all()
             counts = progress.counts(connection, numbers)
             waiting = set(news.scalars())
+            happened = connection.execute(select(models.trial_events).order_by(models.trial_events.c.id)).all()
         jobs = {
             row.trial_id: Job(
                 trial_id=row.trial_id,
@@ -426,7 +428,10 @@ class QueueMachine(RuleBasedStateMachine):
             )
             for row in found
         }
-        self.only_the_drawn_transitions_happened(jobs)
+        events: dict[int, list[tuple[JobState, int]]] = {}
+        for row in happened:
+            events.setdefault(row.trial_id, []).append((JobState(row.state), row.attempt))
+        self.only_the_drawn_transitions_happened(jobs, events)
         assert jobs == self.model.jobs
         assert dict(tuple(row) for row in summaries) == self.model.summaries
         assert waiting == self.model.news
@@ -436,10 +441,17 @@ class QueueMachine(RuleBasedStateMachine):
             assert counts[number].states == {state: here.count(state) for state in JobState}
             assert sum(counts[number].outcomes.values()) == here.count(SUCCEEDED)
 
-    def only_the_drawn_transitions_happened(self, jobs: dict[int, Job]) -> None:
-        """Against docs/state_machine.md: a state changes along an arrow, and an attempt rises with a lease alone."""
+    def only_the_drawn_transitions_happened(
+        self, jobs: dict[int, Job], events: dict[int, list[tuple[JobState, int]]]
+    ) -> None:
+        """Against docs/state_machine.md: a state changes along an arrow, and an attempt rises with a lease alone. Each
+        change is one event of the audit, and nothing else is.
+        """
         for trial_id, job in jobs.items():
             state, attempt = self.seen.get(trial_id, (QUEUED, 0))
+            new = events.get(trial_id, [])[self.told.get(trial_id, 0) :]
+            assert new == ([] if (job.state, job.attempt) == (state, attempt) else [(job.state, job.attempt)])
+            self.told[trial_id] = self.told.get(trial_id, 0) + len(new)
             assert job.attempt in (attempt, attempt + 1)
             assert (job.attempt > attempt) == (job.state is LEASED and state is QUEUED)
             assert job.state is state or job.state in TRANSITIONS[state]
