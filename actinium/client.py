@@ -160,8 +160,13 @@ class Client:
         return self._table(_at(study) + "/trials", params=params)
 
     def trial(self, trial: int) -> Document:
-        """One trial with summary, error, links, and `events`: every change of its state."""
+        """One trial with summary, error and links."""
         return self._json("GET", f"/v1/trials/{int(trial)}")
+
+    def trial_events(self, trial: int) -> list[Document]:
+        """Every change of a trial's state: at, state, attempt, cause, who, reason."""
+        events: list[Document] = self._json("GET", f"/v1/trials/{int(trial)}/events")["events"]
+        return events
 
     def frames(self, trial: int) -> "pd.DataFrame":
         """What a trial measured, a row a step: step, time, and a column a series."""

@@ -32,13 +32,13 @@ def lines(document: Mapping[str, Any], failed: Sequence[Mapping[str, Any]]) -> I
             yield f"  {name}: {document['links'][name]}"
 
 
-def trial_lines(trial: Mapping[str, Any]) -> Iterator[str]:
+def trial_lines(trial: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """What a trial is, how it stands, and every change of its state."""
     yield f"trial {trial['id']} of study {trial['study_id']}: {cell_label(trial['cell'])}, seed {trial['seed']}"
     outcome = f", {trial['outcome']}" if trial["outcome"] else ""
     reused = f", reused from trial {trial['reused_from']}" if trial["reused_from"] else ""
     yield f"  {trial['state']}, attempt {trial['attempt']}{outcome}{reused}"
-    for event in trial["events"]:
+    for event in events:
         by = f" by {event['who']}" if event["who"] else ""
         why = f": {event['reason']}" if event["reason"] else ""
         cause = event["cause"].replace("_", " ")

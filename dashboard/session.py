@@ -169,8 +169,7 @@ def artifact(trial_id: int, attempt: int, state: str, name: str) -> NDArray[np.f
 
 def events(trial_id: int) -> list[Document]:
     """Every change of a trial's state, read anew each time."""
-    found: list[Document] = client().trial(trial_id)["events"]
-    return found
+    return client().trial_events(trial_id)
 
 
 def _flat(trial: Document) -> Document:

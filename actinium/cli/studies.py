@@ -63,10 +63,11 @@ def show(
             one = client.trial(trial)
             if one["study_id"] != document["id"]:
                 raise NotFound(f"trial {trial} is one of study {one['study_id']}, not of {document['name']}")
+            happened = client.trial_events(trial)
             if as_json:
-                terminal.show_json(one)
+                terminal.show_json({**one, "events": happened})
             else:
-                for line in trial_lines(one):
+                for line in trial_lines(one, happened):
                     terminal.say(line)
             return
         failed = client.trials_page(study, state="failed", limit=10)["items"]

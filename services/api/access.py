@@ -31,6 +31,7 @@ ACCESS: dict[tuple[str, str], Role] = {
     ("GET", "/v1/studies/{study}/export"): Role.VIEWER,
     ("GET", "/v1/studies/{study}/events"): Role.VIEWER,
     ("GET", "/v1/trials/{trial}"): Role.VIEWER,
+    ("GET", "/v1/trials/{trial}/events"): Role.VIEWER,
     ("GET", "/v1/trials/{trial}/frames"): Role.VIEWER,
     ("GET", "/v1/trials/{trial}/artifacts/{name}"): Role.VIEWER,
     ("GET", "/v1/catalogue"): Role.VIEWER,

@@ -11,7 +11,6 @@ from actinium.job import Cause, JobState, Role, StudyState
 from actinium.paths import Cell
 from actinium.study import InvalidDesign
 from actinium.trial import TrialConfig
-from db.events import TrialEvent
 from db.rows import Counts, StudyRow, TrialRow
 from services.settings import Settings
 
@@ -157,9 +156,10 @@ class EventDocument(Answer):
     reason: str | None
 
 
-class TrialHistory(TrialDocument):
-    """A trial with all that happened to it since it was queued."""
+class TrialHistory(Answer):
+    """All that happened to a trial since it was queued."""
 
+    trial_id: int
     events: Sequence[EventDocument]
 
 
@@ -300,12 +300,6 @@ def trial_document(row: TrialRow, settings: Settings) -> TrialDocument:
             "mlflow": run_link(row.experiment_id, row.run_id, settings),
         },
     )
-
-
-def trial_history(row: TrialRow, events: Sequence[TrialEvent], settings: Settings) -> TrialHistory:
-    """A trial with its links and its past."""
-    told = [EventDocument.model_validate(event) for event in events]
-    return TrialHistory(**trial_document(row, settings).model_dump(), events=told)
 
 
 def invalid_documents(designs: Sequence[InvalidDesign]) -> list[InvalidDesignDocument]:

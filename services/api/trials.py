@@ -12,22 +12,30 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from db import artifacts, events, frames, trials
 from services.api import arrow
 from services.api.access import Database
-from services.api.documents import TrialHistory, trial_history
+from services.api.documents import EventDocument, TrialDocument, TrialHistory, trial_document
 from services.api.references import TrialReference, settings_of, trial_id
 
 router = APIRouter(prefix="/v1", tags=["trials"])
 
 
-@router.get("/trials/{trial}", response_model=TrialHistory, responses=arrow.ANSWERS)
-def show(request: Request, engine: Database, trial: TrialReference) -> TrialHistory | Response:
-    """A trial with summary, error and links, and every change of its state; or an Arrow stream of one row."""
+@router.get("/trials/{trial}", response_model=TrialDocument, responses=arrow.ANSWERS)
+def show(request: Request, engine: Database, trial: TrialReference) -> TrialDocument | Response:
+    """A trial with summary, error and links; or an Arrow stream of one row."""
     with engine.begin() as connection:
         row = trials.trial(connection, trial_id(trial))
-        happened = events.of_trial(connection, row.id)
-    document = trial_history(row, happened, settings_of(request))
+    document = trial_document(row, settings_of(request))
     if arrow.wanted(request):
         return arrow.streamed(arrow.one_trial(row, mlflow=document.links["mlflow"]))
     return document
+
+
+@router.get("/trials/{trial}/events")
+def past(engine: Database, trial: TrialReference) -> TrialHistory:
+    """Every change of a trial's state since it was queued."""
+    with engine.begin() as connection:
+        row = trials.trial(connection, trial_id(trial))
+        happened = events.of_trial(connection, row.id)
+    return TrialHistory(trial_id=row.id, events=[EventDocument.model_validate(event) for event in happened])
 
 
 @router.get("/trials/{trial}/frames", responses=arrow.ANSWERS)
