@@ -112,8 +112,8 @@ def trials_table(conn: Connection, study_id: StudyId) -> pd.DataFrame:
 def trials_listed(
     conn: Connection, study_id: StudyId, *, state: JobState | None = None, outcome: Outcome | None = None
 ) -> pd.DataFrame:
-    """A row a trial, in the design's order: id, study_id, cell_index, seed, digest, state, attempt, outcome, error,
-    seconds, run_id (MLflow's), steps, and a column a metric; None and NaN where there is none.
+    """A row a trial, in the design's order: id, study_id, cell_index, seed, digest, state, attempt, reused_from,
+    outcome, error, seconds, run_id (MLflow's), steps, and a column a metric; None and NaN where there is none.
     """
     wanted = {"state": state and state.value, "outcome": outcome and outcome.value}
     found = conn.execute(statement("trials_listed"), {"study_id": study_id, **wanted})

@@ -20,7 +20,10 @@ ROWS = 5000
 ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"content": {MEDIA: {"schema": {"type": "string", "format": "binary"}}}}
 }
-FIRST = ("id", "study_id", "cell_index", "seed", "digest", "state", "attempt", "outcome", "error", "steps", "seconds")
+FIRST = (
+    *("id", "study_id", "cell_index", "seed", "digest", "state", "attempt", "reused_from"),
+    *("outcome", "error", "steps", "seconds"),
+)
 TEXTS = ("label", "digest", "state", "outcome", "error", "mlflow")
 
 
@@ -94,5 +97,5 @@ def _column(values: list[Any]) -> pa.Array:
 def _array(name: str, values: Any) -> pa.Array:
     if isinstance(values, pa.Array):
         return values
-    kind = pa.string() if name in TEXTS else None
+    kind = pa.string() if name in TEXTS else pa.int64() if name == "reused_from" else None
     return pa.array(values, type=kind, from_pandas=True)

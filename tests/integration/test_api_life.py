@@ -3,6 +3,7 @@
 from typing import Any
 
 import httpx
+import pyarrow as pa
 import pytest
 
 from actinium.client import Client
@@ -102,6 +103,12 @@ def test_reused_trials_are_marked_wherever_they_are_shown(submitter: httpx.Clien
     assert [trial["summary"] for trial in new[:4]] == [trial["summary"] for trial in old]
     seen = [submitter.get(f"/v1/trials/{trial['id']}/frames").json() for trial in (old[0], new[0])]
     assert seen[0]["values"] == seen[1]["values"] != []
+    stream = {"Accept": "application/vnd.apache.arrow.stream"}
+    for path, rows in (("studies/again/trials", new), (f"trials/{new[0]['id']}", new[:1])):
+        table = pa.ipc.open_stream(submitter.get(f"/v1/{path}", headers=stream).content).read_all()
+        for name in ("reused_from", "outcome"):
+            assert table[name].to_pylist() == [row[name] for row in rows]
+        assert table["seconds"].to_pylist() == [row["summary"]["seconds"] for row in rows]
     cells = submitter.get("/v1/studies/again/report").json()["cells"]
     assert [(cell["succeeded"], cell["reused"]) for cell in cells] == [(3, 2), (3, 2)]
     lines = submitter.get("/v1/studies/again/export").text.splitlines()
