@@ -142,7 +142,7 @@ def complete_many(
     parameters = {
         **_fences([attempt for attempt, _ in results]),
         "outcomes": [summary.outcome.value for _, summary in results],
-        "summaries": [_document(summary) for _, summary in results],
+        "summaries": "\n".join(_document(summary) for _, summary in results),  # JSON of one line each
         "now": now,
     }
     accepted = conn.execute(statement("complete"), parameters).all()

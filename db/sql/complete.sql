@@ -1,10 +1,12 @@
 -- leased -> succeeded, with the summary, in one statement.
 -- Guard: (trial_id, attempt, state = 'leased'): an attempt that was given to somebody else changes nothing. The primary
 -- key of `summaries` is the second guard: a trial has one summary for ever.
+-- The summaries come as one text, a line each: as an array every quotation mark in them would be escaped, and read back.
 WITH given AS (
     SELECT *
     FROM unnest(
-        CAST(:trial_ids AS bigint[]), CAST(:attempts AS integer[]), CAST(:outcomes AS text[]), CAST(:summaries AS text[])
+        CAST(:trial_ids AS bigint[]), CAST(:attempts AS integer[]), CAST(:outcomes AS text[]),
+        string_to_array(CAST(:summaries AS text), chr(10))
     ) AS given (trial_id, attempt, outcome, summary)
 ),
 held AS (

@@ -106,7 +106,7 @@ def test_writes_of_an_attempt_go_by_its_trial(crowded: Connection, now: datetime
         "now": now,
         "expires_at": now,
         "outcomes": ["converged"] * len(pack),
-        "summaries": ["{}"] * len(pack),
+        "summaries": "\n".join(["{}"] * len(pack)),
         "trial_blame": 0,
         "trial_limit": 2,
         "infrastructure_blame": 1,
