@@ -53,7 +53,8 @@ def write_rows(conn: Connection, results: Sequence[tuple[Attempt, TrialSummary]]
         "outcomes": [summary.outcome.value for _, summary in results],
         "steps": [summary.steps for _, summary in results],
         "versions": [json.dumps(summary.measurement_versions, sort_keys=True) for _, summary in results],
-        "metrics": [row.tobytes() for row in metrics],
+        "metrics": metrics.tobytes(),
+        "bytes": 8 * len(names),
         "layout_id": layout_id(conn, Layout(series=tuple(names))),
     }
     conn.execute(statement("report_rows_write"), parameters)

@@ -1,12 +1,13 @@
 -- What reports read of trials that have just succeeded: their metrics, packed, and their validation losses by step, out
 -- of the frames of the attempt that did.
--- Guard: called in the transaction that wrote the summaries, of the attempts that were accepted; the foreign key holds it.
+-- Guard: called in the transaction that wrote the summaries, of the attempts that were accepted.
+-- The metrics come as one string of bytes, `:bytes` a trial: an array of bytes would be written and read as text.
 WITH given AS (
     SELECT *
     FROM unnest(
         CAST(:trial_ids AS bigint[]), CAST(:attempts AS integer[]), CAST(:outcomes AS text[]),
-        CAST(:steps AS integer[]), CAST(:versions AS text[]), CAST(:metrics AS bytea[])
-    ) AS given (trial_id, attempt, outcome, steps, versions, metrics)
+        CAST(:steps AS integer[]), CAST(:versions AS text[])
+    ) WITH ORDINALITY AS given (trial_id, attempt, outcome, steps, versions, place)
 ),
 place AS MATERIALIZED (
     SELECT id, array_position(series, 'validation_loss') AS position
@@ -34,7 +35,7 @@ SELECT
     given.steps,
     given.outcome,
     given.versions,
-    given.metrics,
+    substring(CAST(:metrics AS bytea) FROM CAST(given.place - 1 AS integer) * :bytes + 1 FOR :bytes),
     coalesce(curve.steps, ''),
     coalesce(curve.losses, '')
 FROM given

@@ -141,7 +141,8 @@ def test_a_report_row_is_written_from_its_own_frames(crowded: Connection, now: d
         "outcomes": ["converged"] * len(pack),
         "steps": [10] * len(pack),
         "versions": ["{}"] * len(pack),
-        "metrics": [b""] * len(pack),
+        "metrics": b"",
+        "bytes": 0,
         "layout_id": 1,
     }
     crowded.execute(
