@@ -87,9 +87,12 @@ class Model:
             return []
         return [job for job in self.of(study) if job.state is QUEUED and job.available_at <= now]
 
-    def next_pack(self, now: datetime, width: int) -> list[Job]:
-        """Whose turn it is, and with what."""
-        waiting = [number for number in self.studies if self.due(number, now)]
+    def next_pack(self, now: datetime, width: int, most: int | None) -> list[Job]:
+        """Whose turn it is, and with what; no owner has more than `most` leased."""
+        left = {
+            study.owner: 1000 if most is None else most - self.leased_by(study.owner) for study in self.studies.values()
+        }
+        waiting = [number for number, study in self.studies.items() if self.due(number, now) and left[study.owner] > 0]
         if not waiting:
             return []
 
@@ -97,10 +100,11 @@ class Model:
             study = self.studies[number]
             return -study.priority, self.leased_by(study.owner), number
 
-        jobs = self.due(min(waiting, key=turn), now)
+        first = min(waiting, key=turn)
+        jobs = self.due(first, now)
         lead = jobs[0]
         alike = [job for job in jobs if (job.pack_key, job.width_limit) == (lead.pack_key, lead.width_limit)]
-        return alike[: min(width, lead.width_limit)]
+        return alike[: min(width, lead.width_limit, left[self.studies[first].owner])]
 
     def held(self, attempts: list[Attempt]) -> list[Job]:
         """The jobs that these attempts still hold."""
@@ -259,11 +263,16 @@ class QueueMachine(RuleBasedStateMachine):
 
     # Dispatchers
 
-    @rule(width=st.integers(1, 9), commit=st.sampled_from([True, True, True, False]))
-    def lease(self, width: int, commit: bool) -> None:
-        expected = self.model.next_pack(self.now, width)
+    @rule(
+        width=st.integers(1, 9),
+        most=st.sampled_from([None, None, 1, 3]),
+        commit=st.sampled_from([True, True, True, False]),
+    )
+    def lease(self, width: int, most: int | None, commit: bool) -> None:
+        expected = self.model.next_pack(self.now, width, most)
         with self.engine.connect() as connection:
-            pack = queue.lease(connection, now=self.now, holder="d", lease_seconds=LEASE_SECONDS, width=width)
+            take = partial(queue.lease, connection, now=self.now, holder="d", lease_seconds=LEASE_SECONDS)
+            pack = take(width=width, most_leased=most)
             if commit:
                 connection.commit()
         assert [(one.trial_id, one.attempt) for one in pack] == [(job.trial_id, job.attempt + 1) for job in expected]
