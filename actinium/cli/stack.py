@@ -28,8 +28,15 @@ def status(as_json: Json = False) -> None:
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
-    """Check whether this machine can run the stack, and whether it does."""
+def doctor(
+    database: Annotated[
+        bool, typer.Option("--database", help="Check instead whether what the database holds agrees with itself.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check whether this machine can run the stack, and whether it does; or what its database holds."""
+    if database:
+        child("services.stack", "check", *(["--json"] if as_json else []))
     from dataclasses import asdict
 
     from actinium import terminal

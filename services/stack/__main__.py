@@ -1,4 +1,4 @@
-"""`python -m services.stack up [--detach] | down | status [--json]`: the whole service on one machine."""
+"""`python -m services.stack up [--detach] | down | status | check`: the whole service on one machine."""
 
 import argparse
 import sys
@@ -19,6 +19,8 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("down", help="stop everything")
     showing = commands.add_parser("status", help="show each service")
     showing.add_argument("--json", action="store_true", dest="as_json")
+    checking = commands.add_parser("check", help="whether what the database holds agrees with itself")
+    checking.add_argument("--json", action="store_true", dest="as_json")
     given = parser.parse_args(arguments)
     settings = Settings()
     try:
@@ -29,6 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
                 up.foreground(settings)
             case "down":
                 down(settings, say=say)
+            case "check":
+                from services.stack.integrity import check  # it needs alembic, which takes a second to import
+
+                return 0 if check(settings, as_json=given.as_json, say=say) else 1
             case _:
                 return 0 if status(settings, as_json=given.as_json, say=say) else 1
     except ActiniumError as error:

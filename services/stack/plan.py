@@ -84,7 +84,7 @@ def make_plan(settings: Settings, *, home: Path) -> Plan:
         admin_token=kept["admin"],
         viewer_token=kept["viewer"],
         database_url=settings.database_url,
-        mlflow_store=_beside(settings.database_url),
+        mlflow_store=beside(settings.database_url),
     )
 
 
@@ -118,7 +118,7 @@ def _ray_folder(home: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"actinium-ray-{getpass.getuser()}-{name}" / "s"
 
 
-def _beside(database_url: str | None) -> str | None:
+def beside(database_url: str | None) -> str | None:
     """MLflow's database: `mlflow` on the same server."""
     if database_url is None:
         return None
