@@ -60,7 +60,11 @@ class Unavailable(ActiniumError):
 
 
 class DatasetMissing(ActiniumError):
-    """The dataset's files are not under ACTINIUM_DATA; the message says how to bring them."""
+    """The files of `dataset` are not under ACTINIUM_DATA; the message says how to bring them."""
+
+    def __init__(self, message: str, *, dataset: str) -> None:
+        super().__init__(message)
+        self.dataset = dataset
 
 
 class StackError(ActiniumError):

@@ -165,24 +165,26 @@ def fail(
     failure_class: FailureClass,
     error: str,
     halve: bool = False,
+    final: bool = False,
 ) -> Ended:
     """End attempts of one pack that failed together; `attempts` are all of its lanes that had not finished.
 
     Class `trial`: a pack of several is queued again in halves, nobody blamed, until the guilty lane stands alone; a
     trial alone is tried once more, then failed. Class `infrastructure`: queued again after a backoff, up to a limit.
     `halve` says of an infrastructure failure (out of memory) that a narrower pack would do: while the pack is wider
-    than one lane its width is halved instead, without blame and at once.
+    than one lane its width is halved instead, without blame and at once. `final` says of a trial's failure that it
+    holds for all of them and that trying again changes nothing: they have failed.
     """
     alone = len(attempts) == 1
     by_trial = failure_class is FailureClass.TRIAL
-    narrower = not alone and (by_trial or halve)
+    narrower = not alone and not final and (by_trial or halve)
     cause = Cause.TRIAL_FAILURE if by_trial else Cause.OUT_OF_MEMORY if halve else Cause.INFRASTRUCTURE_FAILURE
     return _end(
         conn,
         now=now,
         attempts=attempts,
         cause=cause,
-        trial_blame=int(by_trial and alone),
+        trial_blame=TRIAL_LIMIT if by_trial and final else int(by_trial and alone),
         infrastructure_blame=int(not by_trial and not narrower),
         width=(len(attempts) + 1) // 2 if narrower else 1 if by_trial else NO_WIDTH_LIMIT,
         failure_class=failure_class,

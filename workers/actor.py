@@ -5,7 +5,6 @@ torch is imported inside the actor's process only, once, at warm-up.
 
 import os
 import socket
-import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +20,16 @@ from actinium.trial import TrialConfig
 
 @dataclass(frozen=True, kw_only=True)
 class PackFailed:
-    """The pack's code raised: the last item of its stream. `out_of_memory`: a narrower pack may do."""
+    """The pack's code raised: the last item of its stream.
+
+    `out_of_memory`: a narrower pack may do. `final`: none of the pack's trials can be trained until somebody mends what
+    `error` says. `device_lost`: this process computes nothing any more.
+    """
 
     error: str
-    out_of_memory: bool
+    out_of_memory: bool = False
+    final: bool = False
+    device_lost: bool = False
 
 
 StreamItem: TypeAlias = Layout | PackEvent | PackFailed
@@ -46,6 +51,7 @@ class PackTrainer:
     def __init__(self, data_root: str | None = None) -> None:
         import torch
 
+        import workers.failures
         import workers.train  # noqa: F401 - imported once, so that the first pack need not wait for it
 
         torch.set_num_threads(1)
@@ -71,9 +77,11 @@ class PackTrainer:
         PackFailed that carries its traceback.
         """
         from workers.datasets.stored import SHELF
+        from workers.failures import describe
         from workers.train import pack_layout, train_pack
 
         context = ray.get_runtime_context()
+        configs: list[TrialConfig] = []
         try:
             configs = [TrialConfig.model_validate(document) for document in documents]
             stored = configs[0].task.stored
@@ -85,16 +93,7 @@ class PackTrainer:
                     return
                 yield event
         except Exception as error:  # the rim of the trials' code: whatever it raises is the trials' failure
-            yield PackFailed(error=traceback.format_exc(), out_of_memory=ran_out_of_memory(error))
-
-
-def ran_out_of_memory(error: Exception) -> bool:
-    """Whether an exception says that memory was lacking, on the device or on the host."""
-    import torch
-
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and "not enough memory" in str(error)
-    )
+            yield describe(error, configs, device=self._device)
 
 
 PackActor: Any = ray.remote(PackTrainer)

@@ -20,11 +20,14 @@ class PackDone:
 
 @dataclass(frozen=True, kw_only=True)
 class PackBroken:
-    """The pack came to no end. `halve`: memory was lacking, and a narrower pack may do."""
+    """The pack came to no end. `halve`: memory was lacking, and a narrower pack may do. `final`: no trial of the pack
+    can do better until somebody mends what `error` says.
+    """
 
     failure_class: FailureClass
     error: str
     halve: bool = False
+    final: bool = False
 
 
 PackItem: TypeAlias = Layout | PackEvent | PackDone | PackBroken

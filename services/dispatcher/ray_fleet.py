@@ -232,11 +232,17 @@ class RayFleet:
                 halve=isinstance(error, OutOfMemoryError),
             )
         if isinstance(item, PackFailed):
+            if item.device_lost:
+                log.warning("slot %d: its device is lost to its actor, which is replaced", number)
+                self._bury(number)
             return _failure(item)
         return item  # type: ignore[no-any-return]
 
 
 def _failure(failed: PackFailed) -> PackBroken:
-    """Lack of memory is nobody's fault as long as a narrower pack may do."""
-    failure_class = FailureClass.INFRASTRUCTURE if failed.out_of_memory else FailureClass.TRIAL
-    return PackBroken(failure_class=failure_class, error=failed.error, halve=failed.out_of_memory)
+    """Lack of memory is nobody's fault as long as a narrower pack may do. A device that is lost may be the trials'
+    doing or the device's own; the limit of either kind ends it.
+    """
+    surroundings = failed.out_of_memory or failed.device_lost
+    failure_class = FailureClass.INFRASTRUCTURE if surroundings else FailureClass.TRIAL
+    return PackBroken(failure_class=failure_class, error=failed.error, halve=failed.out_of_memory, final=failed.final)

@@ -42,6 +42,7 @@ class Recorder:
                         failure_class=unsaved.broken.failure_class,
                         error=unsaved.broken.error,
                         halve=unsaved.broken.halve,
+                        final=unsaved.broken.final,
                     )
                 if pack.ended():
                     self._remember(conn, pack, unsaved, now=now)

@@ -262,6 +262,18 @@ def test_a_trial_that_fails_alone_is_tried_once_more(
     assert (row.state, row.attempt, row.error, row.failure_class) == (JobState.SUCCEEDED, 2, None, None)
 
 
+def test_what_trying_again_cannot_mend_fails_at_once_and_can_be_retried(
+    connection: Connection, design: Make, now: datetime
+) -> None:
+    study_id = studies.create(connection, design(), owner="ada", now=now)
+    pack = lease(connection, now)
+    ended = queue.fail(connection, now=now, attempts=pack, failure_class=TRIAL, error="fetch it", final=True)
+    assert ended.failed == {one.trial_id for one in pack} and not ended.requeued
+    assert states(connection, study_id) == {JobState.FAILED: 4}
+    assert studies.retry(connection, study_id, now) == 4
+    assert len(lease(connection, now)) == 4
+
+
 def test_the_two_classes_of_failure_are_counted_apart(connection: Connection, design: Make, now: datetime) -> None:
     studies.create(connection, design(seeds=1, factors={}), owner="ada", now=now)
     (one,) = lease(connection, now)

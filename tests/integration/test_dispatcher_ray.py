@@ -3,7 +3,6 @@
 import io
 import os
 import signal
-import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,34 +16,14 @@ from actinium.dataset_file import read_dataset
 from actinium.frame import LaneFinished, Layout, PackFrames
 from actinium.job import FailureClass
 from actinium.trial import TrialConfig
+from services.dispatcher import ray_fleet
 from services.dispatcher.connection import answers, split
 from services.dispatcher.fleet import FleetLost, News, PackBroken, PackDone, SlotId
 from services.dispatcher.ray_fleet import MOST_DATASETS, RayFleet
+from workers.actor import PackFailed, PackTrainer
 
 PATIENCE = 600
 """Rounds of a tenth of a second."""
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    """A Ray of this module's own, on loopback, with two cores."""
-    with (
-        tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_AUTH_MODE", "disabled")  # otherwise ray.init leaves a token in the home of whoever tests
-        patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-        ray.init(
-            num_cpus=2,
-            include_dashboard=False,
-            object_store_memory=100_000_000,
-            log_to_driver=False,
-            configure_logging=False,
-            _temp_dir=folder,
-        )
-        yield
-        ray.shutdown()
 
 
 @pytest.fixture
@@ -110,12 +89,12 @@ def test_a_pack_streams_its_layout_its_frames_and_its_summaries(fleet: RayFleet)
     assert fleet.idle() == [slot], "the actor stays warm"
 
 
-def test_what_a_trial_raises_comes_with_its_traceback(fleet: RayFleet) -> None:
+def test_a_dataset_that_is_not_there_comes_as_what_to_do(fleet: RayFleet) -> None:
     slot = warm_slot(fleet)
     fleet.start(slot, [config(task={"dataset": "mnist"})])
     end = until(fleet, ended)[-1].item
     assert isinstance(end, PackBroken) and end.failure_class is FailureClass.TRIAL and not end.halve
-    assert "Traceback" in end.error and "DatasetMissing" in end.error and "train_pack" in end.error
+    assert end.final and "actinium data fetch mnist" in end.error and "Traceback" not in end.error
     assert fleet.idle() == [slot]
 
 
@@ -131,6 +110,21 @@ def test_a_killed_actor_is_infrastructure_and_is_replaced(fleet: RayFleet) -> No
     fresh = warm_slot(fleet)
     assert fresh != slot
     fleet.start(fresh, [config()])
+    assert isinstance(until(fleet, ended)[-1].item, PackDone)
+
+
+def test_an_actor_that_lost_its_device_is_replaced(fleet: RayFleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(PackTrainer):
+        def train(self, documents: Any, dataset: Any = None) -> Iterator[Any]:
+            yield PackFailed(error="CUDA error: device-side assert triggered", device_lost=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ray_fleet, "PackActor", ray.remote(Broken))
+        slot = warm_slot(fleet)
+    fleet.start(slot, [config()])
+    end = until(fleet, ended)[-1].item
+    assert isinstance(end, PackBroken) and end.failure_class is FailureClass.INFRASTRUCTURE and "assert" in end.error
+    fleet.start(warm_slot(fleet), [config()])
     assert isinstance(until(fleet, ended)[-1].item, PackDone)
 
 

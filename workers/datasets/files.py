@@ -92,20 +92,39 @@ def present(name: str, root: Path) -> bool:
     return name not in OFFICIAL or OFFICIAL[name].find(root) is not None
 
 
+def _where_to_put(name: str, root: Path) -> str:
+    """What to do about files that are not there."""
+    if not root.is_dir():
+        return (
+            f"{name} is looked for in {root}, and there is no such folder. Make or mount it, or set ACTINIUM_DATA to "
+            f"the folder that holds the datasets; then run `actinium data fetch {name}`."
+        )
+    files = OFFICIAL[name]
+    return (
+        f"{name} is not in {root / files.folders[0]}: {', '.join(files.missing(root))} missing. Run "
+        f"`actinium data fetch {name}`, or put the official files{' (.gz or not)' if files.gzipped else ''} there; "
+        "ACTINIUM_DATA names the folder above."
+    )
+
+
 def read_official(name: str, root: Path) -> tuple[Images, Images]:
     """Images [N, C, H, W] and labels [N], the official test examples last.
 
-    DatasetMissing names folder, files and mend; InvalidInput says which file is not what it should be.
+    DatasetMissing names folder, files and mend, also where they may not be read; InvalidInput says which file is not
+    what it should be.
     """
     files = OFFICIAL[name]
-    paths = files.find(root)
-    if paths is None:
+    try:
+        paths = files.find(root)
+        if paths is None:
+            raise DatasetMissing(_where_to_put(name, root), dataset=name)
+        pairs = files.read(paths)
+    except OSError as error:
         raise DatasetMissing(
-            f"{name} is not in {root / files.folders[0]}: {', '.join(files.missing(root))} missing. Run "
-            f"`actinium data fetch {name}`, or put the official files{' (.gz or not)' if files.gzipped else ''} there; "
-            "ACTINIUM_DATA names the folder above."
-        )
-    pairs = files.read(paths)
+            f"{name} cannot be read in {root}: {error}. Let this user read it, or set ACTINIUM_DATA to a folder of "
+            f"files that can be read, and run `actinium data fetch {name}`.",
+            dataset=name,
+        ) from error
     images = np.concatenate([images for images, _ in pairs])
     labels = np.concatenate([labels for _, labels in pairs])
     assert images.shape == (DATASETS[name].examples, *DATASETS[name].shape)

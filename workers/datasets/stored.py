@@ -43,7 +43,8 @@ class Shelf:
         if stored.sha256 not in self._held:
             raise DatasetMissing(
                 f"the dataset of SHA-256 {stored.sha256} was not handed to this process; "
-                "train through the service that it was added to"
+                "train through the service that it was added to, or add its file again with `actinium data add`",
+                dataset=stored.sha256,
             )
         self._held.move_to_end(stored.sha256)
         return self._held[stored.sha256]
