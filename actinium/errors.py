@@ -44,7 +44,7 @@ class Unauthenticated(ActiniumError):
 
 
 class Forbidden(ActiniumError):
-    """The token's role is too weak."""
+    """The token's role is too weak, or the study is somebody else's."""
 
 
 class TooLarge(ActiniumError):

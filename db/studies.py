@@ -26,6 +26,7 @@ __all__ = [
     "create",
     "find",
     "get",
+    "owner_of",
     "page",
     "patch",
     "pause",
@@ -104,6 +105,11 @@ def get(conn: Connection, study_id: StudyId) -> StudyRow:
     """A study as it stands. NotFound."""
     row = _row(conn, study_id, _selected())
     return _study(row, counts(conn, [study_id])[study_id])
+
+
+def owner_of(conn: Connection, study_id: StudyId) -> str:
+    """Whose study it is: the name of the token that submitted it. NotFound."""
+    return str(_row(conn, study_id, select(studies.c.owner)).owner)
 
 
 def page(

@@ -1,46 +1,74 @@
 """Who may do what: one table, read by the app and by its tests."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Engine
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from actinium.errors import Forbidden, Unauthenticated
-from actinium.job import Role
-from db import tokens
+from actinium.job import Role, StudyId
+from db import studies, tokens
 from db.tokens import Principal
+from services.api.references import StudyReference
 
-ACCESS: dict[tuple[str, str], Role] = {
-    ("POST", "/v1/studies"): Role.SUBMITTER,
-    ("GET", "/v1/studies"): Role.VIEWER,
-    ("GET", "/v1/studies/{study}"): Role.VIEWER,
-    ("PATCH", "/v1/studies/{study}"): Role.SUBMITTER,
-    ("POST", "/v1/studies/{study}/cancel"): Role.SUBMITTER,
-    ("POST", "/v1/studies/{study}/pause"): Role.SUBMITTER,
-    ("POST", "/v1/studies/{study}/resume"): Role.SUBMITTER,
-    ("POST", "/v1/studies/{study}/extend"): Role.SUBMITTER,
-    ("POST", "/v1/studies/{study}/retry"): Role.SUBMITTER,
-    ("GET", "/v1/studies/{study}/trials"): Role.VIEWER,
-    ("GET", "/v1/studies/{study}/report"): Role.VIEWER,
-    ("GET", "/v1/studies/{study}/curves"): Role.VIEWER,
-    ("GET", "/v1/studies/{study}/export"): Role.VIEWER,
-    ("GET", "/v1/studies/{study}/events"): Role.VIEWER,
-    ("GET", "/v1/trials/{trial}"): Role.VIEWER,
-    ("GET", "/v1/trials/{trial}/events"): Role.VIEWER,
-    ("GET", "/v1/trials/{trial}/frames"): Role.VIEWER,
-    ("GET", "/v1/trials/{trial}/artifacts/{name}"): Role.VIEWER,
-    ("GET", "/v1/catalogue"): Role.VIEWER,
-    ("POST", "/v1/datasets"): Role.SUBMITTER,
-    ("GET", "/v1/datasets"): Role.VIEWER,
-    ("GET", "/v1/pack-widths"): Role.VIEWER,
-    ("POST", "/v1/tokens"): Role.ADMIN,
-    ("GET", "/v1/tokens"): Role.ADMIN,
-    ("DELETE", "/v1/tokens/{token_id}"): Role.ADMIN,
+
+@dataclass(frozen=True)
+class Rule:
+    """What a route asks for: a token of this role or a stronger one (None: no token), and with `own` that the study
+    named by the path is the caller's, or the caller an admin.
+    """
+
+    role: Role | None
+    own: bool = False
+
+
+ANYBODY = Rule(None)
+READ = Rule(Role.VIEWER)
+SUBMIT = Rule(Role.SUBMITTER)
+CHANGE = Rule(Role.SUBMITTER, own=True)
+ADMINISTER = Rule(Role.ADMIN)
+
+ACCESS: dict[tuple[str, str], Rule] = {
+    ("POST", "/v1/studies"): SUBMIT,
+    ("GET", "/v1/studies"): READ,
+    ("GET", "/v1/studies/{study}"): READ,
+    ("PATCH", "/v1/studies/{study}"): CHANGE,
+    ("POST", "/v1/studies/{study}/cancel"): CHANGE,
+    ("POST", "/v1/studies/{study}/pause"): CHANGE,
+    ("POST", "/v1/studies/{study}/resume"): CHANGE,
+    ("POST", "/v1/studies/{study}/extend"): CHANGE,
+    ("POST", "/v1/studies/{study}/retry"): CHANGE,
+    ("GET", "/v1/studies/{study}/trials"): READ,
+    ("GET", "/v1/studies/{study}/report"): READ,
+    ("GET", "/v1/studies/{study}/curves"): READ,
+    ("GET", "/v1/studies/{study}/export"): READ,
+    ("GET", "/v1/studies/{study}/events"): READ,
+    ("GET", "/v1/trials/{trial}"): READ,
+    ("GET", "/v1/trials/{trial}/events"): READ,
+    ("GET", "/v1/trials/{trial}/frames"): READ,
+    ("GET", "/v1/trials/{trial}/artifacts/{name}"): READ,
+    ("GET", "/v1/catalogue"): READ,
+    ("POST", "/v1/datasets"): SUBMIT,
+    ("GET", "/v1/datasets"): READ,
+    ("GET", "/v1/pack-widths"): READ,
+    ("POST", "/v1/tokens"): ADMINISTER,
+    ("GET", "/v1/tokens"): ADMINISTER,
+    ("DELETE", "/v1/tokens/{token_id}"): ADMINISTER,
+    # Numbers alone, of no study and nobody: what a scraper and a health check read without a secret.
+    ("GET", "/healthz"): ANYBODY,
+    ("GET", "/readyz"): ANYBODY,
+    ("GET", "/metrics"): ANYBODY,
+    ("GET", "/docs"): ANYBODY,
+    ("HEAD", "/docs"): ANYBODY,
+    ("GET", "/openapi.json"): ANYBODY,
+    ("HEAD", "/openapi.json"): ANYBODY,
 }
 
 
@@ -78,7 +106,8 @@ def authorized(
     if principal is None:
         raise Unauthenticated("the token is not known or was revoked; ask an admin for one")
     request.scope["principal"] = principal
-    needed = ACCESS[request.method, request.scope["route"].path]
+    needed = ACCESS[request.method, request.scope["route"].path].role
+    assert needed is not None, "routes for anybody do not ask who it is"
     if not principal.role.includes(needed):
         raise Forbidden(f"the token {principal.name!r} has the role {principal.role.value}; this needs {needed.value}")
     return principal
@@ -87,7 +116,39 @@ def authorized(
 Caller = Annotated[Principal, Depends(authorized)]
 
 
-def check_table(routes: Iterable[BaseRoute]) -> None:
-    """Every route of the resources has its role, and the table names no route that is not there."""
-    found = {(method, route.path) for route in routes if isinstance(route, APIRoute) for method in route.methods or ()}
-    assert found == set(ACCESS), f"routes and roles differ in {found ^ set(ACCESS)}"
+def own_study(engine: Database, caller: Caller, study: StudyReference) -> StudyId:
+    """The study of the path, found once, if the caller may change it: it is theirs, or they are an admin.
+
+    An owner is a token's name, so that who gets a new token keeps what they have.
+    """
+    with engine.begin() as connection:
+        found = studies.find(connection, study)
+        owner = studies.owner_of(connection, found)
+    if owner != caller.name and caller.role is not Role.ADMIN:
+        raise Forbidden(
+            f"study {found} is {owner[:120]!r}'s, and the token is {caller.name!r}'s: only its owner and admins change"
+            " it; ask them, or submit a study of your own"
+        )
+    return found
+
+
+OwnStudy = Annotated[StudyId, Depends(own_study)]
+
+
+def check_table(guarded: Iterable[BaseRoute], unguarded: Iterable[BaseRoute]) -> None:
+    """Every route stands in the table, which names no other; those for anybody are the ones that nothing guards, and
+    those that ask for one's own study are the ones that look whose it is.
+    """
+    found: dict[tuple[str, str], Rule | None] = {}
+    for route, anybody in [*((route, False) for route in guarded), *((route, True) for route in unguarded)]:
+        if isinstance(route, Route):
+            for method in route.methods or ():
+                rule = ACCESS.get((method, route.path))
+                own = isinstance(route, APIRoute) and _asks(route.dependant, own_study)
+                fits = rule is not None and (rule.role is None) == anybody and rule.own == own
+                found[method, route.path] = rule if fits else None
+    assert found == ACCESS, f"the routes and the table of access differ in {found.items() ^ ACCESS.items()}"
+
+
+def _asks(dependant: Dependant, whom: object) -> bool:
+    return dependant.call is whom or any(_asks(inner, whom) for inner in dependant.dependencies)

@@ -45,14 +45,15 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> FastAPI:
         if engine is None:
             database.dispose()
 
-    app = FastAPI(title="Actinium", version="1", lifespan=lifespan, redoc_url=None)
+    app = FastAPI(title="Actinium", version="1", lifespan=lifespan, redoc_url=None, swagger_ui_oauth2_redirect_url=None)
     registry = CollectorRegistry()
     app.state.settings = settings
     app.state.engine = database
     app.state.registry = registry
     app.state.reports = Reports()
     app.state.preflight = Preflight()
-    check_table(route for resource in RESOURCES for route in resource.router.routes)
+    guarded = [route for resource in RESOURCES for route in resource.router.routes]
+    check_table(guarded, [*app.routes, *health.router.routes])
     for resource in RESOURCES:
         app.include_router(resource.router, dependencies=[Depends(authorized)], responses=PROBLEMS)
     health.install(app, engine=database, registry=registry)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Header, Request
 
 from actinium.extension import Extension, parse_extension
 from db import extension, studies
-from services.api.access import Caller, Database, Now
+from services.api.access import Caller, Database, Now, OwnStudy
 from services.api.body import json_body
 from services.api.datasets import finder
 from services.api.documents import (
@@ -18,48 +18,44 @@ from services.api.documents import (
     study_document,
 )
 from services.api.openapi import body_of
-from services.api.references import StudyReference, settings_of
+from services.api.references import settings_of
 
 router = APIRouter(prefix="/v1", tags=["studies"])
 
 
 @router.post("/studies/{study}/cancel")
-def cancel(request: Request, engine: Database, caller: Caller, at: Now, study: StudyReference) -> StudyDocument:
+def cancel(request: Request, engine: Database, caller: Caller, at: Now, study: OwnStudy) -> StudyDocument:
     """Cancels what has not finished; results that are there stay."""
     with engine.begin() as connection:
-        target = studies.find(connection, study)
-        studies.cancel(connection, target, at, who=caller.name)
-        row = studies.get(connection, target)
+        studies.cancel(connection, study, at, who=caller.name)
+        row = studies.get(connection, study)
     return study_document(row, settings_of(request))
 
 
 @router.post("/studies/{study}/pause")
-def pause(request: Request, engine: Database, caller: Caller, at: Now, study: StudyReference) -> StudyDocument:
+def pause(request: Request, engine: Database, caller: Caller, at: Now, study: OwnStudy) -> StudyDocument:
     """Leases nothing more of it and takes back what is in training, which begins again when it is resumed."""
     with engine.begin() as connection:
-        target = studies.find(connection, study)
-        studies.pause(connection, target, at, who=caller.name)
-        row = studies.get(connection, target)
+        studies.pause(connection, study, at, who=caller.name)
+        row = studies.get(connection, study)
     return study_document(row, settings_of(request))
 
 
 @router.post("/studies/{study}/resume")
-def resume(request: Request, engine: Database, at: Now, study: StudyReference) -> StudyDocument:
+def resume(request: Request, engine: Database, at: Now, study: OwnStudy) -> StudyDocument:
     """Goes on with what was paused."""
     with engine.begin() as connection:
-        target = studies.find(connection, study)
-        studies.resume(connection, target, at)
-        row = studies.get(connection, target)
+        studies.resume(connection, study, at)
+        row = studies.get(connection, study)
     return study_document(row, settings_of(request))
 
 
 @router.post("/studies/{study}/retry")
-def retry(request: Request, engine: Database, caller: Caller, at: Now, study: StudyReference) -> Retried:
+def retry(request: Request, engine: Database, caller: Caller, at: Now, study: OwnStudy) -> Retried:
     """Queues again what failed or was cancelled."""
     with engine.begin() as connection:
-        target = studies.find(connection, study)
-        retried = studies.retry(connection, target, at, who=caller.name)
-        row = studies.get(connection, target)
+        retried = studies.retry(connection, study, at, who=caller.name)
+        row = studies.get(connection, study)
     return retried_document(row, settings_of(request), retried=retried)
 
 
@@ -69,7 +65,7 @@ def extend(
     engine: Database,
     caller: Caller,
     at: Now,
-    study: StudyReference,
+    study: OwnStudy,
     document: Annotated[Any, Depends(json_body)],
     idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
 ) -> ExtendedStudy:
@@ -77,10 +73,9 @@ def extend(
     settings = settings_of(request)
     wanted = parse_extension(document)
     with engine.begin() as connection:
-        target = studies.find(connection, study)
         added = extension.extend(
             connection,
-            target,
+            study,
             wanted,
             owner=caller.name,
             now=at,
@@ -89,5 +84,5 @@ def extend(
             idempotency_key=idempotency_key,
             most_queued=settings.owner_queued_trials,
         )
-        row = studies.get(connection, target)
+        row = studies.get(connection, study)
     return extended_document(row, settings, cells=added.cells, trials=added.trials)

@@ -31,7 +31,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     }
     for status, description in (
         (401, "No token, or one that is not known"),
-        (403, "The token's role is too weak"),
+        (403, "The token's role is too weak, or the study is somebody else's"),
         (404, "The thing named is not there"),
         (409, "A taken name, or a state that does not allow it"),
         (422, "Something in the content is wrong"),

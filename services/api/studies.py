@@ -14,7 +14,7 @@ from actinium.job import JobState, StudyState
 from actinium.study import Design, StudySpec, expand, parse_study
 from db import reports, studies, trials
 from services.api import arrow
-from services.api.access import Caller, Database, Now
+from services.api.access import Caller, Database, Now, OwnStudy
 from services.api.body import json_body
 from services.api.datasets import finder
 from services.api.documents import (
@@ -122,12 +122,11 @@ def show(request: Request, engine: Database, study: StudyReference) -> StudyDocu
 
 
 @router.patch("/studies/{study}", openapi_extra=body_of(StudyChanges))
-def change(request: Request, engine: Database, at: Now, study: StudyReference, document: Json) -> StudyDocument:
+def change(request: Request, engine: Database, at: Now, study: OwnStudy, document: Json) -> StudyDocument:
     """Changes name, description, tags, notes or priority; what is not named stays."""
     changes = _changes(document)
     with engine.begin() as connection:
-        target = studies.find(connection, study)
-        row = studies.patch(connection, target, now=at, **changes)
+        row = studies.patch(connection, study, now=at, **changes)
     return study_document(row, settings_of(request))
 
 
