@@ -17,7 +17,7 @@ OBJECT_STORE_BYTES = 200_000_000
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**30)}
 """For processes that train: glibc otherwise gives every large tensor back to the kernel and faults it in again."""
-MIRROR_NICE = 10
+MIRROR_NICE = 15
 """The mirror gives way to training."""
 
 

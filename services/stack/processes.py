@@ -54,9 +54,16 @@ def start(command: Command, *, mark: str, log_file: Path, cwd: Path) -> "subproc
 
 
 def renice(pid: int, by: int) -> None:
-    """Let a process (and all that it starts from now on) give way to others."""
+    """Let the first process of a session (and all that it starts from now on) give way to others.
+
+    Where Linux schedules by session (autogroup), niceness counts within one only, so the session's own is set too.
+    """
     try:
-        os.setpriority(os.PRIO_PROCESS, pid, min(19, os.getpriority(os.PRIO_PROCESS, pid) + by))
+        niceness = min(19, os.getpriority(os.PRIO_PROCESS, pid) + by)
+        os.setpriority(os.PRIO_PROCESS, pid, niceness)
+        session = Path(f"/proc/{pid}/autogroup")
+        if session.exists():
+            session.write_text(str(niceness), encoding="ascii")
     except OSError as error:
         log.debug("process %d keeps its priority: %s", pid, error)
 
