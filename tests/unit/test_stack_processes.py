@@ -81,3 +81,5 @@ def test_who_gives_way_does_so_as_a_session_too(instance: str, tmp_path: Path) -
     own = os.getpriority(os.PRIO_PROCESS, 0)
     assert os.getpriority(os.PRIO_PROCESS, process.pid) == min(19, own + 3)
     assert Path(f"/proc/{process.pid}/autogroup").read_text(encoding="ascii").endswith(f"nice {min(19, own + 3)}\n")
+    process.kill()
+    process.wait(timeout=10)
