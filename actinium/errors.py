@@ -55,6 +55,10 @@ class TooMany(ActiniumError):
     """Too many requests for now."""
 
 
+class CheckpointUnusable(ActiniumError):
+    """A checkpoint is torn, foreign, or of another version; the trials begin again."""
+
+
 class Unavailable(ActiniumError):
     """A service that is needed does not answer."""
 

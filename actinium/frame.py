@@ -107,7 +107,23 @@ class LaneFinished:
     artifacts: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
-PackEvent: TypeAlias = PackFrames | LaneFinished
+@dataclass(frozen=True, kw_only=True)
+class Checkpointed:
+    """These lanes can go on from `step`, with the checkpoint of this name."""
+
+    lanes: tuple[int, ...]
+    step: int
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointFailed:
+    """A checkpoint could not be kept, or not be used; the pack trains all the same."""
+
+    reason: str
+
+
+PackEvent: TypeAlias = PackFrames | LaneFinished | Checkpointed | CheckpointFailed
 
 
 def layer_series(name: str, layer: int) -> str:

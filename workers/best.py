@@ -1,10 +1,14 @@
 """The networks of lowest validation loss, lane by lane, where `training.early_stopping.restore_best` asks for them."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from actinium.trial import TrialConfig
+from workers.checkpoint import PackState, networks, put_networks
 from workers.layers import LaneModel
 
 
@@ -38,6 +42,18 @@ class BestNetworks:
         mixed = networks.snapshot()
         _put(self._copy, mixed, places)
         return mixed
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The copies and their losses as a checkpoint's arrays; nothing where no lane asks for them."""
+        if self._copy is None:
+            return {}
+        return {**networks("best", self._copy), "best/lowest": np.array(self._lowest)}
+
+    def restore(self, saved: PackState) -> None:
+        """As they were. Raises CheckpointUnusable where something is missing."""
+        if self._copy is not None:
+            put_networks(saved, "best", self._copy)
+            self._lowest = saved.array("best/lowest").tolist()
 
     def keep(self, lanes: Sequence[int]) -> None:
         """Forget all lanes but these."""

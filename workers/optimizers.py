@@ -27,6 +27,14 @@ class Optimizer(Protocol):
         """Forget all lanes but these."""
         ...
 
+    def state(self) -> dict[str, Tensor]:
+        """What it remembers, by names of its own: its own tensors, shaped as the parameters."""
+        ...
+
+    def restore(self, *, steps: int) -> None:
+        """It has taken so many steps; what `state` gives has been overwritten."""
+        ...
+
 
 class PerLane:
     """Hyperparameters of the lanes as vectors [L], handed out with the axes that a parameter needs."""
@@ -131,6 +139,13 @@ class Sgd:
         self._lane.keep(lanes)
         self._velocity = {name: _kept(tensor, lanes) for name, tensor in self._velocity.items()}
 
+    def state(self) -> dict[str, Tensor]:
+        """The velocities."""
+        return {f"velocity/{name}": tensor for name, tensor in self._velocity.items()}
+
+    def restore(self, *, steps: int) -> None:
+        """Steps are not counted."""
+
 
 class Adam:
     """torch.optim.Adam: bias-corrected first and second moments, coupled decay; or, `decoupled`, torch.optim.AdamW,
@@ -182,6 +197,15 @@ class Adam:
         self._lane.keep(lanes)
         self._first = {name: _kept(tensor, lanes) for name, tensor in self._first.items()}
         self._second = {name: _kept(tensor, lanes) for name, tensor in self._second.items()}
+
+    def state(self) -> dict[str, Tensor]:
+        """Both moments."""
+        first = {f"first/{name}": tensor for name, tensor in self._first.items()}
+        return first | {f"second/{name}": tensor for name, tensor in self._second.items()}
+
+    def restore(self, *, steps: int) -> None:
+        """The bias correction goes by the number of steps."""
+        self._steps = steps
 
 
 OPTIMIZERS: Mapping[str, Callable[[Parameters, Sequence[Training]], Optimizer]] = {

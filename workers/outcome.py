@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from actinium.frame import Outcome
 from actinium.measurements import frames_only
 from actinium.trial import TrialConfig
+from workers.checkpoint import PackState
 from workers.trivial import Trivial
 
 DIVERGENCE_FACTOR = 10.0
@@ -92,3 +94,26 @@ class LaneRecord:
         if self.config.activation.ratio != 1:
             found["linear_width"] = self.config.sized_model().width
         return {name: float(value) for name, value in found.items() if math.isfinite(value)}
+
+
+LOSSES = ("train_losses", "validation_losses", "accuracies")
+
+
+def recorded(records: Sequence[LaneRecord]) -> dict[str, NDArray[Any]]:
+    """What lanes remember, but for what their configs and data say anew, as a checkpoint's arrays; every lane has at
+    least one full frame.
+    """
+    found: dict[str, NDArray[Any]] = {}
+    for name in (*LOSSES, "values", "seconds", "probe_seconds"):
+        found[f"record/{name}"] = np.array([getattr(record, name) for record in records])
+    return found
+
+
+def put_records(saved: PackState, records: Sequence[LaneRecord]) -> None:
+    """As they were. Raises CheckpointUnusable where something is missing."""
+    for place, record in enumerate(records):
+        for name in LOSSES:
+            setattr(record, name, saved.array(f"record/{name}")[place].tolist())
+        record.values = saved.array("record/values")[place]
+        record.seconds = float(saved.array("record/seconds")[place])
+        record.probe_seconds = float(saved.array("record/probe_seconds")[place])

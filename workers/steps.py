@@ -1,7 +1,7 @@
 """Training steps of a pack: batches in, updates of every lane out. Legend: L lanes, B examples."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -9,6 +9,7 @@ from torch import Tensor
 from workers.augmentation import augmented
 from workers.batches import PackData, epoch_order
 from workers.captured import CapturedStep, NoDraws, check_capturable
+from workers.checkpoint import put_tensors
 from workers.draws import StepDraws
 from workers.frozen import FrozenFeatures
 from workers.layers import LaneModel, Parameters
@@ -38,9 +39,11 @@ class Steps:
         self.taken = 0
         """Steps since the start."""
 
-    def train_to(self, step: int) -> None:
-        """Steps up to `step`, without once waiting for the device."""
+    def train_to(self, step: int, *, interrupted: Callable[[], bool] | None = None) -> bool:
+        """Steps up to `step`, without once waiting for the device; False when `interrupted` said so before a step."""
         while self.taken < step:
+            if interrupted is not None and interrupted():
+                return False
             batch = self._batch()
             if self._captured is None:
                 self._step(batch, self._draws())
@@ -48,6 +51,7 @@ class Steps:
                 self._captured(batch)
             self.taken += 1
             self._since_mean += 1
+        return True
 
     def _step(self, batch: Tensor, draws: StepDraws) -> None:
         """One step on the examples of `batch`."""
@@ -100,6 +104,19 @@ class Steps:
         self._order = None if self._order is None else self._order[kept]
         if self._captured is not None:
             self._captured.forget()
+
+    def state(self) -> dict[str, Tensor]:
+        """What belongs to no network: its own tensors, all lanes leading."""
+        return {"loss_sum": self._loss_sum, **self._optimizer.state()}
+
+    def restore(self, saved: Mapping[str, Tensor], *, taken: int, since_mean: int) -> None:
+        """Go on after `taken` steps, `since_mean` of them since the last `start_mean`; the networks are there already.
+
+        Raises CheckpointUnusable where something is missing.
+        """
+        put_tensors(saved, self.state())
+        self._optimizer.restore(steps=taken)
+        self.taken, self._since_mean = taken, since_mean
 
     def _batch(self) -> Tensor:
         """The examples of the next step: [L, B] positions in the dataset."""

@@ -5,6 +5,7 @@ There is one loop. A single trial is a pack of one lane. Legend: L living lanes,
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,21 +13,30 @@ import torch
 from numpy.typing import NDArray
 
 from actinium.errors import InvalidInput
-from actinium.frame import LaneFinished, Layout, PackEvent, PackFrames, TrialSummary
+from actinium.frame import (
+    Checkpointed,
+    CheckpointFailed,
+    LaneFinished,
+    Layout,
+    PackEvent,
+    PackFrames,
+    TrialSummary,
+)
 from actinium.measurements import versions
 from actinium.trial import TrialConfig
 from workers.batches import epoch_order, pack_data
 from workers.best import BestNetworks
+from workers.checkpoint import Keeper, PackState, PastFrames, named, networks, put_networks
 from workers.evaluation import evaluate, gap_steps, precise_error, train_eval_gap
 from workers.layers import LaneModel
 from workers.lsuv import scale_to_unit_variance
 from workers.models import build_model, parameter_count
 from workers.models.slices import lane_order
-from workers.outcome import LaneRecord
+from workers.outcome import LaneRecord, put_records, recorded
 from workers.precision import precision_on
 from workers.probes import PackProbes, probe_series
 from workers.probes.first_filters import first_filters
-from workers.procedures import prepare
+from workers.procedures import Prepared, prepare
 from workers.steps import Steps
 from workers.trivial import trivial_scores
 
@@ -48,6 +58,8 @@ def train_pack(
     data_root: Path | None = None,
     captured: bool = False,
     clock: Callable[[], float] = time.perf_counter,
+    keeper: Keeper | None = None,
+    checkpoint: Callable[[], PackState] | None = None,
 ) -> Iterator[PackEvent]:
     """Train trials that share a pack key, from step 0 to the last.
 
@@ -55,11 +67,22 @@ def train_pack(
     has one more frame, with its losses, then its summary, and leaves, as does one that stops early; the others go
     on as if it had never been there. Lanes are numbered by their place in `configs`. `captured`: each step is replayed
     as a CUDA graph, where the trials allow it (`workers.captured`). Raises DatasetMissing for absent data files.
+
+    `keeper` gets checkpoints between steps, each told by a Checkpointed, and may end the pack with one. With what
+    `checkpoint` gives, the pack goes on from there: the frames until then come first, then those that it would have
+    had. Whatever is wrong with one is told by a CheckpointFailed: the pack begins again, or goes on without.
     """
     if len({config.pack_key() for config in configs}) != 1:
         raise InvalidInput("a pack needs trials of one pack key; group them by TrialConfig.pack_key()")
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32; matrix products are so by default
-    yield from Pack(configs, device=device, data_root=data_root, captured=captured, clock=clock).run()
+    begin = partial(Pack, configs, device=device, data_root=data_root, captured=captured, clock=clock, keeper=keeper)
+    pack: Pack | None = None
+    if checkpoint is not None:
+        try:
+            pack = begin(saved=checkpoint())
+        except Exception as error:  # the rim of what is saved: the trials have done nothing wrong, and begin again
+            yield CheckpointFailed(reason=f"not used: {type(error).__name__}: {error}")
+    yield from (pack or begin()).run()
 
 
 class Pack:
@@ -73,6 +96,8 @@ class Pack:
         data_root: Path | None,
         captured: bool = False,
         clock: Callable[[], float],
+        keeper: Keeper | None = None,
+        saved: PackState | None = None,
     ) -> None:
         self._lanes = lane_order(configs)
         """The caller's number of each living lane."""
@@ -80,9 +105,14 @@ class Pack:
         self._config, self._series, self._width = ordered[0], pack_layout(ordered[0]).series, len(configs)
         self._model = build_model(ordered, device=device)
         self._data = pack_data(ordered, lane_axis=self._model.lane_axis, device=device, data_root=data_root)
-        first_batch = epoch_order(self._data, ordered, 0)[:, : self._config.training.batch_size]
-        scale_to_unit_variance(self._model, self._data.take(first_batch)[0])
-        prepared = prepare(self._model, self._data, data_root=data_root, clock=clock)
+        saved = None if saved is None else saved.of(ordered)
+        if saved is None:
+            first_batch = epoch_order(self._data, ordered, 0)[:, : self._config.training.batch_size]
+            scale_to_unit_variance(self._model, self._data.take(first_batch)[0])
+            prepared = prepare(self._model, self._data, data_root=data_root, clock=clock)
+        else:
+            put_networks(saved, "now", self._model)
+            prepared = [Prepared(metrics=metrics) for metrics in saved.prepared]
         self._steps = Steps(self._model, self._data, captured=captured)
         self._gap_steps = gap_steps(self._config)
         self._probes = PackProbes(configs=ordered, model=self._model, data=self._data, stepped=self._steps.stepped)
@@ -101,12 +131,28 @@ class Pack:
         """The networks as they were at the last frame."""
         self._best = BestNetworks(self._model)
         self._clock = clock
+        self._keeper = keeper
+        self._past = PastFrames()
+        """The frames until now, where there is a keeper."""
         self._begun = self._charged = clock()
+        if saved is not None:
+            self._restore(saved)
 
     def run(self) -> Iterator[PackEvent]:
-        """Everything, from step 0 on."""
+        """Everything, from step 0 or the checkpoint on."""
+        done = self._past.steps[-1] if self._past.steps else -1
+        interrupted = None if self._keeper is None else self._keeper.due
+        for step, at, rows in self._past:
+            yield frames_of(self._lanes, step=step, time=at, rows=rows)
+            self._charged = self._clock()
         for step in self._config.probe_steps():
-            self._steps.train_to(step)
+            if step <= done:
+                continue
+            while not self._steps.train_to(step, interrupted=interrupted):
+                yield self._checkpoint()
+                if self._keeper and self._keeper.stopping():
+                    return
+                self._charged = self._clock()
             frames, finished = self._measure()
             yield frames
             yield from finished
@@ -128,7 +174,7 @@ class Pack:
         self._best.saw(self._model, [record.validation_losses[-1] for record in self._records])
         self._charge()
 
-        numbers = tuple(self._lanes)
+        lanes = list(self._lanes)
         alive = [place for place, record in enumerate(self._records) if not record.diverged()]
         gone = [place for place, record in enumerate(self._records) if record.diverged()]
         finished = self._finished(gone, self._measured)
@@ -136,18 +182,15 @@ class Pack:
             self._keep(alive)
         if alive:
             rows[alive, len(LOSS_SERIES) :] = self._probed()
+            if self._keeper is not None:
+                self._past.add(self._steps.taken, self._charged - self._begun, rows[alive])
             due = self._due()
             for record, place in zip(self._records, alive, strict=True):
                 record.measured(rows[place], due)
             finished += self._stopped()
             self._measured = self._model.snapshot()
         self._steps.start_mean()
-        time_since = self._charged - self._begun
-        order = sorted(range(len(numbers)), key=numbers.__getitem__)
-        frames = PackFrames(
-            lanes=tuple(numbers[place] for place in order), step=self._steps.taken, time=time_since, values=rows[order]
-        )
-        return frames, finished
+        return frames_of(lanes, step=self._steps.taken, time=self._charged - self._begun, rows=rows), finished
 
     def _probed(self) -> NDArray[np.float32]:
         """What is measured beside the losses: [L, S - 3]."""
@@ -233,6 +276,56 @@ class Pack:
         self._steps.keep(places)
         self._best.keep(places)
         self._probes.drop(places)
+        self._past.keep(places)
+
+    # ---- checkpoints ------------------------------------------------------------------------------------------
+
+    def _checkpoint(self) -> Checkpointed | CheckpointFailed:
+        """Give the keeper all that there is; its time is charged to nobody."""
+        assert self._keeper is not None
+        self._charge()
+        try:
+            name = self._keeper.keep(self._state())
+        except Exception as error:  # the rim of where checkpoints are kept: a full disk there must stop no training
+            return CheckpointFailed(reason=f"not kept: {type(error).__name__}: {error}")
+        return Checkpointed(lanes=tuple(sorted(self._lanes)), step=self._steps.taken, name=name)
+
+    def _state(self) -> PackState:
+        """Everything that `_restore` puts back, on the host."""
+        return PackState(
+            digests=tuple(record.config.digest() for record in self._records),
+            step=self._steps.taken,
+            steps=tuple(self._past.steps),
+            times=tuple(self._past.times),
+            elapsed=self._charged - self._begun,
+            prepared=tuple(record.prepared for record in self._records),
+            arrays={
+                **networks("now", self._model),
+                **networks("measured", self._measured),
+                **self._best.state(),
+                **named("steps", self._steps.state()),
+                **named("probes", self._probes.state()),
+                **recorded(self._records),
+                **self._past.arrays(),
+            },
+        )
+
+    def _restore(self, saved: PackState) -> None:
+        """Go on from a checkpoint of these lanes, in this order; the networks are there already."""
+        put_networks(saved, "measured", self._measured)
+        self._best.restore(saved)
+        measured_at = saved.steps[-1]
+        self._steps.restore(saved.part("steps"), taken=saved.step, since_mean=saved.step - measured_at)
+        self._probes.restore(saved.part("probes"), steps=saved.steps)
+        put_records(saved, self._records)
+        self._past = PastFrames.of(saved)
+        self._begun = self._charged - saved.elapsed
+
+
+def frames_of(lanes: Sequence[int], *, step: int, time: float, rows: NDArray[np.float32]) -> PackFrames:
+    """Rows [L, S] of the caller's `lanes` at one step, in the order of those."""
+    order = sorted(range(len(lanes)), key=lanes.__getitem__)
+    return PackFrames(lanes=tuple(lanes[place] for place in order), step=step, time=time, values=rows[order])
 
 
 def describe_device(device: str) -> str:

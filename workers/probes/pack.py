@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from actinium.errors import CheckpointUnusable
 from actinium.frame import layer_series
 from actinium.trial import DeadUnits, TrialConfig
 from workers.batches import PackData
@@ -115,6 +116,22 @@ class PackProbes:
         lanes = torch.as_tensor(kept, device=self._data.scale.device)
         self._dead = [dead[lanes] for dead in self._dead]
         self._start = None if self._start is None else self._start[:, lanes]
+
+    def state(self) -> dict[str, Tensor]:
+        """What is remembered from one frame to the next: `dead` [L, T, U], `start` [L, 2, U]."""
+        found = {"dead": torch.stack(self._dead, 1)} if self._dead else {}
+        return found if self._start is None else found | {"start": self._start.movedim(1, 0)}
+
+    def restore(self, saved: Mapping[str, Tensor], *, steps: Sequence[int]) -> None:
+        """Go on after the frames at `steps`. Raises CheckpointUnusable where something is missing."""
+        device = self._data.scale.device
+        if self._config.probes.dead_units:
+            if "dead" not in saved or saved["dead"].shape[1:] != (len(steps), sum(self._widths)):
+                raise CheckpointUnusable(f"it does not say which of {sum(self._widths)} units were dead when")
+            self._steps = list(steps)
+            self._dead = list(saved["dead"].to(device).movedim(1, 0).contiguous())
+        if "start" in saved:
+            self._start = saved["start"].to(device).movedim(1, 0).contiguous()
 
     def trajectories(self) -> list[dict[str, float]]:
         """Shares of units by fate over the steps measured so far, for each living lane: network and layers."""
