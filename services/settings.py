@@ -51,8 +51,12 @@ class Settings(BaseSettings):
 
     max_body_bytes: int = Field(default=1_000_000, ge=1)
     """Largest request body; a larger one is answered 413."""
+    body_seconds: float = Field(default=60.0, gt=0.0)
+    """How long a request body may take to arrive; a slower one is answered 408."""
     max_dataset_bytes: int = Field(default=256 * 2**20, ge=1)
     """Largest file of a dataset; a larger one is answered 413."""
+    dataset_seconds: float = Field(default=1800.0, gt=0.0)
+    """How long a dataset's file may take to arrive."""
     max_dataset_array_bytes: int = Field(default=2**30, ge=1)
     """Largest inputs of a dataset, as the float32 that they are trained on; larger ones are answered 413."""
     max_trials: int = Field(default=MAX_TRIALS, ge=1)

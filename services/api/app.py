@@ -16,6 +16,7 @@ from services.api import (
     export,
     health,
     life,
+    openapi,
     pack_widths,
     problem,
     report,
@@ -25,7 +26,6 @@ from services.api import (
 )
 from services.api.access import authorized, check_table
 from services.api.edge import Edge
-from services.api.openapi import PROBLEMS
 from services.api.preflight import Preflight
 from services.api.report import Reports
 from services.settings import Settings
@@ -55,8 +55,9 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> FastAPI:
     guarded = [route for resource in RESOURCES for route in resource.router.routes]
     check_table(guarded, [*app.routes, *health.router.routes])
     for resource in RESOURCES:
-        app.include_router(resource.router, dependencies=[Depends(authorized)], responses=PROBLEMS)
+        app.include_router(resource.router, dependencies=[Depends(authorized)])
     health.install(app, engine=database, registry=registry)
     problem.install(app)
+    openapi.install(app)
     app.add_middleware(Edge, registry=registry)
     return app

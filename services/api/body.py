@@ -1,14 +1,16 @@
 """A request's JSON body: bounded while it is read, strict, and safe to store."""
 
+import asyncio
 import json
 import math
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from actinium.errors import FieldError, InvalidInput, TooLarge
-from services.api.problem import UnsupportedMediaType
+from services.api.problem import BodyMissing, UnsupportedMediaType
 from services.settings import Settings
 
 
@@ -18,22 +20,31 @@ async def json_body(request: Request) -> Any:
     media = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media != "application/json" and not media.endswith("+json"):
         raise UnsupportedMediaType(f"the body is {media[:80]!r}; send JSON with Content-Type: application/json")
-    return parse(await read(request, limit=settings.max_body_bytes), max_nesting=settings.max_nesting)
+    content = await read(request, limit=settings.max_body_bytes, seconds=settings.body_seconds)
+    return parse(content, max_nesting=settings.max_nesting)
 
 
-async def read(request: Request, *, limit: int) -> bytes:
-    """The body; TooLarge as soon as it is known to exceed `limit` bytes, whatever Content-Length says."""
+async def read(request: Request, *, limit: int, seconds: float) -> bytes:
+    """The body; TooLarge as soon as it is known to exceed `limit` bytes, whatever Content-Length says; BodyMissing
+    where it has not come whole after `seconds`, or never will.
+    """
     refusal = TooLarge(f"the body is larger than the {limit} bytes that are accepted; make the study smaller")
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared[:20]) > limit:
         raise refusal
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise refusal
-        chunks.append(chunk)
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise refusal
+                chunks.append(chunk)
+    except TimeoutError as error:
+        raise BodyMissing(f"the body had not come whole after {seconds:g} s; send it faster, or less") from error
+    except ClientDisconnect as error:
+        raise BodyMissing(f"the connection ended after {size} bytes of the body") from error
     return b"".join(chunks)
 
 

@@ -56,9 +56,10 @@ async def npz_body(request: Request) -> bytes:
     media = request.headers.get("content-type", MEDIA[0]).partition(";")[0].strip().lower()
     if media not in MEDIA:
         raise UnsupportedMediaType(f"the body is {media[:80]!r}; send the file with Content-Type: {MEDIA[0]}")
-    limit = settings_of(request).max_dataset_bytes
+    settings = settings_of(request)
+    limit = settings.max_dataset_bytes
     try:
-        return await read(request, limit=limit)
+        return await read(request, limit=limit, seconds=settings.dataset_seconds)
     except TooLarge as error:
         raise TooLarge(
             f"the file is larger than the {limit} bytes that are accepted; write it with numpy.savez_compressed, as "
@@ -66,7 +67,12 @@ async def npz_body(request: Request) -> bytes:
         ) from error
 
 
-@router.post("/datasets", status_code=201, openapi_extra=BODY)
+@router.post(
+    "/datasets",
+    status_code=201,
+    responses={200: {"model": DatasetDocument, "description": "It was there already"}},
+    openapi_extra=BODY,
+)
 def add(
     request: Request,
     response: Response,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -161,6 +161,29 @@ class TrialHistory(Answer):
 
     trial_id: int
     events: Sequence[EventDocument]
+
+
+Spelled: TypeAlias = float | Literal["NaN", "Infinity", "-Infinity"]
+"""A number as JSON can say it."""
+
+
+class FramesDocument(Answer):
+    """What a trial's current attempt measured: a row of `values` a step, in the order of `series`."""
+
+    trial_id: int
+    attempt: int
+    series: Sequence[str]
+    steps: Sequence[int]
+    times: Sequence[Spelled]
+    values: Sequence[Sequence[Spelled]]
+
+
+class ArtifactDocument(Answer):
+    """An array that a trial left; `values` in one row."""
+
+    name: str
+    shape: Sequence[int]
+    values: Sequence[Spelled]
 
 
 class StudyPage(Answer):

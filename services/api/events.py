@@ -24,7 +24,11 @@ KEEP_ALIVE_SECONDS = 15.0
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-@router.get("/studies/{study}/events", response_class=StreamingResponse)
+@router.get(
+    "/studies/{study}/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
 async def events(request: Request, engine: Database, study: StudyReference) -> StreamingResponse:
     """`progress` events with state, counts, progress and revision whenever they change; `finished` ends the stream."""
     target = await run_in_threadpool(_resolve, engine, study)

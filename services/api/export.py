@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pyarrow as pa
 import pyarrow.csv as pc
@@ -42,7 +42,12 @@ MEDIA = {
 }
 
 
-@router.get("/studies/{study}/export", response_class=StreamingResponse)
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {media: {"schema": {"type": "string", "format": "binary"}} for media in MEDIA.values()}}
+}
+
+
+@router.get("/studies/{study}/export", response_class=StreamingResponse, responses=ANSWERS)
 def export(
     engine: Database, study: StudyReference, file_format: Annotated[Format, Query(alias="format")] = Format.CSV
 ) -> StreamingResponse:

@@ -30,7 +30,11 @@ def readyz(engine: Database) -> dict[str, str]:
     return {"status": "ready"}
 
 
-@router.get("/metrics")
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {CONTENT_TYPE_LATEST: {"schema": {"type": "string"}}}}},
+)
 def metrics(request: Request) -> Response:
     """Prometheus: requests, their times, open jobs by state, whether the database answers."""
     registry: CollectorRegistry = request.app.state.registry

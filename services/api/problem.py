@@ -25,7 +25,11 @@ class UnsupportedMediaType(ActiniumError):
     """The body's Content-Type is none that the route reads."""
 
 
-ANSWERED = {**STATUS, UnsupportedMediaType: 415}
+class BodyMissing(ActiniumError):
+    """The body did not arrive whole: the caller was too slow, or hung up."""
+
+
+ANSWERED = {**STATUS, UnsupportedMediaType: 415, BodyMissing: 408}
 
 
 def problem(
@@ -37,7 +41,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Response:
-    """The one shape of an error; 401, 413 and 503 carry the headers that belong to them."""
+    """The one shape of an error; some statuses carry the headers that belong to them."""
     document = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -50,7 +54,9 @@ def problem(
     }
     own = {
         401: {"WWW-Authenticate": 'Bearer realm="actinium"'},
+        408: {"Connection": "close"},
         413: {"Connection": "close"},
+        429: {"Retry-After": "30"},
         503: {"Retry-After": "2"},
     }
     return Response(

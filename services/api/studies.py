@@ -39,7 +39,12 @@ router = APIRouter(prefix="/v1", tags=["studies"])
 Json = Annotated[Any, Depends(json_body)]
 
 
-@router.post("/studies", status_code=201, openapi_extra=body_of(StudySpec))
+@router.post(
+    "/studies",
+    status_code=201,
+    responses={200: {"model": Submitted, "description": "With dry_run: what it would be"}},
+    openapi_extra=body_of(StudySpec),
+)
 def submit(
     request: Request,
     response: Response,

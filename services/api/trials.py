@@ -12,7 +12,14 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from db import artifacts, events, frames, trials
 from services.api import arrow
 from services.api.access import Database
-from services.api.documents import EventDocument, TrialDocument, TrialHistory, trial_document
+from services.api.documents import (
+    ArtifactDocument,
+    EventDocument,
+    FramesDocument,
+    TrialDocument,
+    TrialHistory,
+    trial_document,
+)
 from services.api.references import TrialReference, settings_of, trial_id
 
 router = APIRouter(prefix="/v1", tags=["trials"])
@@ -38,7 +45,7 @@ def past(engine: Database, trial: TrialReference) -> TrialHistory:
     return TrialHistory(trial_id=row.id, events=[EventDocument.model_validate(event) for event in happened])
 
 
-@router.get("/trials/{trial}/frames", responses=arrow.ANSWERS)
+@router.get("/trials/{trial}/frames", response_model=FramesDocument, responses=arrow.ANSWERS)
 def trial_frames(request: Request, engine: Database, trial: TrialReference) -> Response:
     """What the trial's current attempt measured, a row a step; NaN and infinities as strings, or an Arrow stream."""
     with engine.begin() as connection:
@@ -65,7 +72,12 @@ class ArtifactFormat(StrEnum):
     JSON = "json"
 
 
-@router.get("/trials/{trial}/artifacts/{name}", response_class=Response)
+FILE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+}
+
+
+@router.get("/trials/{trial}/artifacts/{name}", response_model=ArtifactDocument, responses=FILE)
 def artifact(
     engine: Database,
     trial: TrialReference,
