@@ -1,38 +1,22 @@
 """The real API on a real database, and a hand that trains: leases, writes frames, completes."""
 
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
+from functools import partial
 
+import hand
 import httpx
-import numpy as np
 import pytest
-import uvicorn
+from served import served
 from sqlalchemy import Engine, text
 
 from actinium.client import Client
-from actinium.frame import Frame, Layout, Outcome, TrialSummary
-from actinium.job import FailureClass, Lease, Role
-from db import frames, queue, tokens
+from actinium.job import Lease, Role
+from db import tokens
 from services.api.app import create_app
 from services.settings import Settings
 
 Train = Callable[..., list[Lease]]
-
-
-class Announced(uvicorn.Server):
-    """A server that says when it listens, so that nobody has to poll."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = threading.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Starts, and says so."""
-        await super().startup(sockets)
-        self.listening.set()
 
 
 @pytest.fixture
@@ -46,18 +30,8 @@ def api_settings(database_url: str) -> Settings:
 @pytest.fixture
 def api_url(api_settings: Settings, engine: Engine) -> Iterator[str]:
     """The address of a running API."""
-    app = create_app(api_settings, engine=engine)
-    server = Announced(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
-    # IPPROTO_TCP by name: asyncio switches Nagle's delay off for such sockets only, 40 ms a request.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        assert server.listening.wait(30)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        thread.join(30)
+    with served(create_app(api_settings, engine=engine)) as url:
+        yield url
 
 
 @pytest.fixture
@@ -110,63 +84,5 @@ def row_counts(engine: Engine) -> Callable[[], dict[str, int]]:
 
 @pytest.fixture
 def train(engine: Engine) -> Train:
-    """Takes part of the dispatcher: `train(packs=None, complete=True, fail=None)` leases packs, writes three frames a
-    trial, and completes or fails them. A trial's validation loss is 1, 0.5, 0.1 plus a hundredth of its seed.
-    """
-    layout = Layout(series=("train_loss", "validation_loss", "dead_unit_rate"))
-
-    def steps_of(lease: Lease) -> list[int]:
-        last = lease.config.steps()
-        return [0, last // 2, last]
-
-    def frames_of(lease: Lease) -> list[Frame]:
-        losses = [value + 0.01 * lease.config.seed for value in (1.0, 0.5, 0.1)]
-        rows = [(float("nan"), losses[0], 0.0), (losses[1], losses[1], 0.1), (float("inf"), losses[2], 0.2)]
-        return [
-            Frame(
-                trial_id=lease.trial_id,
-                attempt=lease.attempt,
-                step=step,
-                time=float(position),
-                values=np.array(row, dtype=np.float32),
-            )
-            for position, (step, row) in enumerate(zip(steps_of(lease), rows, strict=True))
-        ]
-
-    def summary_of(lease: Lease) -> TrialSummary:
-        metrics: dict[str, Any] = {
-            "validation_loss": 0.1 + 0.01 * lease.config.seed,
-            "dead_unit_rate": 0.2,
-            "dead_unit_rate/layer_01": 0.2,
-            "test_error": 0.05 + 0.001 * lease.config.seed,
-        }
-        return TrialSummary(
-            outcome=Outcome.CONVERGED,
-            steps=lease.config.steps(),
-            seconds=1.5,
-            probe_seconds=0.1,
-            metrics=metrics,
-            probe_examples=1079,
-            parameters=100,
-            pack_width=4,
-            device="cpu",
-        )
-
-    def hand(*, packs: int = 1000, complete: bool = True, fail: str | None = None) -> list[Lease]:
-        taken: list[Lease] = []
-        now = datetime.now(UTC)  # the API's clock: what was submitted is due at once
-        for _ in range(packs):
-            with engine.begin() as connection:
-                pack = queue.lease(connection, now=now, holder="hand", lease_seconds=60, width=64)
-                if not pack:
-                    break
-                taken += pack
-                frames.write(connection, layout, [frame for lease in pack for frame in frames_of(lease)])
-                if fail is not None:
-                    for lease in pack:
-                        queue.fail(connection, now=now, attempts=[lease], failure_class=FailureClass.TRIAL, error=fail)
-                elif complete:
-                    queue.complete_many(connection, now=now, results=[(lease, summary_of(lease)) for lease in pack])
-        return taken
-
-    return hand
+    """Takes part of the dispatcher: `hand.train` on this test's database."""
+    return partial(hand.train, engine)

@@ -109,7 +109,12 @@ def test_submit_show_ls_compare_export(actinium: Actinium, study: str, train: An
 
 def test_watch_prints_lines_and_exits_by_the_outcome(actinium: Actinium, study: str, train: Any) -> None:
     """Without a terminal there are plain lines; failed trials are exit 1."""
-    hand = threading.Timer(0.3, train)
+
+    def train_what_comes() -> None:
+        while not train():
+            pass
+
+    hand = threading.Thread(target=train_what_comes)
     hand.start()
     watched = actinium("submit", study, "--watch", "--set", "factors.training.batch_size=[32]")
     hand.join()
