@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 
 BACKOFF_FIRST_SECONDS = 0.5
 BACKOFF_MOST_SECONDS = 30.0
-STEADY_SECONDS = 60.0
-"""A part that was ready for so long has its earlier crashes forgiven."""
+STEADY_SECONDS = 10.0
+"""For each such time that a part lives, one of its earlier crashes is forgiven: only what keeps crashing waits long."""
 START_TRIES = 3
 """Crashes of one part before the stack was ever ready: then it is given up."""
 CHECK_SECONDS = 5.0
@@ -38,6 +38,8 @@ class Unit:
     state: PartState = PartState.WAITING
     restarts: int = 0
     crashes: int = 0
+    begun_at: datetime | None = None
+    """Its last start."""
     start_at: datetime | None = None
     check_at: datetime | None = None
 
@@ -109,6 +111,7 @@ class Supervisor:
             log.error("%s cannot be started: %s", unit.runner.name, error)
             self._crashed(unit, str(error), now=now)
             return
+        unit.begun_at = now
         self._move(unit, PartState.STARTING, now=now)
 
     def _watch(self, unit: Unit, *, now: datetime) -> None:
@@ -128,8 +131,9 @@ class Supervisor:
     def _crashed(self, unit: Unit, said: str, *, now: datetime) -> None:
         """Clear up, and try again after a pause that grows."""
         name = unit.runner.name
-        if unit.state is PartState.READY and now - unit.since > timedelta(seconds=STEADY_SECONDS):
-            unit.crashes = 0
+        if self.was_ready and unit.begun_at is not None:
+            lived = (now - unit.begun_at).total_seconds()
+            unit.crashes -= min(unit.crashes, int(lived / STEADY_SECONDS))
         unit.crashes += 1
         unit.restarts += 1
         if not self.was_ready and unit.crashes >= START_TRIES:
@@ -137,7 +141,7 @@ class Supervisor:
         pause = min(BACKOFF_MOST_SECONDS, BACKOFF_FIRST_SECONDS * 2.0 ** (unit.crashes - 1))
         log.warning("%s has ended (%s); it is started again in %.1f s", name, said, pause)
         unit.runner.stop(self.plan)
-        unit.start_at, unit.check_at = now + timedelta(seconds=pause), None
+        unit.begun_at, unit.start_at, unit.check_at = None, now + timedelta(seconds=pause), None
         self._move(unit, PartState.WAITING, now=now)
 
     def _stop(self, unit: Unit, *, now: datetime) -> None:

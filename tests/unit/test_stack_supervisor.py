@@ -116,6 +116,27 @@ def test_what_crashes_is_started_again_with_nothing_of_it_left(plan: Plan, now: 
     supervisor.stop(now=now)
 
 
+def test_what_keeps_crashing_waits_longer_and_what_lived_for_a_while_does_not(plan: Plan, now: datetime) -> None:
+    supervisor = Supervisor(plan=plan, begun=now, parts=[part("one")])
+    rounds(supervisor, now, supervisor.is_ready)
+
+    def crash(at: datetime) -> tuple[float, datetime]:
+        """Let it die: the pause until it is started again, and when that is over."""
+        os.kill(pid(supervisor, "one"), signal.SIGKILL)
+        rounds(supervisor, at, lambda: states(supervisor)["one"] is PartState.WAITING)
+        again = supervisor.units[0].start_at
+        assert again is not None
+        rounds(supervisor, again, supervisor.is_ready)
+        return (again - at).total_seconds(), again
+
+    at, pauses = now, []
+    for lived in (0.0, 1.0, 1.0, 1.0, 25.0, 100.0):
+        pause, at = crash(at + timedelta(seconds=lived))
+        pauses.append(pause)
+    assert pauses == [0.5, 1.0, 2.0, 4.0, 2.0, 0.5]
+    supervisor.stop(now=at)
+
+
 def test_a_stack_whose_part_never_starts_says_why(plan: Plan, now: datetime) -> None:
     supervisor = Supervisor(plan=plan, begun=now, parts=[part("one"), part("sad", ENDS)])
     with pytest.raises(StackError, match=r"sad does not start: no luck today; see .*/logs/sad\.log"):
