@@ -145,14 +145,18 @@ class Sink:
             self._told_at.pop(item.trial_id, None)
 
     def _run(self, item: TrialNews, *, now: datetime) -> tuple[str, bool]:
-        """The run of this attempt, and whether its params may be missing. The run of an earlier attempt goes."""
+        """The run of this attempt, and whether its params may be missing. The runs of earlier attempts go."""
         if item.run_id is not None and not item.restarted:
             return item.run_id, item.mirrored_step < 0
         if item.run_id is not None:
             self._tracking.delete(item.run_id)
         experiment_id = self._experiment(item, now=now)
         tags = wording.tags(item)
-        run_id = self._tracking.unfinished_run(experiment_id=experiment_id, tags=tags, now=now)
+        begun = self._tracking.unfinished_runs(experiment_id=experiment_id, tags=tags, now=now)
+        run_id, *doubles = begun.pop(item.attempt, [None])
+        for left in (*doubles, *(run for runs in begun.values() for run in runs)):
+            if left != item.run_id:
+                self._tracking.delete(left)
         if run_id is None:
             run_id = self._tracking.create_run(
                 experiment_id=experiment_id,

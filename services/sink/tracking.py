@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from actinium.errors import ActiniumError, Unavailable
-from services.sink.wording import STUDY_TAG, TRIAL_TAG, Point
+from services.sink.wording import ATTEMPT_TAG, DIGEST_TAG, STUDY_TAG, TRIAL_TAG, Point
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Tracking:
     def __init__(self, url: str) -> None:
         self._url = url
         self._client = MlflowClient(url)
-        self._open_runs: dict[str, tuple[datetime, dict[str, str]]] = {}
+        self._open_runs: dict[str, tuple[datetime, dict[str, list[Run]]]] = {}
 
     # ---- experiments ------------------------------------------------------------------------------------------
 
@@ -88,19 +88,24 @@ class Tracking:
 
     # ---- runs -------------------------------------------------------------------------------------------------
 
-    def unfinished_run(self, *, experiment_id: str, tags: Mapping[str, str], now: datetime) -> str | None:
-        """A run that was made for this attempt by a sink that died before it could note its id.
+    def unfinished_runs(self, *, experiment_id: str, tags: Mapping[str, str], now: datetime) -> dict[int, list[str]]:
+        """Runs that were made for this trial by a sink that died before it could note their ids, by attempt.
 
         Such a run is RUNNING. All of an experiment's are fetched at once, and again when the list has grown old.
         """
         try:
             seen = self._open_runs.get(experiment_id)
             if seen is None or now - seen[0] >= LOOK_AGAIN:
-                seen = (now, {_identity(run.data.tags): run.info.run_id for run in self._running(experiment_id)})
-                self._open_runs[experiment_id] = seen
+                by_trial: dict[str, list[Run]] = {}
+                for run in self._running(experiment_id):
+                    by_trial.setdefault(_identity(run.data.tags), []).append(run)
+                seen = self._open_runs[experiment_id] = (now, by_trial)
         except MlflowException as error:
             raise self._said(error) from error
-        return seen[1].get(_identity(tags))
+        found: dict[int, list[str]] = {}
+        for run in seen[1].get(_identity(tags), []):
+            found.setdefault(int(run.data.tags.get(ATTEMPT_TAG, 0)), []).append(run.info.run_id)
+        return found
 
     def forget(self) -> None:
         """Ask anew for what was remembered."""
@@ -193,5 +198,5 @@ class Tracking:
 
 
 def _identity(tags: Mapping[str, str]) -> str:
-    """A run's trial and attempt in one word; the digest tells apart trials of databases that began anew."""
-    return "/".join(tags.get(name, "") for name in (TRIAL_TAG, "actinium.attempt", "actinium.digest"))
+    """A run's trial in one word; the digest tells apart trials of databases that began anew."""
+    return "/".join(tags.get(name, "") for name in (TRIAL_TAG, DIGEST_TAG))

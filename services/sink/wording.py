@@ -27,6 +27,8 @@ LONGEST_VALUE = 5000
 """Characters of a param or tag that MLflow's stores take; a longer param keeps its beginning, a traceback its end."""
 TRIAL_TAG = "actinium.trial_id"
 STUDY_TAG = "actinium.study_id"
+ATTEMPT_TAG = "actinium.attempt"
+DIGEST_TAG = "actinium.digest"
 REUSED_TAG = "actinium.reused_from"
 
 
@@ -68,8 +70,8 @@ def tags(news: TrialNews) -> dict[str, str]:
     return reused | {
         STUDY_TAG: str(news.study_id),
         TRIAL_TAG: str(news.trial_id),
-        "actinium.attempt": str(news.attempt),
-        "actinium.digest": news.digest,
+        ATTEMPT_TAG: str(news.attempt),
+        DIGEST_TAG: news.digest,
         "mlflow.source.name": "actinium",
     }
 

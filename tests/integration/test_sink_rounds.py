@@ -219,6 +219,26 @@ def test_a_run_that_a_dead_sink_had_made_is_taken_over(scene: Scene) -> None:
     assert run.data.params == params(lease.config)
 
 
+def test_runs_that_a_dead_sink_had_made_for_an_earlier_attempt_go(scene: Scene) -> None:
+    study = scene.submit(seeds=2)
+    first, other = scene.lease(2)
+    experiment_id = scene.client.create_experiment(f"{scene.project}/study", tags={"actinium.study_id": str(study)})
+    for lease in (first, first, other):  # the last one's attempt is the one that counts
+        tags = {"trial_id": str(lease.trial_id), "attempt": "1", "digest": lease.config.digest()}
+        scene.client.create_run(experiment_id, tags={f"actinium.{name}": value for name, value in tags.items()})
+    with scene.engine.begin() as conn:
+        queue.release(conn, now=scene.now, attempts=[first])
+    (second,) = scene.lease()
+    for lease in (second, other):
+        scene.frames(lease)
+        scene.complete(lease)
+    scene.tell()
+    shown = {(run.data.tags["actinium.trial_id"], run.data.tags["actinium.attempt"]): run for run in scene.runs()}
+    assert shown.keys() == {(str(second.trial_id), "2"), (str(other.trial_id), "1")}
+    assert [run.info.status for run in scene.runs()] == ["FINISHED", "FINISHED"]
+    assert len(scene.runs(ViewType.DELETED_ONLY)) == 2
+
+
 def test_a_run_whose_making_was_not_answered_is_not_made_twice(scene: Scene) -> None:
     class Deaf(Tracking):
         """MLflow dies when it has made the run, and before it says so."""
