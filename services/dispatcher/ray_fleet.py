@@ -1,11 +1,12 @@
 """The fleet on Ray: warm actors, one a core or GPU, whose packs come back as streaming generators."""
 
 import logging
+import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -17,6 +18,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from actinium.job import FailureClass
 from actinium.trial import TrialConfig
 from services.dispatcher.fleet import FleetLost, News, PackBroken, PackDone, PackItem, SlotId
+from services.dispatcher.nodes import NodeHealth
 from services.dispatcher.placement import Place, places
 from workers.actor import PackActor, PackFailed
 
@@ -28,10 +30,9 @@ GRACE_SECONDS = 2.0
 """How long a stopped pack may take to its next event before its actor is killed."""
 WARM_UP_SECONDS = 300.0
 """How long a new actor may take to become warm."""
-BACKOFF_MOST_SECONDS = 30.0
-"""The longest pause before a slot whose actors keep dying gets another."""
 MOST_DATASETS = 4
 """Datasets of people's own that Ray's object store is asked to hold; packs in training keep theirs."""
+BEGINNING = datetime.min.replace(tzinfo=UTC)
 ITEMS_A_ROUND = 200
 """News taken from one stream in a row, so that no pack starves the others."""
 
@@ -64,19 +65,31 @@ class RayFleet:
     _datasets: OrderedDict[str, Any] = field(default_factory=OrderedDict)
     """Files in Ray's object store, by SHA-256."""
     _numbers: Iterator[int] = field(default_factory=count)
+    _health: NodeHealth = field(default_factory=NodeHealth)
     _survey_at: datetime | None = None
-    _deaths: int = 0
-    _hire_at: datetime | None = None
+    _now: datetime = BEGINNING
+    """The time of this round."""
 
     # ---- what the dispatcher asks -----------------------------------------------------------------------------
 
     def size(self) -> int:
-        """How many slots there are or soon will be."""
-        return max(len(self._slots), sum(place.slots for place in self._places))
+        """How many slots there are or soon will be, on nodes that are not avoided."""
+        avoided = self.avoided()
+        slots = sum(slot.place.node not in avoided for slot in self._slots.values())
+        return max(slots, sum(place.slots for place in self._places if place.node not in avoided))
 
     def idle(self) -> Sequence[SlotId]:
-        """The slots that are warm and free."""
-        return [number for number, slot in self._slots.items() if slot.warming is None and slot.stream is None]
+        """The slots that are warm and free, on nodes that are not avoided."""
+        avoided = self.avoided()
+        return [
+            number
+            for number, slot in self._slots.items()
+            if slot.warming is None and slot.stream is None and slot.place.node not in avoided
+        ]
+
+    def avoided(self) -> Mapping[str, datetime]:
+        """The nodes that get no work, because they keep losing actors, and until when."""
+        return self._health.avoided([place.node for place in self._places], now=self._now)
 
     def device(self, slot: SlotId) -> str:
         """What the slot computes on, once it is warm."""
@@ -122,6 +135,7 @@ class RayFleet:
 
     def tend(self, *, now: datetime) -> None:
         """Follow the nodes, see who has become warm, kill who does not stop, and hire for empty places."""
+        self._now = now
         if self._survey_at is None or now >= self._survey_at:
             self._survey_at = now + timedelta(seconds=SURVEY_SECONDS)
             self._survey()
@@ -129,10 +143,9 @@ class RayFleet:
             if slot.warming is not None:
                 self._see_warm(number, slot, now=now)
             elif slot.kill_at is not None and time.monotonic() >= slot.kill_at:
-                slot.kill_at = None
+                slot.kill_at = math.inf  # once; and its death is nobody's failure
                 ray.kill(slot.actor)  # its stream then ends with an ActorDiedError
-        if self._hire_at is None or now >= self._hire_at:
-            self._hire(now=now)
+        self._hire(now=now)
 
     def close(self) -> None:
         """Kill the actors, and leave the cluster."""
@@ -152,8 +165,11 @@ class RayFleet:
         self._places = places(nodes, most=self.most)
 
     def _hire(self, *, now: datetime) -> None:
-        """An actor for every place that lacks one. After deaths, with a pause that grows."""
+        """An actor for every place that lacks one. Where they do not start, with a pause that grows."""
+        avoided = self.avoided()
         for place in self._places:
+            if place.node in avoided or not self._health.may_hire(place.node, now=now):
+                continue
             have = sum(slot.place.node == place.node for slot in self._slots.values())
             for _ in range(place.slots - have):
                 options: dict[str, Any] = {
@@ -173,27 +189,28 @@ class RayFleet:
 
     def _see_warm(self, number: SlotId, slot: Slot, *, now: datetime) -> None:
         ready, _ = ray.wait([slot.warming], timeout=0)
-        try:
-            if not ready:
-                if slot.warm_by is not None and now >= slot.warm_by:
-                    raise TimeoutError(f"not warm after {WARM_UP_SECONDS:g} s")
-                return
-            info = ray.get(slot.warming)
-        except (RayError, TimeoutError) as error:
-            log.warning("slot %d: its actor does not start: %s", number, error)
-            self._bury(number, now=now)
+        if not ready:
+            if slot.warm_by is not None and now >= slot.warm_by:
+                # Perhaps somebody else has the core, or the node is slow: no failure of anybody's.
+                log.warning("slot %d: no core and actor within %g s; asked for again", number, WARM_UP_SECONDS)
+                self._bury(number)
             return
-        slot.warming, slot.device, self._deaths, self._hire_at = None, info.device, 0, None
+        try:
+            info = ray.get(slot.warming)
+        except RayError as error:
+            log.warning("slot %d: its actor does not start: %s", number, error)
+            self._health.not_started(slot.place.node, now=now)
+            self._bury(number)
+            return
+        slot.warming, slot.device = None, info.device
+        self._health.started(slot.place.node)
         log.info("slot %d is warm: %s, process %d, %s", number, info.node, info.pid, info.device)
 
-    def _bury(self, number: SlotId, *, now: datetime | None = None) -> None:
+    def _bury(self, number: SlotId) -> None:
         """Forget a slot whose actor is dead or of no use; its place is filled again."""
         slot = self._slots.pop(number)
         ray.kill(slot.actor)
         self._survey_at = None  # its node may be gone
-        if now is not None:
-            self._deaths += 1
-            self._hire_at = now + timedelta(seconds=min(BACKOFF_MOST_SECONDS, 0.5 * 2.0**self._deaths))
 
     # ---- streams ----------------------------------------------------------------------------------------------
 
@@ -225,6 +242,8 @@ class RayFleet:
             return PackBroken(failure_class=FailureClass.TRIAL, error=str(error))
         except RayError as error:
             log.warning("slot %d: its actor is lost: %s", number, error)
+            if slot.kill_at is None and not isinstance(error, OutOfMemoryError):
+                self._health.failed(slot.place.node, now=self._now)
             self._bury(number)
             return PackBroken(
                 failure_class=FailureClass.INFRASTRUCTURE,
@@ -234,6 +253,7 @@ class RayFleet:
         if isinstance(item, PackFailed):
             if item.device_lost:
                 log.warning("slot %d: its device is lost to its actor, which is replaced", number)
+                self._health.failed(slot.place.node, now=self._now)
                 self._bury(number)
             return _failure(item)
         return item  # type: ignore[no-any-return]

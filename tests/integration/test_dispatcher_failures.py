@@ -1,5 +1,8 @@
 """Failures as they really come: exceptions in a real Ray actor, through the dispatcher, into a real database."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +17,7 @@ from actinium.job import StudyId, StudyState
 from actinium.levels import ACTIVATIONS
 from actinium.study import expand, parse_study
 from db import studies
-from services.dispatcher import ray_fleet
+from services.dispatcher import nodes, ray_fleet
 from services.dispatcher.dispatcher import Dispatcher
 from services.dispatcher.ledger import Ledger
 from services.dispatcher.ray_fleet import RayFleet
@@ -149,3 +152,64 @@ def test_a_dataset_that_is_not_there_fails_its_trials_at_once_and_says_what_to_d
     for part in ("actinium data fetch mnist", "ACTINIUM_DATA", str(tmp_path / "nowhere"), "no such folder"):
         assert part in said
     assert rows(engine, "SELECT DISTINCT reason FROM trial_events WHERE cause = 'trial_failure'") == [(said,)]
+
+
+@pytest.fixture
+def bad_node(cluster: None) -> Iterator[str]:
+    """A second node of the cluster, in whose processes BAD_NODE is set; its id."""
+    before = {node["NodeID"] for node in ray.nodes()}
+    command = ["-m", "ray.scripts.scripts", "start", f"--address={ray.get_runtime_context().gcs_address}", "--block"]
+    options = ["--num-cpus=1", "--disable-usage-stats", "--object-store-memory=80000000"]
+    process = subprocess.Popen(
+        [sys.executable, *command, *options],
+        env={**os.environ, "BAD_NODE": "1", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"},  # Ray's leave for two nodes
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        joined: set[str] = set()
+        while not joined and process.poll() is None:
+            joined = {node["NodeID"] for node in ray.nodes()} - before
+        (node,) = joined
+        yield node
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def test_a_node_that_loses_its_actors_gets_no_more_work(
+    bad_node: str, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Dying(PackTrainer):
+        def train(self, documents: Any, dataset: Any = None) -> Any:
+            if "BAD_NODE" in os.environ:
+                os._exit(1)
+            yield from super().train(documents, dataset)
+
+    monkeypatch.setattr(ray_fleet, "PackActor", ray.remote(Dying))
+    fleet = RayFleet(data_root=str(tmp_path), most=2)
+    dispatcher = Dispatcher(
+        engine=engine, fleet=fleet, ledger=Ledger(), width=lambda *_: 1, holder="here", lease_seconds=300.0
+    )
+    monkeypatch.setattr(nodes, "FAILURES", 1)  # a second actor there would take seconds to become warm
+    try:
+        for _ in range(PATIENCE):
+            dispatcher.run_once(now=datetime.now(UTC), wait=0.1)
+            if len(fleet.idle()) == 2:
+                break
+        assert fleet.size() == 2
+        with engine.begin() as conn:
+            study = studies.create(
+                conn, expand(parse_study({**SMALL, "seeds": 12})), owner="ann", now=datetime.now(UTC)
+            )
+        for _ in range(PATIENCE):
+            dispatcher.run_once(now=datetime.now(UTC), wait=0.1)
+            with engine.begin() as conn:
+                if studies.get(conn, study).state is StudyState.FINISHED:
+                    break
+        assert list(fleet.avoided()) == [bad_node] and fleet.size() == 1
+        assert rows(engine, "SELECT DISTINCT state FROM jobs") == [("succeeded",)]
+        assert rows(engine, "SELECT count(*) FROM trial_events WHERE cause = 'infrastructure_failure'") == [(1,)]
+    finally:
+        for slot in fleet._slots.values():
+            ray.kill(slot.actor)
