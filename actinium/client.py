@@ -282,9 +282,9 @@ class Client:
         items: list[Document] = self._json("GET", "/v1/tokens")["items"]
         return items
 
-    def create_token(self, name: str, role: str = "submitter") -> Document:
-        """A new token; its secret is in `token`, this once."""
-        return self._json("POST", "/v1/tokens", json={"name": name, "role": role})
+    def create_token(self, name: str, role: str = "submitter", **expiry: float | str) -> Document:
+        """A new token; its secret is in `token`, this once. `expires_in_days` or `expires_at` end it; else nothing."""
+        return self._json("POST", "/v1/tokens", json={"name": name, "role": role, **expiry})
 
     def revoke_token(self, token_id: int) -> None:
         """Makes a token worthless."""

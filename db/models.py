@@ -274,6 +274,7 @@ tokens = Table(
     Column("created_at", MOMENT, nullable=False),
     Column("last_used_at", MOMENT),
     Column("revoked_at", MOMENT),
+    Column("expires_at", MOMENT),
     CheckConstraint("role IN ('viewer', 'submitter', 'admin')", name="role"),
 )
 

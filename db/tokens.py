@@ -4,12 +4,13 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from actinium.errors import NotFound
+from actinium.errors import Conflict, NotFound, Unauthenticated
 from actinium.job import Role
 from db.documents import check, storable
 from db.models import tokens
@@ -37,6 +38,7 @@ class TokenRow:
     name: str
     role: Role
     created_at: datetime
+    expires_at: datetime | None
     last_used_at: datetime | None
     revoked_at: datetime | None
 
@@ -46,31 +48,36 @@ def new_secret() -> str:
     return PREFIX + secrets.token_urlsafe(32)
 
 
-def create(conn: Connection, *, name: str, role: Role, now: datetime) -> str:
+def create(conn: Connection, *, name: str, role: Role, now: datetime, expires_at: datetime | None = None) -> str:
     """A new token's secret. It cannot be shown again."""
     secret = new_secret()
-    ensure(conn, secret=secret, name=name, role=role, now=now)
+    ensure(conn, secret=secret, name=name, role=role, now=now, expires_at=expires_at)
     return secret
 
 
-def ensure(conn: Connection, *, secret: str, name: str, role: Role, now: datetime) -> Principal:
+def ensure(
+    conn: Connection, *, secret: str, name: str, role: Role, now: datetime, expires_at: datetime | None = None
+) -> Principal:
     """See to it that this secret, chosen by somebody else, is a valid token of this name and role."""
     check({"name": name})
-    row = {"name": name, "role": role.value, "digest": _digest(secret), "created_at": now}
-    as_wanted = {"name": name, "role": role.value, "revoked_at": None}
+    row = {"name": name, "role": role.value, "digest": _digest(secret), "created_at": now, "expires_at": expires_at}
+    as_wanted = {"name": name, "role": role.value, "revoked_at": None, "expires_at": expires_at}
     written = insert(tokens).values(row).on_conflict_do_update(index_elements=["digest"], set_=as_wanted)
     token_id = conn.execute(written.returning(tokens.c.id)).scalar_one()
     return Principal(id=token_id, name=name, role=role)
 
 
-def authenticate(conn: Connection, secret: str, now: datetime) -> Principal | None:
-    """Whose secret this is; None when nobody's, or a revoked one."""
-    if not storable(secret):
-        return None
-    digest = _digest(secret)
-    row = conn.execute(select(tokens).where(tokens.c.digest == digest, tokens.c.revoked_at.is_(None))).one_or_none()
+def authenticate(conn: Connection, secret: str, now: datetime) -> Principal:
+    """Whose secret this is. Unauthenticated says whether it is nobody's, revoked or expired."""
+    digest = _digest(secret) if storable(secret) else b""
+    row = conn.execute(select(tokens).where(tokens.c.digest == digest)).one_or_none()
     if row is None or not hmac.compare_digest(row.digest, digest):
-        return None
+        raise Unauthenticated("the token is not known; ask an admin for one")
+    if row.revoked_at is not None:
+        raise Unauthenticated(f"the token {row.name!r} was revoked; ask an admin for another one")
+    if row.expires_at is not None and now >= row.expires_at:
+        when = row.expires_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        raise Unauthenticated(f"the token {row.name!r} expired on {when}; ask an admin for another one")
     if row.last_used_at is None or now - row.last_used_at >= LAST_USED_GRAIN:
         conn.execute(update(tokens).where(tokens.c.id == row.id).values(last_used_at=now))
     return Principal(id=row.id, name=row.name, role=Role(row.role))
@@ -78,26 +85,55 @@ def authenticate(conn: Connection, secret: str, now: datetime) -> Principal | No
 
 def ls(conn: Connection) -> list[TokenRow]:
     """All tokens, the newest first."""
-    return [
-        TokenRow(
-            id=row.id,
-            name=row.name,
-            role=Role(row.role),
-            created_at=row.created_at,
-            last_used_at=row.last_used_at,
-            revoked_at=row.revoked_at,
-        )
-        for row in conn.execute(select(tokens).order_by(tokens.c.id.desc()))
-    ]
+    return [_shown(row) for row in conn.execute(select(tokens).order_by(tokens.c.id.desc()))]
+
+
+def get(conn: Connection, token_id: int) -> TokenRow:
+    """One token. NotFound."""
+    known = 0 < token_id <= LARGEST_ID
+    row = conn.execute(select(tokens).where(tokens.c.id == token_id)).one_or_none() if known else None
+    if row is None:
+        raise NotFound(f"there is no token {token_id}; `actinium token ls` shows those there are")
+    return _shown(row)
+
+
+def namesakes(conn: Connection, token_id: int, now: datetime) -> int:
+    """How many other tokens of the same name open something: they own the same studies."""
+    same_name = select(tokens.c.name).where(tokens.c.id == token_id).scalar_subquery()
+    others = select(func.count()).where(tokens.c.name == same_name, tokens.c.id != token_id, _opens(now))
+    return conn.execute(others).scalar_one()
 
 
 def revoke(conn: Connection, token_id: int, now: datetime) -> None:
-    """Make a token useless from now on. NotFound; revoking again changes nothing."""
-    known = 0 < token_id <= LARGEST_ID
-    revoked = update(tokens).where(tokens.c.id == token_id, tokens.c.revoked_at.is_(None)).values(revoked_at=now)
-    if not known or conn.execute(select(tokens.c.id).where(tokens.c.id == token_id)).one_or_none() is None:
-        raise NotFound(f"there is no token {token_id}; `actinium token ls` shows those there are")
-    conn.execute(revoked)
+    """Make a token useless from now on. NotFound; Conflict: it is the last that opens as admin. Revoking again changes
+    nothing.
+    """
+    target = get(conn, token_id)
+    if target.role is Role.ADMIN:
+        # Locked in one order, so that two admins who revoke each other take turns, and the second is refused.
+        admins = select(tokens.c.id).where(tokens.c.role == Role.ADMIN.value, _opens(now)).order_by(tokens.c.id)
+        if list(conn.execute(admins.with_for_update()).scalars()) == [token_id]:
+            raise Conflict(
+                f"token {token_id} ({target.name!r}) is the last that opens as admin, and nobody could make another;"
+                " make one first: `actinium token create NAME --role admin`"
+            )
+    conn.execute(update(tokens).where(tokens.c.id == token_id, tokens.c.revoked_at.is_(None)).values(revoked_at=now))
+
+
+def _opens(now: datetime) -> ColumnElement[bool]:
+    return tokens.c.revoked_at.is_(None) & (tokens.c.expires_at.is_(None) | (tokens.c.expires_at > now))
+
+
+def _shown(row: Row[Any]) -> TokenRow:
+    return TokenRow(
+        id=row.id,
+        name=row.name,
+        role=Role(row.role),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        last_used_at=row.last_used_at,
+        revoked_at=row.revoked_at,
+    )
 
 
 def _digest(secret: str) -> bytes:

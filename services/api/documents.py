@@ -1,11 +1,12 @@
 """What the API answers, field by field."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from actinium.errors import FieldError, InvalidInput
 from actinium.frame import Outcome, TrialSummary
 from actinium.job import Cause, JobState, Role, StudyState
 from actinium.paths import Cell
@@ -13,6 +14,9 @@ from actinium.study import InvalidDesign
 from actinium.trial import TrialConfig
 from db.rows import Counts, StudyRow, TrialRow
 from services.settings import Settings
+
+LONGEST_DAYS = 3660
+"""How long a token that expires may live."""
 
 
 class Answer(BaseModel):
@@ -207,23 +211,48 @@ class TokenDocument(Answer):
     name: str
     role: Role
     created_at: datetime
+    expires_at: datetime | None
     last_used_at: datetime | None
     revoked_at: datetime | None
 
 
+def _moment(given: Any) -> Any:
+    """A moment in words; pydantic would take numbers for seconds since 1970, too."""
+    if isinstance(given, str):
+        return datetime.fromisoformat(given)
+    if given is None or isinstance(given, datetime):
+        return given
+    raise ValueError("should be a moment with its time zone, as 2027-01-31T00:00:00Z")
+
+
 class TokenRequest(BaseModel):
-    """A token to be made."""
+    """A token to be made. It expires at a moment, or after some days, or never."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$")]
     role: Role
+    expires_at: Annotated[AwareDatetime | None, BeforeValidator(_moment)] = None
+    expires_in_days: Annotated[float | None, Field(strict=True, gt=0, le=LONGEST_DAYS)] = None
+
+    def expiry(self, now: datetime) -> datetime | None:
+        """When it expires, seen from now; InvalidInput where that cannot be meant."""
+        if self.expires_in_days is not None:
+            if self.expires_at is not None:
+                fault = FieldError("expires_in_days", "stands beside expires_at; give one of the two")
+                raise InvalidInput("the token is not accepted", [fault])
+            return now + timedelta(days=self.expires_in_days)
+        if self.expires_at is not None and not now < self.expires_at <= now + timedelta(days=LONGEST_DAYS):
+            message = f"{self.expires_at} is not accepted: should be later than now, in {LONGEST_DAYS} days at most"
+            raise InvalidInput("the token is not accepted", [FieldError("expires_at", message)])
+        return self.expires_at
 
 
 class TokenCreated(TokenDocument):
-    """A new token; `token` is its secret, shown this once."""
+    """A new token; `token` is its secret, shown this once. `namesakes` other tokens of its name open what it opens."""
 
     token: str
+    namesakes: int
 
 
 class StudyChanges(BaseModel):

@@ -24,9 +24,11 @@ def create(engine: Database, at: Now, document: Json) -> TokenCreated:
         raise InvalidInput("the token is not accepted", explain(error, document, TokenRequest)) from error
     with engine.begin() as connection:
         secret = tokens.new_secret()
-        principal = tokens.ensure(connection, secret=secret, name=wanted.name, role=wanted.role, now=at)
-        row = next(row for row in tokens.ls(connection) if row.id == principal.id)
-    return TokenCreated(**TokenDocument.model_validate(row).model_dump(), token=secret)
+        made = tokens.ensure(
+            connection, secret=secret, name=wanted.name, role=wanted.role, now=at, expires_at=wanted.expiry(at)
+        )
+        row, namesakes = tokens.get(connection, made.id), tokens.namesakes(connection, made.id, at)
+    return TokenCreated(**TokenDocument.model_validate(row).model_dump(), token=secret, namesakes=namesakes)
 
 
 @router.get("/tokens")
@@ -38,7 +40,7 @@ def ls(engine: Database) -> dict[str, list[TokenDocument]]:
 
 @router.delete("/tokens/{token_id}", status_code=204)
 def revoke(engine: Database, at: Now, token_id: str) -> Response:
-    """Makes a token worthless."""
+    """Makes a token worthless; the last one that opens as admin stays (409)."""
     known = token_id.isascii() and token_id.isdigit() and len(token_id) < 20 and int(token_id) <= LARGEST_ID
     if not known:
         raise NotFound(f"there is no token {token_id[:80]!r}")

@@ -1,16 +1,17 @@
 """Every route with every role and every state of a token, by the one table that says who may what."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from actinium.job import Role
 from db import tokens
 from services.api.access import ACCESS, ANYBODY, CHANGE
 
+DAY = timedelta(days=1)
 PLACES = {"{study}": "1", "{trial}": "1", "{token_id}": "999999", "{name}": "first_filters"}
 
 
@@ -42,6 +43,8 @@ def opens_nothing(engine: Engine, secrets: dict[Role, str]) -> dict[str, str | N
             secret = tokens.create(connection, name="gone", role=role, now=now)
             tokens.revoke(connection, tokens.authenticate(connection, secret, now).id, now)
             said[f"revoked {role.value}"] = f"Bearer {secret}"
+            over = tokens.create(connection, name="over", role=role, now=now - DAY, expires_at=now)
+            said[f"expired {role.value}"] = f"Bearer {over}"
     return said
 
 
@@ -122,8 +125,56 @@ def test_tokens_are_made_listed_and_revoked(admin: httpx.Client, api_url: str) -
     assert {"ann", "sam", "ada", "ci"} == {item["name"] for item in listed.json()["items"]}
     assert admin.delete(f"/v1/tokens/{made.json()['id']}").status_code == 204
     assert httpx.get(f"{api_url}/v1/studies", headers=held).status_code == 401
+    told = httpx.get(f"{api_url}/v1/studies", headers=held).json()["detail"]
+    assert told == "the token 'ci' was revoked; ask an admin for another one"
     assert admin.delete("/v1/tokens/999999").status_code == 404
     assert admin.delete("/v1/tokens/x").status_code == 404
+
+
+def test_a_token_expires(admin: httpx.Client, api_url: str, engine: Engine, subtests: pytest.Subtests) -> None:
+    """After days or at a moment; then it is 401, and why is said. It is listed with its end."""
+    now = datetime.now(UTC)
+    made = admin.post("/v1/tokens", json={"name": "ci", "role": "viewer", "expires_in_days": 30}).json()
+    assert abs(datetime.fromisoformat(made["expires_at"]) - now - 30 * DAY) < timedelta(minutes=5)
+    assert admin.post("/v1/tokens", json={"name": "ci", "role": "viewer"}).json()["namesakes"] == 1
+    moment = (now + DAY).isoformat()
+    assert admin.post("/v1/tokens", json={"name": "b", "role": "viewer", "expires_at": moment}).status_code == 201
+    listed = {item["name"]: item["expires_at"] for item in admin.get("/v1/tokens").json()["items"]}
+    assert listed["ada"] is None and datetime.fromisoformat(listed["b"]) == now + DAY
+    held = {"Authorization": f"Bearer {made['token']}"}
+    assert httpx.get(f"{api_url}/v1/studies", headers=held).status_code == 200
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE tokens SET expires_at = now()"))
+    assert httpx.get(f"{api_url}/v1/studies", headers=held).json()["detail"].startswith("the token 'ci' expired on 20")
+    assert admin.get("/v1/tokens").status_code == 401
+
+
+def test_expiries_that_cannot_be_meant(admin: httpx.Client, subtests: pytest.Subtests) -> None:
+    """422 that names the field; nothing is made."""
+    refused = (
+        ("expires_in_days", [0, -1, 1e9, True, "30", [30]]),
+        ("expires_at", ["2001-01-01T00:00:00Z", "2999-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00"]),
+        ("expires_at", ["0001-01-01T00:00:00+14:00", "2027-01-31", "2027-01-31T00:00:00", "soon", "", 1893456000]),
+    )
+    for field, values in refused:
+        for value in values:
+            with subtests.test(field=field, value=value):
+                answer = admin.post("/v1/tokens", json={"name": "x", "role": "viewer", field: value})
+                assert answer.status_code == 422, answer.text
+                assert [error["path"] for error in answer.json()["errors"]] == [field]
+    both = {"name": "x", "role": "viewer", "expires_in_days": 1, "expires_at": (datetime.now(UTC) + DAY).isoformat()}
+    assert admin.post("/v1/tokens", json=both).status_code == 422
+    assert {item["name"] for item in admin.get("/v1/tokens").json()["items"]} == {"ada", "ann", "sam"}
+
+
+def test_the_last_admin_stays(admin: httpx.Client) -> None:
+    """409, with the way out; after another was made, it goes."""
+    mine = next(item["id"] for item in admin.get("/v1/tokens").json()["items"] if item["role"] == "admin")
+    answer = admin.delete(f"/v1/tokens/{mine}")
+    assert (answer.status_code, "make one first" in answer.json()["detail"]) == (409, True)
+    admin.post("/v1/tokens", json={"name": "next", "role": "admin"})
+    assert admin.delete(f"/v1/tokens/{mine}").status_code == 204
+    assert admin.get("/v1/tokens").status_code == 401
 
 
 def test_the_openapi_document_names_bodies_and_problems(api_url: str) -> None:

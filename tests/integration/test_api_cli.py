@@ -181,6 +181,11 @@ def test_catalogue_and_tokens(actinium: Actinium) -> None:
     row = next(item for item in json.loads(actinium("token", "ls", "--json").out) if item["name"] == "ci")
     assert actinium("token", "revoke", str(row["id"])).code == 0
     assert "viewer" in actinium("token", "ls").out
+    for expires, says in (("30d", "T"), ("12h", "T"), ("2031-01-31", "2031-01-31T23:59:59Z")):
+        made = actinium("token", "create", "ci", "--expires", expires, "--json")
+        assert says in json.loads(made.out)["expires_at"]
+    assert "2031-01-31" in actinium("token", "ls").out
+    assert "3 more tokens are called 'ci'" in actinium("token", "create", "ci").err
 
 
 FAILURES: list[tuple[list[str], int, str]] = [
@@ -195,6 +200,8 @@ FAILURES: list[tuple[list[str], int, str]] = [
     (["export", "1", "out.csv"], 1, "there is no study"),
     (["token", "create", "x", "--role", "king"], 2, "king"),
     (["token", "revoke", "99999"], 1, "there is no token"),
+    (["token", "create", "x", "--expires", "soon"], 2, "give 30d, 12h, or a date"),
+    (["token", "create", "x", "--expires", "2001-01-31"], 1, "should be later than now"),
     (["nonsense"], 2, "nonsense"),
     (["ls", "--state", "done"], 1, "query.state"),
 ]
