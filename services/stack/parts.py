@@ -18,12 +18,15 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**30)}
 """For processes that train: glibc otherwise gives every large tensor back to the kernel and faults it in again."""
 MIRROR_NICE = 15
-"""The mirror gives way to training."""
+"""How far the mirror gives way to training: it has what training leaves, and a thirtieth of a core at least."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One process of the stack. It is started once `after` are ready, and is ready once `ready` says so."""
+    """One process of the stack. It is started once `after` are ready, and is ready once `ready` says so.
+
+    `nice` is added to its niceness from then on: nothing gives way while the stack is waited for.
+    """
 
     name: str
     after: tuple[str, ...] = ()
@@ -31,6 +34,7 @@ class Part:
     ready: Callable[[Plan], Check]
     address: Callable[[Plan], str | None] = lambda plan: None
     wanted: Callable[[Plan], bool] = lambda plan: True
+    nice: int = 0
 
 
 DATABASE = "postgres"
@@ -130,7 +134,6 @@ def mlflow_command(plan: Plan) -> Command:
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_AGENT_HINT": "true",
         },
-        nice=MIRROR_NICE,
     )
 
 
@@ -150,7 +153,7 @@ def dispatcher_command(plan: Plan) -> Command:
 
 def sink_command(plan: Plan) -> Command:
     """The sink."""
-    return Command(arguments=python("-m", "services.sink"), environment=environment(plan, "sink"), nice=MIRROR_NICE)
+    return Command(arguments=python("-m", "services.sink"), environment=environment(plan, "sink"))
 
 
 def dashboard_command(plan: Plan) -> Command:
@@ -211,12 +214,14 @@ PARTS: Sequence[Part] = (
         ready=lambda plan: checks.http(f"{plan.mlflow_url}/health"),
         address=lambda plan: plan.mlflow_url,
         wanted=lambda plan: plan.own_mlflow,
+        nice=MIRROR_NICE,
     ),
     Part(
         name="sink",
         after=(DATABASE,),
         command=sink_command,
         ready=lambda plan: checks.file(ready_file(plan, "sink")),
+        nice=MIRROR_NICE,
     ),
     Part(
         name="dashboard",

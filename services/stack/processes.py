@@ -26,11 +26,10 @@ LOG_BYTES = 20_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """How a part's process is started. `nice` is added to the supervisor's own niceness."""
+    """How a part's process is started."""
 
     arguments: Sequence[str]
     environment: Mapping[str, str]
-    nice: int = 0
 
 
 def start(command: Command, *, mark: str, log_file: Path, cwd: Path) -> "subprocess.Popen[bytes]":
@@ -39,7 +38,7 @@ def start(command: Command, *, mark: str, log_file: Path, cwd: Path) -> "subproc
         log_file.replace(log_file.with_suffix(".log.1"))
     environment = {**os.environ, **command.environment, MARK: mark}
     with log_file.open("ab") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own commands
+        return subprocess.Popen(  # noqa: S603 - our own commands
             command.arguments,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -48,20 +47,17 @@ def start(command: Command, *, mark: str, log_file: Path, cwd: Path) -> "subproc
             env=environment,
             start_new_session=True,
         )
-    if command.nice:
-        renice(process.pid, command.nice)
-    return process
 
 
-def renice(pid: int, by: int) -> None:
-    """Let the first process of a session (and all that it starts from now on) give way to others.
+def give_way(pid: int, nice: int) -> None:
+    """Let a process, and all that it starts from now on, be nicer than this one by `nice`.
 
     Where Linux schedules by session (autogroup), niceness counts within one only, so the session's own is set too.
     """
+    niceness = min(19, os.getpriority(os.PRIO_PROCESS, 0) + nice)
+    session = Path(f"/proc/{pid}/autogroup")
     try:
-        niceness = min(19, os.getpriority(os.PRIO_PROCESS, pid) + by)
         os.setpriority(os.PRIO_PROCESS, pid, niceness)
-        session = Path(f"/proc/{pid}/autogroup")
         if session.exists():
             session.write_text(str(niceness), encoding="ascii")
     except OSError as error:

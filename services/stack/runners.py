@@ -29,6 +29,9 @@ class Runner(Protocol):
     def ready(self, plan: Plan) -> bool:
         """Whether it answers."""
 
+    def settle(self, plan: Plan) -> None:
+        """It has become ready: what gives way does so from now on."""
+
     def ask(self) -> None:
         """Ask it to end, without waiting."""
 
@@ -78,6 +81,12 @@ class ProcessRunner:
     def ready(self, plan: Plan) -> bool:
         """The part's own check."""
         return self._part.ready(plan)()
+
+    def settle(self, plan: Plan) -> None:
+        """The part's niceness, for the whole family."""
+        if self._part.nice:
+            for process in processes.marked(f"{plan.instance}/{self.name}"):
+                processes.give_way(process.pid, self._part.nice)
 
     def ask(self) -> None:
         """SIGTERM to the child alone: it knows the order in which its own children end."""
@@ -130,6 +139,9 @@ class DatabaseRunner:
     def ready(self, plan: Plan) -> bool:
         """It answered before `start` came back."""
         return self.alive()
+
+    def settle(self, plan: Plan) -> None:
+        """It gives way to nobody: everybody waits for it."""
 
     def ask(self) -> None:
         """It ends at once, when it is stopped."""

@@ -125,6 +125,7 @@ class Supervisor:
             unit.check_at = now + timedelta(seconds=CHECK_SECONDS)
             self._move(unit, PartState.READY if answers else PartState.UNRESPONSIVE, now=now)
         elif answers:
+            unit.runner.settle(self.plan)
             self._move(unit, PartState.READY, now=now)
             self.report(f"{unit.runner.name} is ready after {(now - self.begun).total_seconds():.1f} s")
 

@@ -45,6 +45,11 @@ def test_every_service_answers_at_the_address_that_status_shows(stack: RunningSt
         assert Path(service["log"]).exists()
 
 
+def test_the_mirror_gives_way_to_training(stack: RunningStack) -> None:
+    niceness = {name: psutil.Process(service["pid"]).nice() for name, service in stack.services().items()}
+    assert niceness["mlflow"] == niceness["sink"] > niceness["dispatcher"]
+
+
 def test_the_client_file_opens_the_door_and_is_closed_to_others(stack: RunningStack) -> None:
     for name in ("client.json", "tokens.json", "stack.json", "run/ray.token"):
         assert stat.S_IMODE((stack.home / name).stat().st_mode) == 0o600, name

@@ -76,10 +76,10 @@ def test_the_marked_are_never_this_process() -> None:
 @pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="this kernel does not schedule by session")
 def test_who_gives_way_does_so_as_a_session_too(instance: str, tmp_path: Path) -> None:
     """The kernel weighs sessions against each other before it looks at the niceness of processes."""
-    command = Command(arguments=[sys.executable, "-c", DEAF], environment={}, nice=3)
-    process = processes.start(command, mark=instance, log_file=tmp_path / "out.log", cwd=tmp_path)
-    own = os.getpriority(os.PRIO_PROCESS, 0)
-    assert os.getpriority(os.PRIO_PROCESS, process.pid) == min(19, own + 3)
-    assert Path(f"/proc/{process.pid}/autogroup").read_text(encoding="ascii").endswith(f"nice {min(19, own + 3)}\n")
+    process = run(DEAF, instance, tmp_path)
+    processes.give_way(process.pid, 3)
+    expected = min(19, os.getpriority(os.PRIO_PROCESS, 0) + 3)
+    assert os.getpriority(os.PRIO_PROCESS, process.pid) == expected
+    assert Path(f"/proc/{process.pid}/autogroup").read_text(encoding="ascii").endswith(f"nice {expected}\n")
     process.kill()
     process.wait(timeout=10)
