@@ -1,6 +1,7 @@
 """One dot with its 95% interval a cell, or a factor."""
 
 import math
+import textwrap
 from collections.abc import Callable
 
 import pandas as pd
@@ -14,6 +15,8 @@ from dashboard.words import factor_title, interval, number, percent
 
 ROW = 21
 """Pixels a row of dots."""
+NARROW = 30
+"""Characters that a title or a label may have in one line, where three charts share a page's width."""
 
 
 def dots(
@@ -30,7 +33,7 @@ def dots(
     """
     if rows.empty:
         return empty("Nothing to show for the chosen levels yet.")
-    drawn, ticks, height = _stacked(rows, look)
+    drawn, ticks, headings, height = _stacked(rows, look)
     rate = show is percent
     colours = look.colours()
     figure = go.Figure()
@@ -59,11 +62,15 @@ def dots(
             showarrow=False,
             font_size=11,
         )
+    for at, heading in headings.items():
+        figure.add_annotation(
+            text=f"<b>{heading}</b>", x=0, xref="paper", xanchor="left", y=at, showarrow=False, font_size=11
+        )
     low, high = _reach(drawn, log=log, rate=rate)
     figure.update_xaxes(
         range=[low, high + 0.16 * (high - low)],
         type="log" if log else "linear",
-        title={"text": title, "standoff": 6},
+        title={"text": _wrapped(title), "standoff": 6, "font_size": 12},
         zeroline=False,
         tickformat=(".0%" if high > 0.05 else ".1%") if rate else None,
     )
@@ -74,11 +81,12 @@ def dots(
     return grounded(figure)
 
 
-def _stacked(rows: pd.DataFrame, look: Look) -> tuple[pd.DataFrame, dict[float, str], float]:
-    """The rows with their place `at` from the top, the names at the places, and how many rows there are."""
+def _stacked(rows: pd.DataFrame, look: Look) -> tuple[pd.DataFrame, dict[float, str], dict[float, str], float]:
+    """The rows with their place `at` from the top, names and headings at the places, and how many rows there are."""
     told = tuple(path for path in (look.colour, *look.rest()) if path)
     ranks = {path: {word: place for place, word in enumerate(look.kept(path))} for path in told}
     ticks: dict[float, str] = {}
+    headings: dict[float, str] = {}
     parts: list[pd.DataFrame] = []
     at = 0.0
     for facet in look.facets():
@@ -86,16 +94,16 @@ def _stacked(rows: pd.DataFrame, look: Look) -> tuple[pd.DataFrame, dict[float, 
         if own.empty:
             continue
         if facet:
-            ticks[at] = f"<b>{facet}</b>"
+            headings[at] = str(facet)
             at += 1.0
         places = [tuple(ranks[path][str(row[path])] for path in told) for _, row in own.iterrows()]
         own = own.iloc[sorted(range(len(own)), key=places.__getitem__)]
         own = own.assign(at=[at + place for place in range(len(own))])
         for _, row in own.iterrows():
-            ticks[float(row["at"])] = " · ".join(_word(path, row[path]) for path in told) or "all trials"
+            ticks[float(row["at"])] = _wrapped(" · ".join(_word(path, row[path]) for path in told)) or "all trials"
         parts.append(own)
         at += len(own) + 0.4
-    return pd.concat(parts), ticks, at - 0.2
+    return pd.concat(parts), ticks, headings, at - 0.2
 
 
 def effects(rows: pd.DataFrame, *, title: str = "share of variance explained (ω²)") -> go.Figure:
@@ -120,6 +128,10 @@ def effects(rows: pd.DataFrame, *, title: str = "share of variance explained (ω
 
 def _word(path: str, word: str) -> str:
     return word if path in LEVEL_KINDS else f"{factor_title(path)} {word}"
+
+
+def _wrapped(text: str) -> str:
+    return "<br>".join(textwrap.wrap(text, NARROW))
 
 
 def _said(row: pd.Series, show: Callable[[float | None], str]) -> str:
