@@ -52,7 +52,11 @@ class TooLarge(ActiniumError):
 
 
 class TooMany(ActiniumError):
-    """Too many requests for now."""
+    """Too many requests, or too much in the queue, for now; `retry_after` seconds from now there may be room."""
+
+    def __init__(self, message: str, retry_after: float = 30.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class CheckpointUnusable(ActiniumError):

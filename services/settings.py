@@ -49,6 +49,13 @@ class Settings(BaseSettings):
     owner_queued_trials: int | None = Field(default=None, ge=1)
     """How many trials of one owner may be queued; what would be more is answered 429. None: any number."""
 
+    failed_attempts_per_minute: int = Field(default=60, ge=0)
+    """Tokens that open nothing from one address; more are answered 429. 0: any number."""
+    requests_per_minute: int = Field(default=0, ge=0)
+    """Requests with one token; more are answered 429. 0: any number."""
+    proxies: str | None = None
+    """Addresses or networks, with commas between, whose X-Forwarded-For says from where a request comes."""
+
     max_body_bytes: int = Field(default=1_000_000, ge=1)
     """Largest request body; a larger one is answered 413."""
     body_seconds: float = Field(default=60.0, gt=0.0)

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from typing import Any
 
 import uvicorn
 
@@ -52,10 +53,18 @@ def serve(settings: Settings) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            **proxied(settings),
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
     finally:
         engine.dispose()
+
+
+def proxied(settings: Settings) -> dict[str, Any]:
+    """Whom uvicorn believes where a request comes from: nobody, unless the settings name proxies. Its own default is
+    everybody on this machine, who could then be anybody.
+    """
+    return {"proxy_headers": settings.proxies is not None, "forwarded_allow_ips": settings.proxies or ""}
 
 
 if __name__ == "__main__":

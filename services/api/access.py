@@ -17,6 +17,7 @@ from actinium.job import Role, StudyId
 from db import studies, tokens
 from db.tokens import Principal
 from services.api.references import StudyReference
+from services.api.throttle import Throttle
 
 
 @dataclass(frozen=True)
@@ -98,11 +99,19 @@ def authorized(
     at: Now,
     given: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)],
 ) -> Principal:
-    """The caller, if the token is known and its role is enough for the route."""
+    """The caller, if the token opens and its role is enough for the route. A request without one is no attempt."""
     if given is None or not given.credentials.strip():
         raise Unauthenticated("no token; send the header Authorization: Bearer TOKEN")
+    throttle: Throttle = request.app.state.throttle
+    secret, host = given.credentials.strip(), request.client.host if request.client else None
+    throttle.check(host, secret, at)
     with engine.begin() as connection:
-        principal = tokens.authenticate(connection, given.credentials.strip(), at)
+        try:
+            principal = tokens.authenticate(connection, secret, at)
+        except Unauthenticated:
+            throttle.failed(host, secret, at)
+            raise
+    throttle.opened(principal.id, secret, at)
     request.scope["principal"] = principal
     needed = ACCESS[request.method, request.scope["route"].path].role
     assert needed is not None, "routes for anybody do not ask who it is"

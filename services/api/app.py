@@ -28,6 +28,7 @@ from services.api.access import authorized, check_table
 from services.api.edge import Edge
 from services.api.preflight import Preflight
 from services.api.report import Reports
+from services.api.throttle import Throttle
 from services.settings import Settings
 
 RESOURCES = (studies, life, trials, report, export, events, catalogue, datasets, pack_widths, tokens)
@@ -52,6 +53,7 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> FastAPI:
     app.state.registry = registry
     app.state.reports = Reports()
     app.state.preflight = Preflight()
+    app.state.throttle = Throttle(settings)
     guarded = [route for resource in RESOURCES for route in resource.router.routes]
     check_table(guarded, [*app.routes, *health.router.routes])
     for resource in RESOURCES:

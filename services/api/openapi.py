@@ -44,6 +44,13 @@ REASONS = {
     500: "A fault of the service; its log has the request's id",
     503: "The database is away, or the service is not ready",
 }
+NAMED = {
+    ("POST", "/v1/studies"),
+    ("POST", "/v1/datasets"),
+    ("POST", "/v1/tokens"),
+    ("DELETE", "/v1/tokens/{token_id}"),
+}
+"""Routes without a study in their path that a name or a state may forbid."""
 PROMISED = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
 """Headers that always come with a status."""
 LINKS = {
@@ -97,7 +104,7 @@ def problems(method: str, path: str, operation: dict[str, Any]) -> set[int]:
         found |= {401, 429} if role is Role.VIEWER else {401, 403, 429}
     if "{" in path:
         found.add(404)
-    if "{study}" in path or (method == "POST" and path in ("/v1/studies", "/v1/datasets", "/v1/tokens")):
+    if "{study}" in path or (method, path) in NAMED:
         found.add(409)
     if "requestBody" in operation:
         found |= {408, 413, 415}

@@ -13,7 +13,8 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from actinium.errors import STATUS, ActiniumError, Conflict, FieldError, InvalidInput
+from actinium.errors import STATUS, ActiniumError, Conflict, FieldError, InvalidInput, TooMany
+from services.api.throttle import seconds
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,6 @@ def problem(
         401: {"WWW-Authenticate": 'Bearer realm="actinium"'},
         408: {"Connection": "close"},
         413: {"Connection": "close"},
-        429: {"Retry-After": "30"},
         503: {"Retry-After": "2"},
     }
     return Response(
@@ -73,7 +73,9 @@ def on_own_error(request: Request, error: Exception) -> Response:
         if isinstance(error, kind):
             errors = error.errors if isinstance(error, InvalidInput) else ()
             extra = {"study_ids": list(error.ids)} if isinstance(error, Conflict) and error.ids else None
-            return problem(request, status, str(error.args[0]) if error.args else "", errors=errors, extra=extra)
+            headers = {"Retry-After": seconds(error)} if isinstance(error, TooMany) else None
+            detail = str(error.args[0]) if error.args else ""
+            return problem(request, status, detail, errors=errors, headers=headers, extra=extra)
     return on_fault(request, error)
 
 

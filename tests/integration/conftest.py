@@ -21,9 +21,14 @@ Train = Callable[..., list[Lease]]
 
 @pytest.fixture
 def api_settings(database_url: str) -> Settings:
-    """Small limits, and news soon."""
+    """Small limits, news soon, and wrong tokens as many as a test likes."""
     return Settings(
-        database_url=database_url, max_body_bytes=20_000, max_trials=500, event_seconds=0.02, mlflow_url="http://mlflow"
+        database_url=database_url,
+        max_body_bytes=20_000,
+        max_trials=500,
+        event_seconds=0.02,
+        mlflow_url="http://mlflow",
+        failed_attempts_per_minute=0,
     )
 
 

@@ -194,3 +194,21 @@ def test_request_ids(viewer: httpx.Client) -> None:
     """A plain id is kept, anything else is replaced."""
     assert viewer.get("/v1/studies", headers={"X-Request-ID": "abc-1"}).headers["X-Request-ID"] == "abc-1"
     assert viewer.get("/v1/studies", headers={"X-Request-ID": "a b\tc"}).headers["X-Request-ID"].isalnum()
+
+
+def test_pages_have_an_end(submitter: httpx.Client, subtests: pytest.Subtests) -> None:
+    """Wherever the document has a `limit`: none, less than none and a thousand million are 422, the most is not."""
+    submitter.post("/v1/studies", json=STUDY)
+    paths = submitter.get("/openapi.json").json()["paths"]
+    paged = {
+        path: parameter["schema"]["maximum"]
+        for path, operations in paths.items()
+        for parameter in operations.get("get", {}).get("parameters", ())
+        if parameter["name"] == "limit"
+    }
+    assert set(paged) >= {"/v1/studies", "/v1/studies/{study}/trials", "/v1/pack-widths"}
+    for path, most in paged.items():
+        for limit in (0, -1, most + 1, 10**9, 2**63, "1.5", ""):
+            with subtests.test(path=path, limit=limit):
+                refused(submitter.get(path.format(study=1), params={"limit": limit}), 422, "query.limit")
+        assert submitter.get(path.format(study=1), params={"limit": most}).status_code == 200
