@@ -317,6 +317,19 @@ trial_artifacts = Table(
     Column("content", LargeBinary, nullable=False),
 )
 
+# Who works on the queue, as each said last.
+dispatchers = Table(
+    "dispatchers",
+    metadata,
+    Column("holder", Text, primary_key=True),
+    Column("started_at", MOMENT, nullable=False),
+    Column("seen_at", MOMENT, nullable=False),
+    Column("slots", Integer, nullable=False),
+    Column("busy", Integer, nullable=False),
+    Column("avoided", JSONB, nullable=False),
+    Column("halted", Text),
+)
+
 pack_widths = Table(
     "pack_widths",
     metadata,

@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(default=30.0, gt=0.0)
     """How long a leased trial stays with a dispatcher that is not heard of."""
 
+    dispatchers: int = Field(default=1, ge=1, le=16)
+    """How many dispatchers `up` starts. One does the work; a second goes on at once where it is killed."""
+
     owner_running_trials: int | None = Field(default=None, ge=1)
     """How many trials of one owner are trained at once, over all dispatchers; None: as many as there is room for."""
     owner_queued_trials: int | None = Field(default=None, ge=1)

@@ -11,10 +11,12 @@ import sys
 import threading
 
 from actinium.errors import ActiniumError, StackError, Unavailable
+from db.engine import DATABASE_AWAY
 from services.dispatcher.dispatcher import Dispatcher
 from services.dispatcher.fleet import Fleet, FleetLost
 from services.dispatcher.heart import Heart, beat_seconds
 from services.dispatcher.ledger import Ledger
+from services.dispatcher.roster import Roster
 from services.dispatcher.widths import planned_width
 from services.loop import announce_ready, backoff, open_database, repeat, set_up_logging, stop_on_signals, utc_now
 from services.settings import Settings
@@ -46,14 +48,17 @@ def serve(settings: Settings, *, stop: threading.Event) -> int:
     engine = open_database(settings, stop=stop)
     fleet = hire(settings, stop=stop)
     ledger = Ledger()
-    heart = Heart(engine=engine, ledger=ledger, lease_seconds=settings.lease_seconds)
+    holder = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
+    roster = Roster(holder=holder, started_at=utc_now())
+    heart = Heart(engine=engine, ledger=ledger, roster=roster, lease_seconds=settings.lease_seconds)
     dispatcher = Dispatcher(
         engine=engine,
         fleet=fleet,
         ledger=ledger,
         width=planned_width,
-        holder=f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}",
+        holder=holder,
         lease_seconds=settings.lease_seconds,
+        roster=roster,
         most_leased=settings.owner_running_trials,
     )
     beats = threading.Thread(
@@ -62,9 +67,13 @@ def serve(settings: Settings, *, stop: threading.Event) -> int:
         kwargs={"seconds": beat_seconds(settings.lease_seconds), "stop": stop, "name": "heartbeat"},
         daemon=True,
     )
+    try:
+        heart.run_once(now=utc_now())  # who else lives, before any slot is asked for
+    except DATABASE_AWAY as error:
+        log.warning("the database is away: %s", str(error).strip().split("\n", 1)[0])
     beats.start()
     try:
-        return dispatch(dispatcher, fleet, stop=stop)
+        return dispatch(dispatcher, fleet, roster, stop=stop)
     finally:
         stop.set()
         beats.join(timeout=10.0)
@@ -73,14 +82,16 @@ def serve(settings: Settings, *, stop: threading.Event) -> int:
         engine.dispose()
 
 
-def dispatch(dispatcher: Dispatcher, fleet: Fleet, *, stop: threading.Event) -> int:
-    """Rounds until `stop`; 1 when the fleet was lost. Ready with the first actor that is warm."""
+def dispatch(dispatcher: Dispatcher, fleet: Fleet, roster: Roster, *, stop: threading.Event) -> int:
+    """Rounds until `stop`; 1 when the fleet was lost. Ready with the first actor that is warm, or where others before
+    this dispatcher have all the slots.
+    """
     failures, ready = 0, False
     while not stop.is_set():
         try:
             dispatcher.run_once(now=utc_now(), wait=WAIT_SECONDS)
             failures = 0
-            if not ready and fleet.idle():
+            if not ready and (fleet.idle() or (roster.turn()[0] > 0 and not fleet.size())):
                 ready = True
                 announce_ready()
         except FleetLost as error:

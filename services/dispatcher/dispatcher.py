@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Engine
 
 from actinium.job import Attempt, Lease
-from db import datasets, queue
+from db import datasets, dispatchers, queue
 from db.engine import DATABASE_AWAY
 from services.dispatcher.fleet import Fleet, SlotId
 from services.dispatcher.ledger import Ledger
 from services.dispatcher.pack import PackRun
 from services.dispatcher.recorder import Recorder
+from services.dispatcher.roster import Roster
 from services.dispatcher.widths import fair_share
 
 log = logging.getLogger(__name__)
@@ -43,11 +44,13 @@ class Dispatcher:
         width: Width,
         holder: str,
         lease_seconds: float,
+        roster: Roster | None = None,
         most_leased: int | None = None,
     ) -> None:
         self._engine = engine
         self._fleet = fleet
         self._ledger = ledger
+        self._roster = roster
         self._recorder = Recorder(engine=engine, ledger=ledger)
         self._width = width
         self._holder = holder
@@ -59,9 +62,14 @@ class Dispatcher:
         self._look_at: datetime | None = None
         self._quiet_until: datetime | None = None
         self._tries = 0
+        self._halted: str | None = None
+        """Why nothing is leased."""
 
     def run_once(self, *, now: datetime, wait: float) -> None:
         """Lease, hear for up to `wait` seconds what the packs bring, save. Never raises for an absent database."""
+        if self._roster is not None:
+            turn, of = self._roster.turn()
+            self._fleet.share(turn=turn, of=of)
         self._fleet.tend(now=now)
         self._stop_lost()
         if self._quiet_until is None or now >= self._quiet_until:
@@ -76,6 +84,7 @@ class Dispatcher:
             else:
                 self._tries, self._quiet_until = 0, None
         self._hear(wait=wait)
+        self._tell()
 
     def busy(self) -> bool:
         """Whether anything trains or waits to be saved."""
@@ -86,9 +95,17 @@ class Dispatcher:
         try:
             self._save(now=now, all_packs=True)
             self._release([attempt for pack in self._running.values() for attempt in pack.open_attempts()], now=now)
+            with self._engine.begin() as conn:
+                dispatchers.leave(conn, self._holder)
         except DATABASE_AWAY as error:
             log.warning("the database is away (%s); leases are left to expire", _first_line(error))
         self._running.clear()
+
+    def _tell(self) -> None:
+        """Say how things stand, for whoever looks from outside."""
+        if self._roster is not None:
+            slots, avoided = self._fleet.size(), self._fleet.avoided()
+            self._roster.tell(slots=slots, busy=len(self._running), avoided=avoided, halted=self._halted)
 
     # ---- leasing ----------------------------------------------------------------------------------------------
 
@@ -96,7 +113,7 @@ class Dispatcher:
         idle = [slot for slot in self._fleet.idle() if slot not in self._running]
         if not idle or (self._look_at is not None and now < self._look_at):
             return
-        slots = max(len(idle), self._fleet.size())
+        slots = max(len(idle), self._fleet.size()) * (1 if self._roster is None else self._roster.turn()[1])
         with self._engine.begin() as conn:
             due = queue.backlog(conn, now=now, most=slots * COUNTED_LANES)
         share = fair_share(due, slots=slots, idle=len(idle))

@@ -1,6 +1,6 @@
 """What the dispatcher asks of those who train: slots that each run one pack at a time, and news of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NewType, Protocol, TypeAlias
@@ -53,7 +53,13 @@ class Fleet(Protocol):
         """How many slots there are or soon will be."""
 
     def idle(self) -> Sequence[SlotId]:
-        """The slots that are warm and free."""
+        """The slots that are warm and free, on nodes that are not avoided."""
+
+    def avoided(self) -> Mapping[str, datetime]:
+        """The nodes that get no work for a while, because they keep losing their workers, and until when."""
+
+    def share(self, *, turn: int, of: int) -> None:
+        """Have only the slots that are due to number `turn` of `of` fleets; surplus ones end once they are free."""
 
     def device(self, slot: SlotId) -> str:
         """What a warm slot computes on: `cpu`, or the accelerator's name."""

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
-from db import queue
+from db import dispatchers, queue
 from services.dispatcher.ledger import Ledger
+from services.dispatcher.roster import Roster
 
 log = logging.getLogger(__name__)
 
@@ -24,12 +25,13 @@ class Heart:
 
     Its own leases come first: after a pause of this process or of the database they are taken up again before
     anything expired is rescued. Having been out of touch for as long as a lease, it also gives the other dispatchers
-    one lease's time to do the same.
+    one lease's time to do the same. With each beat it says how this dispatcher stands, and hears who else lives.
     """
 
-    def __init__(self, *, engine: Engine, ledger: Ledger, lease_seconds: float) -> None:
+    def __init__(self, *, engine: Engine, ledger: Ledger, roster: Roster, lease_seconds: float) -> None:
         self._engine = engine
         self._ledger = ledger
+        self._roster = roster
         self._lease_seconds = lease_seconds
         self._last_touch: datetime | None = None
         self._rescue_from: datetime | None = None
@@ -46,6 +48,10 @@ class Heart:
         if self._last_touch is not None and now - self._last_touch > lease:
             self._rescue_from = now + lease
         self._last_touch = now
+        with self._engine.begin() as conn:
+            self._roster.placed(
+                dispatchers.report(conn, self._roster.standing(now=now), silent_seconds=self._lease_seconds)
+            )
         if self._rescue_from is None or now >= self._rescue_from:
             self._rescue_from = None
             with self._engine.begin() as conn:

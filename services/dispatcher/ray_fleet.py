@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ from actinium.job import FailureClass
 from actinium.trial import TrialConfig
 from services.dispatcher.fleet import FleetLost, News, PackBroken, PackDone, PackItem, SlotId
 from services.dispatcher.nodes import NodeHealth
-from services.dispatcher.placement import Place, places
+from services.dispatcher.placement import Place, places, shared
 from workers.actor import PackActor, PackFailed
 
 log = logging.getLogger(__name__)
@@ -61,10 +61,14 @@ class RayFleet:
     """Whether the cluster's head answers at all."""
 
     _slots: dict[SlotId, Slot] = field(default_factory=dict)
+    _nodes: list[str] = field(default_factory=list)
+    """Those that have slots at all."""
     _places: list[Place] = field(default_factory=list)
+    """Where this fleet's slots are."""
     _datasets: OrderedDict[str, Any] = field(default_factory=OrderedDict)
     """Files in Ray's object store, by SHA-256."""
     _numbers: Iterator[int] = field(default_factory=count)
+    _turn: tuple[int, int] = (0, 1)
     _health: NodeHealth = field(default_factory=NodeHealth)
     _survey_at: datetime | None = None
     _now: datetime = BEGINNING
@@ -89,7 +93,12 @@ class RayFleet:
 
     def avoided(self) -> Mapping[str, datetime]:
         """The nodes that get no work, because they keep losing actors, and until when."""
-        return self._health.avoided([place.node for place in self._places], now=self._now)
+        return self._health.avoided(self._nodes, now=self._now)
+
+    def share(self, *, turn: int, of: int) -> None:
+        """Have only this fleet's part of the slots; surplus ones are let go once they are free."""
+        if (turn, of) != self._turn:
+            self._turn, self._survey_at = (turn, of), None
 
     def device(self, slot: SlotId) -> str:
         """What the slot computes on, once it is warm."""
@@ -162,7 +171,24 @@ class RayFleet:
         nodes = ray.nodes()  # type: ignore[no-untyped-call]
         if not any(node.get("Alive") for node in nodes):
             raise FleetLost("Ray has no living node left")
-        self._places = places(nodes, most=self.most)
+        turn, of = self._turn
+        found = places(nodes, most=self.most)
+        self._nodes, self._places = [place.node for place in found], shared(found, turn=turn, of=of)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Give back actors past this fleet's share and those of nodes that are gone: first who is not warm, never who
+        trains.
+        """
+        wanted = {place.node: place.slots for place in self._places}
+        have = Counter(slot.place.node for slot in self._slots.values())
+        free = sorted((slot.warming is None, number) for number, slot in self._slots.items() if slot.stream is None)
+        for _, number in free:
+            node = self._slots[number].place.node
+            if have[node] > wanted.get(node, 0):
+                have[node] -= 1
+                log.info("slot %d is let go", number)
+                ray.kill(self._slots.pop(number).actor)
 
     def _hire(self, *, now: datetime) -> None:
         """An actor for every place that lacks one. Where they do not start, with a pause that grows."""

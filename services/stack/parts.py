@@ -143,12 +143,14 @@ def api_command(plan: Plan) -> Command:
     return Command(arguments=python("-m", "services.api"), environment=environment(plan, "api") | tokens)
 
 
-def dispatcher_command(plan: Plan) -> Command:
-    """The dispatcher."""
-    settings = ray_environment(plan) if plan.own_ray else {}
-    return Command(
-        arguments=python("-m", "services.dispatcher"), environment=environment(plan, "dispatcher") | settings
-    )
+def dispatcher_part(name: str) -> Part:
+    """A dispatcher. Several share the slots."""
+
+    def command(plan: Plan) -> Command:
+        settings = ray_environment(plan) if plan.own_ray else {}
+        return Command(arguments=python("-m", "services.dispatcher"), environment=environment(plan, name) | settings)
+
+    return Part(name=name, after=(DATABASE,), command=command, ready=lambda plan: checks.file(ready_file(plan, name)))
 
 
 def sink_command(plan: Plan) -> Command:
@@ -201,12 +203,7 @@ PARTS: Sequence[Part] = (
         ready=lambda plan: checks.http(f"{plan.url}/readyz"),
         address=lambda plan: plan.url,
     ),
-    Part(
-        name="dispatcher",
-        after=(DATABASE,),
-        command=dispatcher_command,
-        ready=lambda plan: checks.file(ready_file(plan, "dispatcher")),
-    ),
+    dispatcher_part("dispatcher"),
     Part(
         name="mlflow",
         after=(DATABASE,),
@@ -231,3 +228,9 @@ PARTS: Sequence[Part] = (
         address=lambda plan: plan.dashboard_url,
     ),
 )
+
+
+def parts_of(plan: Plan) -> Sequence[Part]:
+    """The table, with as many more dispatchers as the settings ask for."""
+    more = range(2, plan.settings.dispatchers + 1)
+    return (*PARTS, *(dispatcher_part(f"dispatcher-{number}") for number in more))

@@ -89,12 +89,14 @@ def find(mark: ProcessMark | None) -> psutil.Process | None:
     return process if same else None
 
 
-def marked(prefix: str) -> list[psutil.Process]:
-    """All living processes whose mark begins with `prefix`: an instance, or one part of it."""
+def marked(whose: str) -> list[psutil.Process]:
+    """All living processes of an instance (`INSTANCE`), or of one part of it (`INSTANCE/PART`)."""
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARK, "").startswith(prefix) and process.status() != psutil.STATUS_ZOMBIE:
+            mark = process.environ().get(MARK, "")
+            mine = mark == whose or mark.startswith(f"{whose.rstrip('/')}/")
+            if mine and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except (psutil.Error, OSError):
             continue  # gone, or somebody else's

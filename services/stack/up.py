@@ -14,6 +14,7 @@ from actinium.home import ClientFile
 from services.loop import set_up_logging, stop_on_signals, utc_now
 from services.settings import Settings
 from services.stack import leftovers, reporting
+from services.stack.parts import parts_of
 from services.stack.plan import Plan, make_plan
 from services.stack.reporting import Reporter
 from services.stack.state import locked, prepare_home, write_private
@@ -79,7 +80,7 @@ def run(settings: Settings, *, home: Path, stop: threading.Event, reporter: Repo
     prepare_ray(plan)
     if not plan.own_database:
         prepare_database(plan)
-    supervisor = Supervisor(plan=plan, begun=utc_now(), report=reporter.say)
+    supervisor = Supervisor(plan=plan, begun=utc_now(), report=reporter.say, parts=parts_of(plan))
     supervisor.write_down()
     try:
         supervise(supervisor, stop=stop, reporter=reporter)

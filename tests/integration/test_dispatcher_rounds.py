@@ -19,12 +19,13 @@ from actinium.frame import LaneFinished, Layout, PackFrames
 from actinium.job import Attempt, FailureClass, Lease, StudyId, StudyState
 from actinium.study import expand, parse_study
 from actinium.trial import TrialConfig
-from db import artifacts, datasets, queue, studies, widths
+from db import artifacts, datasets, dispatchers, queue, studies, widths
 from db.embedded import EmbeddedServer
 from services.dispatcher.dispatcher import Dispatcher
 from services.dispatcher.fleet import News, PackBroken, PackDone, PackItem, SlotId
 from services.dispatcher.heart import Heart
 from services.dispatcher.ledger import Ledger
+from services.dispatcher.roster import Roster
 from services.dispatcher.widths import fair_share, planned_width
 from workers import packing
 from workers.datasets.stored import SHELF
@@ -57,6 +58,7 @@ class HereFleet:
     widths: list[int] = field(default_factory=list)
     stopped: list[SlotId] = field(default_factory=list)
     datasets: dict[str, bytes] = field(default_factory=dict)
+    turn: tuple[int, int] = (0, 1)
 
     def size(self) -> int:
         return self.slots
@@ -66,6 +68,12 @@ class HereFleet:
 
     def device(self, slot: SlotId) -> str:
         return "cpu"
+
+    def avoided(self) -> dict[str, datetime]:
+        return {}
+
+    def share(self, *, turn: int, of: int) -> None:
+        self.turn = (turn, of)
 
     def holds(self, sha256: str) -> bool:
         return sha256 in self.datasets
@@ -105,17 +113,20 @@ class House:
     ledger: Ledger = field(default_factory=Ledger)
     width: int | None = 8
     """Of every pack; None: as measured."""
+    holder: str = "here"
 
     def __post_init__(self) -> None:
+        roster = Roster(holder=self.holder, started_at=self.now)
         self.dispatcher = Dispatcher(
             engine=self.engine,
             fleet=self.fleet,
             ledger=self.ledger,
             width=lambda *asked: planned_width(*asked) if self.width is None else self.width,
-            holder="here",
+            holder=self.holder,
             lease_seconds=LEASE_SECONDS,
+            roster=roster,
         )
-        self.heart = Heart(engine=self.engine, ledger=self.ledger, lease_seconds=LEASE_SECONDS)
+        self.heart = Heart(engine=self.engine, ledger=self.ledger, roster=roster, lease_seconds=LEASE_SECONDS)
 
     def submit(self, **fields: Any) -> StudyId:
         design = expand(parse_study({**SMALL, **fields}))
@@ -408,6 +419,29 @@ def test_after_a_silence_the_heart_takes_up_its_own_and_waits_before_it_rescues(
     assert house.rows("SELECT count(*) FROM jobs WHERE state = 'queued'") == [(0,)]
     house.heart.run_once(now=house.now + timedelta(seconds=LEASE_SECONDS))
     assert house.rows("SELECT count(*) FROM jobs WHERE state = 'queued'") == [(1,)]
+
+
+def test_dispatchers_share_the_slots_and_the_work(house: House) -> None:
+    """Each has the places of its number, and takes no more than its part of what is due."""
+    other = House(engine=house.engine, now=house.now + timedelta(seconds=1), holder="there")
+    house.width = other.width = 64
+    for each in (house, other, house):
+        each.heart.run_once(now=other.now)
+    house.submit(seeds=64)
+    house.rounds(1)
+    other.rounds(1)
+    assert (house.fleet.turn, other.fleet.turn) == ((0, 2), (1, 2))
+    assert house.fleet.widths == [16, 16] and other.fleet.widths == [8, 8]
+    with house.engine.begin() as conn:
+        found = dispatchers.living(conn, now=other.now, silent_seconds=LEASE_SECONDS)
+    assert [(one.holder, one.slots, one.halted) for one in found] == [("here", 0, None), ("there", 0, None)]
+    other.heart.run_once(now=other.now)
+    house.now = other.now + timedelta(seconds=LEASE_SECONDS + 1)
+    house.heart.run_once(now=house.now)  # nothing was heard of the other
+    house.rounds(1)
+    assert house.fleet.turn == (0, 1)
+    other.dispatcher.shut_down(now=house.now)
+    assert house.rows("SELECT holder, slots, busy FROM dispatchers") == [("here", 2, 2)]
 
 
 def test_an_end_that_comes_with_the_heartbeat_is_no_loss() -> None:

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from services.dispatcher.placement import Place, places
+import pytest
+
+from services.dispatcher.placement import Place, places, shared
 
 
 def node(name: str, *, cpus: float = 0, gpus: float = 0, alive: bool = True) -> dict[str, Any]:
@@ -27,3 +29,13 @@ def test_a_limit_is_shared() -> None:
     found = places([node("a", cpus=4), node("b", cpus=1), node("c", cpus=4)], most=6)
     assert [place.slots for place in found] == [3, 1, 2]
     assert places([node("a", cpus=4)], most=0) == []
+
+
+@pytest.mark.parametrize("of", [1, 2, 3, 7])
+def test_dispatchers_have_all_slots_among_them_and_each_its_part(of: int) -> None:
+    found = places([node("c", cpus=3), node("a", cpus=2), node("b", cpus=16, gpus=1)])
+    parts = [shared(found, turn=turn, of=of) for turn in range(of)]
+    counts = [sum(place.slots for place in part) for part in parts]
+    assert sum(counts) == 6 and max(counts) - min(counts) <= 1
+    for place in found:
+        assert sum(mine.slots for part in parts for mine in part if mine.node == place.node) == place.slots

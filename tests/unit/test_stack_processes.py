@@ -50,6 +50,7 @@ def test_an_orphan_in_its_own_session_is_found_by_its_mark(instance: str, tmp_pa
     orphan = int((tmp_path / "out.log").read_text())
     assert [process.pid for process in processes.marked(f"{instance}/")] == [orphan]
     assert processes.marked(f"{instance}/other") == []
+    assert processes.marked(f"{instance}/pa") == [], "a part whose name begins alike is another one"
     processes.end(processes.marked(f"{instance}/"), seconds=5.0)
     assert not psutil.pid_exists(orphan)
 

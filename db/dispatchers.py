@@ -1,0 +1,56 @@
+"""Who works on the queue. Each dispatcher says how it stands with every heartbeat, and hears who else there is."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.dialects.postgresql import insert
+
+from db.models import dispatchers
+
+FORGOTTEN = timedelta(hours=1)
+"""A dispatcher that has been silent for so long is taken out of the table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """A dispatcher: its slots, how many of them train, the nodes that it avoids (each until when), and why it leases
+    nothing at present (None: it does).
+    """
+
+    holder: str
+    started_at: datetime
+    seen_at: datetime
+    slots: int = 0
+    busy: int = 0
+    avoided: Mapping[str, str] = field(default_factory=dict)
+    halted: str | None = None
+
+
+def report(conn: Connection, standing: Standing, *, silent_seconds: float) -> list[str]:
+    """Write down how a dispatcher stands; the holders of all that live, those that began first in front."""
+    values = asdict(standing) | {"avoided": dict(standing.avoided)}
+    conn.execute(
+        insert(dispatchers)
+        .values(values)
+        .on_conflict_do_update(index_elements=["holder"], set_={k: v for k, v in values.items() if k != "holder"})
+    )
+    conn.execute(delete(dispatchers).where(dispatchers.c.seen_at < standing.seen_at - FORGOTTEN))
+    return [other.holder for other in living(conn, now=standing.seen_at, silent_seconds=silent_seconds)]
+
+
+def leave(conn: Connection, holder: str) -> None:
+    """A dispatcher has ended in order."""
+    conn.execute(delete(dispatchers).where(dispatchers.c.holder == holder))
+
+
+def living(conn: Connection, *, now: datetime, silent_seconds: float) -> list[Standing]:
+    """The dispatchers heard of within the last `silent_seconds`, those that began first in front."""
+    since = now - timedelta(seconds=silent_seconds)
+    found = conn.execute(
+        select(dispatchers)
+        .where(dispatchers.c.seen_at >= since)
+        .order_by(dispatchers.c.started_at, dispatchers.c.holder)
+    )
+    return [Standing(**row._mapping) for row in found]
