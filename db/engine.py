@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 
 from actinium.errors import InvalidInput, Unavailable
 from db.documents import dumps
@@ -48,7 +48,13 @@ def database_url(url: str) -> URL:
     if not separator or scheme.split("+")[0] not in ("postgres", "postgresql"):
         kind = scheme if separator else "this"
         raise InvalidInput(f"{kind} is no PostgreSQL address; give postgresql://USER:PASSWORD@HOST/DATABASE")
-    return make_url(f"postgresql+psycopg://{rest}")
+    try:
+        return make_url(f"postgresql+psycopg://{rest}")
+    except (ValueError, ArgumentError):  # it quotes what it takes for the port, which may be part of the password
+        raise InvalidInput(
+            "the PostgreSQL address cannot be read; give postgresql://USER:PASSWORD@HOST:PORT/DATABASE, and what is no"
+            " letter and no digit in the password as %XX"
+        ) from None
 
 
 def make_engine(url: str, *, pool_size: int = 5) -> Engine:

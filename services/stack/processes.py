@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 MARK = "ACTINIUM_PART"
 """The variable that holds `INSTANCE/PART`."""
+SECRETS = frozenset({"ACTINIUM_TOKEN", "ACTINIUM_ADMIN_TOKEN", "ACTINIUM_VIEWER_TOKEN", "ACTINIUM_DATABASE_URL"})
+"""Variables that a part has only where its command names them: whoever starts the stack may have them all."""
 LOG_BYTES = 20_000_000
 """A log larger than this is put aside when its part is started."""
 
@@ -36,7 +38,8 @@ def start(command: Command, *, mark: str, log_file: Path, cwd: Path) -> "subproc
     """Start a process in a session of its own, its output appended to `log_file`."""
     if log_file.exists() and log_file.stat().st_size > LOG_BYTES:
         log_file.replace(log_file.with_suffix(".log.1"))
-    environment = {**os.environ, **command.environment, MARK: mark}
+    inherited = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    environment = {**inherited, **command.environment, MARK: mark}
     with log_file.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - our own commands
             command.arguments,

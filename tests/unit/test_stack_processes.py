@@ -84,3 +84,17 @@ def test_who_gives_way_does_so_as_a_session_too(instance: str, tmp_path: Path) -
     assert Path(f"/proc/{process.pid}/autogroup").read_text(encoding="ascii").endswith(f"nice {expected}\n")
     process.kill()
     process.wait(timeout=10)
+
+
+def test_a_part_inherits_no_secret_that_its_command_does_not_name(
+    instance: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever starts the stack may have them all set; the processes that train get neither token nor database."""
+    for name in processes.SECRETS:
+        monkeypatch.setenv(name, "hunter2")
+    monkeypatch.setenv("ACTINIUM_LEASE_SECONDS", "7")
+    code = "import os; print(sorted(n for n in os.environ if n.startswith('ACTINIUM_')))"
+    command = Command(arguments=[sys.executable, "-c", code], environment={"ACTINIUM_TOKEN": "its own"})
+    child = processes.start(command, mark=f"{instance}/part", log_file=tmp_path / "out.log", cwd=tmp_path)
+    assert child.wait(timeout=60) == 0
+    assert wait_for_output(tmp_path, child) == "['ACTINIUM_LEASE_SECONDS', 'ACTINIUM_PART', 'ACTINIUM_TOKEN']"
