@@ -7,7 +7,7 @@ import argparse
 import os
 import sys
 
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from actinium.errors import ActiniumError
 from db.engine import make_engine, migrate, wait_ready
@@ -19,14 +19,19 @@ def prepare(url: str, *, also: str | None) -> None:
     try:
         wait_ready(engine, seconds=120.0)
         if also is not None:
-            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                known = connection.execute(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": also})
-                if known.scalar_one_or_none() is None:
-                    quoted = engine.dialect.identifier_preparer.quote_identifier(also)
-                    connection.exec_driver_sql(f"CREATE DATABASE {quoted}")
+            make_database(engine, also)
         migrate(engine)
     finally:
         engine.dispose()
+
+
+def make_database(engine: Engine, name: str) -> None:
+    """Make a second database on the same server where it is missing."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        known = connection.execute(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": name})
+        if known.scalar_one_or_none() is None:
+            quoted = engine.dialect.identifier_preparer.quote_identifier(name)
+            connection.exec_driver_sql(f"CREATE DATABASE {quoted}")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -85,8 +85,11 @@ def revision(conn: Connection) -> str | None:
     return MigrationContext.configure(conn).get_current_revision()
 
 
-def migrate(engine: Engine) -> None:
-    """Bring the schema to the newest version. Safe to call from several processes at once: one works, the rest wait."""
+def migrate(engine: Engine, *, to: str = "head") -> None:
+    """Bring the schema to the newest version, or to the one given.
+
+    Safe to call from several processes at once: one works, the rest wait.
+    """
     with engine.connect() as connection:
         connection.execute(text("SET lock_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
@@ -96,7 +99,7 @@ def migrate(engine: Engine) -> None:
             connection.commit()
             config = _migrations()
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, to)
             connection.commit()
         finally:
             connection.rollback()

@@ -10,14 +10,14 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from actinium.frame import TrialSummary
 from actinium.job import Attempt, Cause, FailureClass, JobState, Lease, StudyId, TrialId
 from actinium.trial import TrialConfig
 from db import outbox, reports
 from db.documents import cleaned, dumps
-from db.models import NO_WIDTH_LIMIT, studies
+from db.models import NO_WIDTH_LIMIT, jobs, studies
 from db.progress import touch
 from db.statements import statement
 
@@ -195,6 +195,13 @@ def fail(
 def release(conn: Connection, *, now: datetime, attempts: Sequence[Attempt]) -> frozenset[TrialId]:
     """Give leases back untrained, at a shutdown: due at once, nobody blamed."""
     return _end(conn, now=now, attempts=attempts, cause=Cause.RELEASE).requeued
+
+
+def release_all(conn: Connection, *, now: datetime) -> int:
+    """Give every lease back, whoever held it; how many. For a database that was restored: no holder knows of it."""
+    held = select(jobs.c.trial_id, jobs.c.attempt).where(jobs.c.state == JobState.LEASED.value)
+    attempts = [Attempt(trial_id=TrialId(row.trial_id), attempt=row.attempt) for row in conn.execute(held)]
+    return len(release(conn, now=now, attempts=attempts))
 
 
 def rescue(conn: Connection, *, now: datetime) -> int:

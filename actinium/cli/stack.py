@@ -49,3 +49,21 @@ def doctor(
         terminal.show_table(("check", "", "found"), [(f.check, f.verdict, f.detail) for f in findings])
     if any(finding.verdict == "fail" for finding in findings):
         raise typer.Exit(1)
+
+
+@app.command()
+def backup(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Where to; it must not be there yet. -: standard output.")
+    ],
+) -> None:
+    """Write all that the service knows to one file: its database, and MLflow's with the artifacts. It works on."""
+    child("services.stack", "backup", "--", file)
+
+
+@app.command()
+def restore(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A backup. -: standard input.")],
+) -> None:
+    """Bring a backup into an empty ACTINIUM_HOME; `actinium up` then goes on with it."""
+    child("services.stack", "restore", "--", file)

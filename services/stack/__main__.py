@@ -1,9 +1,10 @@
-"""`python -m services.stack up [--detach] | down | status | check`: the whole service on one machine."""
+"""`python -m services.stack up | down | status | check | backup FILE | restore FILE`: the service on one machine."""
 
 import argparse
 import sys
 
 from actinium.errors import ActiniumError
+from services.loop import utc_now
 from services.settings import Settings
 from services.stack import up
 from services.stack.down import down
@@ -21,6 +22,10 @@ def main(arguments: list[str] | None = None) -> int:
     showing.add_argument("--json", action="store_true", dest="as_json")
     checking = commands.add_parser("check", help="whether what the database holds agrees with itself")
     checking.add_argument("--json", action="store_true", dest="as_json")
+    saving = commands.add_parser("backup", help="write all that the service knows to a file")
+    saving.add_argument("file")
+    restoring = commands.add_parser("restore", help="bring a backup into an empty home")
+    restoring.add_argument("file")
     given = parser.parse_args(arguments)
     settings = Settings()
     try:
@@ -35,6 +40,14 @@ def main(arguments: list[str] | None = None) -> int:
                 from services.stack.integrity import check  # it needs alembic, which takes a second to import
 
                 return 0 if check(settings, as_json=given.as_json, say=say) else 1
+            case "backup":
+                from services.stack.backup import STREAM, backup
+
+                backup(settings, given.file, now=utc_now(), say=say if given.file != STREAM else complain)
+            case "restore":
+                from services.stack.restore import restore
+
+                restore(settings, given.file, now=utc_now(), say=say)
             case _:
                 return 0 if status(settings, as_json=given.as_json, say=say) else 1
     except ActiniumError as error:
@@ -48,6 +61,11 @@ def main(arguments: list[str] | None = None) -> int:
 def say(line: str) -> None:
     """A line on standard output."""
     sys.stdout.write(line + "\n")
+
+
+def complain(line: str) -> None:
+    """A line on standard error."""
+    sys.stderr.write(line + "\n")
 
 
 if __name__ == "__main__":

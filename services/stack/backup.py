@@ -1,0 +1,108 @@
+"""`backup FILE`: everything that the service knows in one file, while it works."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO
+
+from sqlalchemy import Connection, Engine, text
+
+from actinium.errors import StackError, Unavailable
+from db import dump
+from db.engine import DATABASE_AWAY, make_engine, revision, revisions, wait_ready
+from services.settings import Settings
+from services.stack.archive.manifest import Database, DatabaseName, Digest, Manifest, folder_of
+from services.stack.archive.writer import Writer, created
+from services.stack.databases import opened
+
+STREAM = "-"
+"""In a file's place: standard output, or standard input."""
+WAIT_SECONDS = 10.0
+
+
+def backup(settings: Settings, target: str, *, now: datetime, say: Callable[[str], object]) -> None:
+    """Write databases and artifacts, of one moment, to a file that is there whole or not at all."""
+    with opened(settings) as databases, ExitStack() as stack:
+        engine = stack.enter_context(connected(databases.actinium))
+        mlflow = None if databases.mlflow is None else stack.enter_context(connected(databases.mlflow))
+        file = stack.enter_context(_standard_output() if target == STREAM else created(Path(target).absolute()))
+        try:
+            manifest = write(file, engine, mlflow, artifacts=settings.home.expanduser() / "mlflow", now=now)
+        except DATABASE_AWAY as error:
+            raise Unavailable(f"the database went away ({str(error).strip().splitlines()[0]}); try again") from error
+    say(f"{'standard output' if target == STREAM else target}: {told(manifest)}")
+
+
+def write(file: IO[bytes], engine: Engine, mlflow: Engine | None, *, artifacts: Path, now: datetime) -> Manifest:
+    """Both databases as they were at one moment, then MLflow's artifacts, which have at least what it knew then."""
+    writer, parts = Writer(file), Digest()
+    with ExitStack() as stack:
+        with dump.mirror_held(engine):
+            conns: dict[DatabaseName, Connection] = {"actinium": stack.enter_context(dump.reading(engine))}
+            if mlflow is not None:
+                conns["mlflow"] = stack.enter_context(dump.reading(mlflow))
+        found = revision(conns["actinium"])
+        if found not in revisions():
+            raise StackError(f"the database is of version {found}, which this code does not know; is it too old?")
+        databases = {name: _database(writer, conn, name) for name, conn in conns.items()}
+    if mlflow is not None:
+        writer.artifacts(artifacts, parts)
+    manifest = Manifest(
+        actinium=version("actinium"),
+        mlflow=version("mlflow"),
+        created_at=now,
+        databases=databases,
+        artifacts=None if mlflow is None else parts.part(),
+    )
+    writer.end(manifest)
+    return manifest
+
+
+def told(manifest: Manifest) -> str:
+    """What a backup holds, in a line."""
+    rows = manifest.databases["actinium"].rows
+    held = sum(database.part.bytes for database in manifest.databases.values())
+    held += manifest.artifacts.bytes if manifest.artifacts else 0
+    counts = f"{rows['studies']:,} studies, {rows['trials']:,} trials, {rows['frames']:,} frames"
+    mlflow = manifest.databases.get("mlflow")
+    runs = "MLflow is somebody else's" if mlflow is None else f"{mlflow.rows.get('runs', 0):,} runs in MLflow"
+    return f"{counts}, {runs}; {held:,} bytes"
+
+
+@contextmanager
+def connected(url: str) -> Iterator[Engine]:
+    """An engine whose server answers."""
+    engine = make_engine(url, pool_size=2)
+    try:
+        wait_ready(engine, seconds=WAIT_SECONDS)
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _database(writer: Writer, conn: Connection, name: DatabaseName) -> Database:
+    digest, tables = Digest(), dump.tables(conn)
+    rows = {
+        table.name: writer.rows(f"{folder_of(name)}/{table.name}", dump.copy_out(conn, table), digest)
+        for table in tables
+    }
+    return Database(
+        revision=revision(conn) or "",
+        server=str(conn.execute(text("SHOW server_version")).scalar_one()),
+        tables=tuple(tables),
+        rows=rows,
+        sequences=dump.sequences(conn),
+        part=digest.part(),
+    )
+
+
+@contextmanager
+def _standard_output() -> Iterator[IO[bytes]]:
+    """Whoever reads it learns from the exit code whether it is whole."""
+    if sys.stdout.isatty():
+        raise StackError("a backup is no text; give a file, or lead standard output into one")
+    yield sys.stdout.buffer
+    sys.stdout.buffer.flush()
