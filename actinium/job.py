@@ -91,9 +91,12 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class Lease(Attempt):
-    """A trial lent to a dispatcher until `expires_at`; heartbeats move that on."""
+    """A trial lent to a dispatcher until `expires_at`; heartbeats move that on. It goes on from `checkpoint`, as do all
+    leases of its pack; None: from its beginning.
+    """
 
     study_id: StudyId
     pack_key: str
     config: TrialConfig
     expires_at: datetime
+    checkpoint: str | None = None

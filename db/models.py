@@ -140,12 +140,18 @@ jobs = Table(
     Column("finished_at", MOMENT),
     Column("failure_class", Text),
     Column("error", Text),
+    # The name of the checkpoint that the next attempt goes on from; empty: from the beginning.
+    Column("checkpoint", Text, nullable=False, server_default=text("''")),
+    # How far any checkpoint was.
+    Column("furthest_step", Integer, nullable=False, server_default=text("0")),
+    CheckConstraint("checkpoint = '' OR state IN ('queued', 'leased')", name="checkpoint"),
     CheckConstraint("state IN ('queued', 'leased', 'succeeded', 'failed', 'cancelled')", name="state"),
     CheckConstraint("(state = 'leased') = (lease_expires_at IS NOT NULL)", name="lease"),
     CheckConstraint("attempt >= 0", name="attempt"),
     # The queue's front: the earliest job of a study, and the earliest of one pack. Flat in the queue's depth.
     Index("ix_jobs_front", "study_id", "place", postgresql_where=QUEUED),
-    Index("ix_jobs_pack", "study_id", "pack_key", "width_limit", "place", postgresql_where=QUEUED),
+    Index("ix_jobs_pack", "study_id", "pack_key", "width_limit", "checkpoint", "place", postgresql_where=QUEUED),
+    Index("ix_jobs_checkpoint", "checkpoint", postgresql_where=text("checkpoint <> ''::text")),
     # What is lent: as long as the fleet is wide. `lease_expires_at` is left out so that a heartbeat stays a HOT update.
     Index("ix_jobs_leased", "study_id", "place", postgresql_where=LEASED),
     Index("ix_jobs_state", "study_id", "state", "place"),

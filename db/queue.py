@@ -42,10 +42,13 @@ RESCUE_MOST = 1_000
 
 @dataclass(frozen=True, kw_only=True)
 class Lead:
-    """The trial that leads the next pack, and the key that those share that come along."""
+    """The trial that leads the next pack, and the key that those share that come along. `resumes`: they go on from a
+    checkpoint, and are the rest of the pack that made it.
+    """
 
     pack_key: str
     config: TrialConfig
+    resumes: bool = False
 
 
 Width = Callable[[Lead], int]
@@ -80,7 +83,8 @@ def lease(
     if lead is None:
         return []
     config = TrialConfig.model_validate_json(lead.config).model_copy(update={"seed": lead.seed})
-    wanted = width(Lead(pack_key=lead.pack_key, config=config)) if callable(width) else width
+    about = Lead(pack_key=lead.pack_key, config=config, resumes=bool(lead.checkpoint))
+    wanted = width(about) if callable(width) else width
     expires_at = now + timedelta(seconds=lease_seconds)
     taken = conn.execute(
         statement("lease_take"),
@@ -88,6 +92,7 @@ def lease(
             "study_id": lead.study_id,
             "pack_key": lead.pack_key,
             "width_limit": lead.width_limit,
+            "checkpoint": lead.checkpoint,
             "width": max(1, min(wanted, lead.width_limit, most - lead.leased)),
             "now": now,
             "holder": holder,
@@ -111,6 +116,7 @@ def lease(
             pack_key=lead.pack_key,
             config=configs[row.cell_index].model_copy(update={"seed": row.seed}),
             expires_at=expires_at,
+            checkpoint=lead.checkpoint or None,
         )
         for row in sorted(taken, key=lambda row: row.trial_id)
     ]
@@ -123,6 +129,21 @@ def heartbeat(
     expires_at = now + timedelta(seconds=lease_seconds)
     held = conn.execute(statement("heartbeat"), {**_fences(attempts), "expires_at": expires_at})
     return frozenset(TrialId(trial_id) for trial_id in held.scalars())
+
+
+def checkpointed(conn: Connection, *, attempts: Sequence[Attempt], step: int, name: str) -> frozenset[TrialId]:
+    """The next attempt of these goes on from the checkpoint of this name; the trials that took it.
+
+    Also of an attempt that is over, as long as its trial is queued and has no later one. In a transaction of its own:
+    whoever has locked jobs before would lock them out of order.
+    """
+    taken = conn.execute(statement("checkpointed"), {**_fences(attempts), "step": step, "name": name})
+    return frozenset(TrialId(trial_id) for trial_id in taken.scalars())
+
+
+def checkpoints_kept(conn: Connection) -> frozenset[str]:
+    """The names of all checkpoints that some trial goes on from."""
+    return frozenset(conn.execute(statement("checkpoints_kept")).scalars())
 
 
 def complete(conn: Connection, *, now: datetime, attempt: Attempt, summary: TrialSummary) -> bool:

@@ -13,7 +13,8 @@ changed AS (
     UPDATE jobs
     SET state = 'cancelled',
         finished_at = :now,
-        lease_expires_at = NULL
+        lease_expires_at = NULL,
+        checkpoint = ''
     FROM held
     WHERE jobs.trial_id = held.trial_id AND jobs.state IN ('queued', 'leased')
     RETURNING jobs.trial_id, jobs.attempt

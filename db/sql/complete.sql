@@ -22,6 +22,7 @@ done AS (
     SET state = 'succeeded',
         finished_at = :now,
         lease_expires_at = NULL,
+        checkpoint = '',
         failure_class = NULL,
         error = NULL
     FROM held

@@ -2,7 +2,8 @@
 -- Guard: (trial_id, attempt, state = 'leased'). The attempt's number stays; the next lease raises it.
 -- Blame is counted by class, each with its own limit; a job at its limit fails, any other waits in the queue: at once,
 -- or after a backoff that doubles with each fault of the infrastructure. `width` caps the next packs of this job; after
--- `:company` faults of the infrastructure it goes alone, in case it is what kills its company.
+-- `:company` faults of the infrastructure it goes alone, in case it is what kills its company. The last try that a job has
+-- left is from its beginning, in case its checkpoint is what is wrong.
 WITH held AS (
     SELECT jobs.trial_id, jobs.attempt, jobs.holder, jobs.trial_failures, jobs.infrastructure_failures
     FROM jobs
@@ -21,7 +22,10 @@ verdict AS (
         infrastructure_failures + :infrastructure_blame AS infrastructure_failures,
         (:trial_blame > 0 AND trial_failures + :trial_blame >= :trial_limit)
         OR (:infrastructure_blame > 0
-            AND infrastructure_failures + :infrastructure_blame >= :infrastructure_limit) AS final
+            AND infrastructure_failures + :infrastructure_blame >= :infrastructure_limit) AS final,
+        (:trial_blame > 0 AND trial_failures + :trial_blame >= :trial_limit - 1)
+        OR (:infrastructure_blame > 0
+            AND infrastructure_failures + :infrastructure_blame >= :infrastructure_limit - 1) AS anew
     FROM held
 ),
 changed AS (
@@ -42,6 +46,7 @@ changed AS (
         END,
         finished_at = CASE WHEN verdict.final THEN CAST(:now AS timestamptz) END,
         lease_expires_at = NULL,
+        checkpoint = CASE WHEN verdict.anew THEN '' ELSE jobs.checkpoint END,
         holder = CASE WHEN verdict.final THEN jobs.holder END,
         failure_class = coalesce(CAST(:failure_class AS text), jobs.failure_class),
         error = coalesce(CAST(:error AS text), jobs.error)

@@ -11,6 +11,7 @@ SELECT
     turn.leased,
     lead.pack_key,
     lead.width_limit,
+    lead.checkpoint,
     CAST(cells.config AS text) AS config,
     trials.seed
 FROM (
@@ -27,7 +28,7 @@ FROM (
     ORDER BY studies.priority DESC, coalesce(load.leased, 0), studies.id
 ) AS turn
 CROSS JOIN LATERAL (
-    SELECT jobs.trial_id, jobs.pack_key, jobs.width_limit
+    SELECT jobs.trial_id, jobs.pack_key, jobs.width_limit, jobs.checkpoint
     FROM jobs
     WHERE jobs.study_id = turn.id AND jobs.state = 'queued' AND jobs.available_at <= :now
     ORDER BY jobs.place

@@ -11,6 +11,7 @@ changed AS (
     UPDATE jobs
     SET state = 'queued',
         width_limit = DEFAULT,
+        furthest_step = DEFAULT,
         trial_failures = 0,
         infrastructure_failures = 0,
         available_at = :now,

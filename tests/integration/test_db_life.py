@@ -114,6 +114,7 @@ def test_a_lease_that_began_before_a_pause_takes_nothing_after_it(engine: Engine
                 "study_id": study,
                 "pack_key": connection.execute(select(models.jobs.c.pack_key).limit(1)).scalar_one(),
                 "width_limit": models.NO_WIDTH_LIMIT,
+                "checkpoint": "",
                 "width": 4,
                 "now": now,
                 "holder": "d",

@@ -80,6 +80,7 @@ def test_a_pack_is_taken_without_reading_the_queue(crowded: Connection, now: dat
         study_id=lead.study_id,
         pack_key=lead.pack_key,
         width_limit=lead.width_limit,
+        checkpoint="",
         width=16,
         now=now,
         holder="d",

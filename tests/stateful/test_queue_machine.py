@@ -52,6 +52,8 @@ class Job:
     trial_failures: int = 0
     infrastructure_failures: int = 0
     expires_at: datetime | None = None
+    checkpoint: str = ""
+    furthest_step: int = 0
 
 
 @dataclass
@@ -103,7 +105,11 @@ class Model:
         first = min(waiting, key=turn)
         jobs = self.due(first, now)
         lead = jobs[0]
-        alike = [job for job in jobs if (job.pack_key, job.width_limit) == (lead.pack_key, lead.width_limit)]
+
+        def company(job: Job) -> tuple[str, int, str]:
+            return job.pack_key, job.width_limit, job.checkpoint
+
+        alike = [job for job in jobs if company(job) == company(lead)]
         return alike[: min(width, lead.width_limit, left[self.studies[first].owner])]
 
     def held(self, attempts: list[Attempt]) -> list[Job]:
@@ -172,7 +178,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.model.studies[number].cancelled, self.model.studies[number].paused = True, False
         for job in self.model.of(number):
             if job.state not in FINAL_STATES:
-                job.state, job.expires_at = CANCELLED, None
+                job.state, job.expires_at, job.checkpoint = CANCELLED, None, ""
                 self.model.news |= {job.trial_id} if job.attempt else set()
 
     @precondition(lambda self: self.model.studies)
@@ -330,7 +336,7 @@ class QueueMachine(RuleBasedStateMachine):
         jobs = self.model.held(attempts)
         assert accepted == {job.trial_id for job in jobs}
         for job in jobs if commit else ():
-            job.state, job.expires_at = SUCCEEDED, None
+            job.state, job.expires_at, job.checkpoint = SUCCEEDED, None, ""
             self.model.summaries[job.trial_id] = job.attempt
             self.model.news.add(job.trial_id)
 
@@ -348,7 +354,7 @@ class QueueMachine(RuleBasedStateMachine):
                 job.width_limit = min(job.width_limit, (len(attempts) + 1) // 2)
             elif failure_class is FailureClass.TRIAL:
                 self.requeue(job)
-                job.width_limit = 1
+                job.width_limit, job.checkpoint = 1, ""
                 job.trial_failures += 1
                 if job.trial_failures == 2:
                     self.give_up(job)
@@ -368,6 +374,25 @@ class QueueMachine(RuleBasedStateMachine):
         for job in jobs:
             self.requeue(job)
 
+    @precondition(lambda self: self.given)
+    @rule(data=st.data(), step=st.integers(1, 9))
+    def save(self, data: st.DataObject, step: int) -> None:
+        """A checkpoint counts until its trial has ended or was leased to somebody else."""
+        attempts, name = self.attempts(data), f"checkpoint {step}"
+        with self.engine.begin() as connection:
+            taken = queue.checkpointed(connection, attempts=attempts, step=step, name=name)
+            kept = queue.checkpoints_kept(connection)
+        jobs = [
+            self.model.jobs[one.trial_id] for one in attempts if self.model.jobs[one.trial_id].attempt == one.attempt
+        ]
+        jobs = [job for job in jobs if job.state in (LEASED, QUEUED)]
+        assert taken == {job.trial_id for job in jobs}
+        for job in jobs:
+            if step > job.furthest_step:
+                job.furthest_step, job.infrastructure_failures = step, 0
+            job.checkpoint = name
+        assert kept == {job.checkpoint for job in self.model.jobs.values()} - {""}
+
     @rule()
     def rescue(self) -> None:
         with self.engine.begin() as connection:
@@ -381,7 +406,7 @@ class QueueMachine(RuleBasedStateMachine):
         job.state, job.expires_at, job.available_at = QUEUED, None, self.now
 
     def give_up(self, job: Job) -> None:
-        job.state = FAILED
+        job.state, job.checkpoint = FAILED, ""
         self.model.news.add(job.trial_id)
 
     def lose(self, job: Job) -> None:
@@ -391,6 +416,8 @@ class QueueMachine(RuleBasedStateMachine):
         job.available_at = self.now + timedelta(seconds=2.0**job.infrastructure_failures)
         if job.infrastructure_failures >= 2:
             job.width_limit = 1
+        if job.infrastructure_failures >= 4:
+            job.checkpoint = ""
         if job.infrastructure_failures == 5:
             self.give_up(job)
 
@@ -434,6 +461,8 @@ class QueueMachine(RuleBasedStateMachine):
                 trial_failures=row.trial_failures,
                 infrastructure_failures=row.infrastructure_failures,
                 expires_at=row.lease_expires_at,
+                checkpoint=row.checkpoint,
+                furthest_step=row.furthest_step,
             )
             for row in found
         }
