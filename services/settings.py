@@ -46,6 +46,12 @@ class Settings(BaseSettings):
 
     dispatchers: int = Field(default=1, ge=1, le=16)
     """How many dispatchers `up` starts. One does the work; a second goes on at once where it is killed."""
+    checkpoints: str | None = None
+    """Where packs in training are saved: a folder or an address that fsspec knows, reachable by every node under one
+    name, and of this installation alone; None: `home/checkpoints`.
+    """
+    checkpoint_seconds: float = Field(default=60.0, gt=0.0)
+    """How often a pack in training is saved."""
 
     owner_running_trials: int | None = Field(default=None, ge=1)
     """How many trials of one owner are trained at once, over all dispatchers; None: as many as there is room for."""
@@ -85,6 +91,11 @@ class Settings(BaseSettings):
     def data_root(self) -> Path:
         """Where dataset files are looked for."""
         return self.data if self.data is not None else self.home / "data"
+
+    def checkpoint_address(self) -> str:
+        """Where packs in training are saved, as every process reads it."""
+        address = self.checkpoints or str(self.home / "checkpoints")
+        return address if "://" in address else str(Path(address).expanduser().absolute())
 
     def dashboard_link(self) -> str:
         """The dashboard's address as a browser reaches it."""

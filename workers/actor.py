@@ -5,6 +5,7 @@ torch is imported inside the actor's process only, once, at warm-up.
 
 import os
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from actinium.frame import Layout, PackEvent
+from actinium.frame import Checkpointed, Layout, PackEvent
 from actinium.trial import TrialConfig
 
 
@@ -46,18 +47,31 @@ class ActorInfo:
 
 
 class PackTrainer:
-    """The actor's class. `data_root` is where dataset files lie; the node's own ACTINIUM_DATA goes before it."""
+    """The actor's class. `data_root` is where dataset files lie; the node's own ACTINIUM_DATA goes before it.
 
-    def __init__(self, data_root: str | None = None) -> None:
+    Packs are saved at the address `checkpoints` every `checkpoint_seconds`, and when they are stopped; None: never.
+    """
+
+    def __init__(
+        self,
+        data_root: str | None = None,
+        *,
+        checkpoints: str | None = None,
+        checkpoint_seconds: float = 60.0,
+    ) -> None:
         import torch
 
         import workers.failures
         import workers.train  # noqa: F401 - imported once, so that the first pack need not wait for it
+        from workers.checkpoint_store import CheckpointStore
 
         torch.set_num_threads(1)
         torch.set_num_interop_threads(1)
         here = os.environ.get("ACTINIUM_DATA") or data_root
         self._data_root = Path(here) if here else None
+        self._store = None if checkpoints is None else CheckpointStore(checkpoints)
+        self._checkpoint_seconds = checkpoint_seconds
+        self._last_words: Checkpointed | None = None
         self._device = "cuda" if torch.cuda.is_available() and ray.get_gpu_ids() else "cpu"
 
     def ping(self) -> ActorInfo:
@@ -67,33 +81,59 @@ class PackTrainer:
         return ActorInfo(node=socket.gethostname(), pid=os.getpid(), device=describe_device(self._device))
 
     def train(
-        self, documents: Sequence[dict[str, Any]], dataset: NDArray[np.uint8] | None = None
+        self,
+        documents: Sequence[dict[str, Any]],
+        dataset: NDArray[np.uint8] | None = None,
+        checkpoint: str | None = None,
     ) -> Iterator[StreamItem]:
         """Train a pack given as TrialConfig documents: its layout, then its events, as they happen.
 
-        `dataset`: the bytes of the file, for a task on a dataset that somebody added.
+        `dataset`: the bytes of the file, for a task on a dataset that somebody added. `checkpoint`: the name of the one
+        that the pack goes on from.
 
-        A cancelled task ends before its next event. An exception of the trials' code ends the stream with a
-        PackFailed that carries its traceback.
+        A cancelled task ends before its next step, with a checkpoint that `last_words` tells of: Ray hands out nothing
+        more of its stream. An exception of the trials' code ends the stream with a PackFailed that carries its
+        traceback.
         """
+        from workers.checkpoint import decoded
         from workers.datasets.stored import SHELF
         from workers.failures import describe
+        from workers.keeper import StoreKeeper
         from workers.train import pack_layout, train_pack
 
         context = ray.get_runtime_context()
         configs: list[TrialConfig] = []
+        self._last_words, store, keeper = None, self._store, None
+        if store is not None:
+            seconds = self._checkpoint_seconds
+            keeper = StoreKeeper(store, seconds=seconds, clock=time.monotonic, stopped=context.is_canceled)
         try:
             configs = [TrialConfig.model_validate(document) for document in documents]
             stored = configs[0].task.stored
             if stored is not None and dataset is not None:
                 SHELF.put(stored.sha256, dataset)
             yield pack_layout(configs[0])
-            for event in train_pack(configs, device=self._device, data_root=self._data_root):
-                if context.is_canceled():
+            events = train_pack(
+                configs,
+                device=self._device,
+                data_root=self._data_root,
+                keeper=keeper,
+                checkpoint=None if store is None or checkpoint is None else lambda: decoded(store.load(checkpoint)),
+            )
+            for event in events:
+                if not context.is_canceled():
+                    yield event
+                elif isinstance(event, Checkpointed):
+                    self._last_words = event
+                elif keeper is None:
                     return
-                yield event
         except Exception as error:  # the rim of the trials' code: whatever it raises is the trials' failure
             yield describe(error, configs, device=self._device)
+
+    def last_words(self) -> Checkpointed | None:
+        """What a pack that was cancelled left to go on from; asked once, after its end."""
+        words, self._last_words = self._last_words, None
+        return words
 
 
 PackActor: Any = ray.remote(PackTrainer)

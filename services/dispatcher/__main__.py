@@ -17,12 +17,16 @@ from services.dispatcher.fleet import Fleet, FleetLost
 from services.dispatcher.heart import Heart, beat_seconds
 from services.dispatcher.ledger import Ledger
 from services.dispatcher.roster import Roster
+from services.dispatcher.sweeper import SWEEP_SECONDS, Sweeper
 from services.dispatcher.widths import planned_width
 from services.loop import announce_ready, backoff, open_database, repeat, set_up_logging, stop_on_signals, utc_now
 from services.settings import Settings
+from workers.checkpoint_store import CheckpointStore
 
 log = logging.getLogger(__name__)
 
+PARTING_ROUNDS = 25
+"""How many rounds packs have at a stop in order, to end with a checkpoint."""
 WAIT_SECONDS = 0.2
 """How long a round listens to the packs."""
 
@@ -71,13 +75,23 @@ def serve(settings: Settings, *, stop: threading.Event) -> int:
         heart.run_once(now=utc_now())  # who else lives, before any slot is asked for
     except DATABASE_AWAY as error:
         log.warning("the database is away: %s", str(error).strip().split("\n", 1)[0])
+    sweeper = Sweeper(engine=engine, store=CheckpointStore(settings.checkpoint_address()))
+    sweeps = threading.Thread(
+        target=repeat,
+        args=(lambda now: sweeper.run_once(now=now),),
+        kwargs={"seconds": SWEEP_SECONDS, "stop": stop, "name": "sweep"},
+        daemon=True,
+    )
     beats.start()
+    sweeps.start()
+    code = 1
     try:
-        return dispatch(dispatcher, fleet, roster, stop=stop)
+        code = dispatch(dispatcher, fleet, roster, stop=stop)
+        return code
     finally:
         stop.set()
         beats.join(timeout=10.0)
-        dispatcher.shut_down(now=utc_now())
+        dispatcher.shut_down(now=utc_now(), rounds=0 if code else PARTING_ROUNDS)
         fleet.close()
         engine.dispose()
 
@@ -117,7 +131,12 @@ def hire(settings: Settings, *, stop: threading.Event) -> Fleet:
     while not stop.is_set():
         if connection.answers(address):
             try:
-                fleet = connection.connect(address, data_root=str(settings.data_root()))
+                fleet = connection.connect(
+                    address,
+                    data_root=str(settings.data_root()),
+                    checkpoints=settings.checkpoint_address(),
+                    checkpoint_seconds=settings.checkpoint_seconds,
+                )
             except FleetLost as error:  # its head listens before the rest of it is there
                 log.warning("%s", error)
             else:

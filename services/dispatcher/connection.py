@@ -29,7 +29,7 @@ def answers(address: str) -> bool:
         return False
 
 
-def connect(address: str, *, data_root: str | None) -> RayFleet:
+def connect(address: str, *, data_root: str | None, checkpoints: str | None, checkpoint_seconds: float) -> RayFleet:
     """A fleet on the cluster at `address`, without actors yet. FleetLost when it does not let us in."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if split(address)[0] in LOOPBACK:
@@ -41,4 +41,9 @@ def connect(address: str, *, data_root: str | None) -> RayFleet:
     except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
         ray.shutdown()
         raise FleetLost(f"Ray at {address} does not accept this process: {error}") from error
-    return RayFleet(data_root=data_root, reachable=lambda: answers(address))
+    return RayFleet(
+        data_root=data_root,
+        checkpoints=checkpoints,
+        checkpoint_seconds=checkpoint_seconds,
+        reachable=lambda: answers(address),
+    )

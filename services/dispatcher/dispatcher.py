@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 from actinium.job import Attempt, Lease
 from db import datasets, dispatchers, queue
 from db.engine import DATABASE_AWAY
-from services.dispatcher.fleet import Fleet, SlotId
+from services.dispatcher.fleet import Fleet, FleetLost, SlotId
 from services.dispatcher.ledger import Ledger
 from services.dispatcher.pack import PackRun
 from services.dispatcher.recorder import Recorder
@@ -25,6 +25,8 @@ LOOK_SECONDS = 0.3
 """How long after finding the queue empty it is asked again."""
 BACKOFF_MOST_SECONDS = 10.0
 """The longest pause between two tries while the database is away."""
+PARTING_SECONDS = 0.2
+"""How long a round of a shutdown listens to the packs."""
 COUNTED_LANES = 256
 """Queued jobs are counted up to this many a slot, to spread a small study over all slots."""
 
@@ -90,11 +92,24 @@ class Dispatcher:
         """Whether anything trains or waits to be saved."""
         return bool(self._running or self._ended)
 
-    def shut_down(self, *, now: datetime) -> None:
-        """Save what there is and give back the leases, nobody blamed. A database that is away lets them expire."""
+    def shut_down(self, *, now: datetime, rounds: int = 0) -> None:
+        """Save what there is and give back the leases, nobody blamed. A database that is away lets them expire.
+
+        Packs are asked for a checkpoint, and have so many rounds of PARTING_SECONDS to end with one.
+        """
+        packs = list(self._running.values())
+        try:
+            for pack in packs if rounds else ():
+                pack.stopping = True
+                self._fleet.stop(pack.slot)
+            for _ in range(rounds):
+                if self._running:
+                    self._hear(wait=PARTING_SECONDS)
+        except FleetLost as error:
+            log.warning("%s", error)
         try:
             self._save(now=now, all_packs=True)
-            self._release([attempt for pack in self._running.values() for attempt in pack.open_attempts()], now=now)
+            self._release([lease for pack in packs for lease in pack.leases], now=now)
             with self._engine.begin() as conn:
                 dispatchers.leave(conn, self._holder)
         except DATABASE_AWAY as error:
@@ -125,22 +140,30 @@ class Dispatcher:
                 return
             self._ledger.add(leases)
             self._running[slot] = PackRun(slot=slot, device=device, leases=leases, is_lost=self._ledger.is_lost)
-            self._fleet.start(slot, [lease.config for lease in leases])
-            log.info("slot %d trains %d lanes of %s", slot, len(leases), leases[0].pack_key)
+            checkpoint = leases[0].checkpoint
+            self._fleet.start(slot, [lease.config for lease in leases], checkpoint=checkpoint)
+            begun = "trains" if checkpoint is None else "goes on with"
+            log.info("slot %d %s %d lanes of %s", slot, begun, len(leases), leases[0].pack_key)
 
     def _lease_pack(self, device: str, *, share: int, now: datetime) -> list[Lease]:
-        """A pack no wider than measured to be good, and no wider than a slot's share of what is due.
+        """A pack no wider than measured to be good, and no wider than a slot's share of what is due; or one that goes
+        on from a checkpoint, as it was.
 
         The fleet has its dataset when this returns; where the database goes away meanwhile, nothing is leased.
         """
         with self._engine.begin() as conn:
+
+            def width(lead: queue.Lead) -> int:
+                wanted = self._width(conn, lead, device, now)
+                return wanted if lead.resumes else min(share, wanted)
+
             leases = queue.lease(
                 conn,
                 now=now,
                 holder=self._holder,
                 lease_seconds=self._lease_seconds,
                 most_leased=self._most_leased,
-                width=lambda lead: min(share, self._width(conn, lead, device, now)),
+                width=width,
             )
             stored = leases[0].config.task.stored if leases else None
             if stored is not None and not self._fleet.holds(stored.sha256):
@@ -152,9 +175,9 @@ class Dispatcher:
     def _release(self, attempts: Sequence[Attempt], *, now: datetime) -> None:
         if attempts:
             with self._engine.begin() as conn:
-                queue.release(conn, now=now, attempts=attempts)
+                released = queue.release(conn, now=now, attempts=attempts)
             self._ledger.remove(attempts)
-            log.info("gave back %d leases", len(attempts))
+            log.info("gave back %d leases", len(released))
 
     # ---- packs ------------------------------------------------------------------------------------------------
 

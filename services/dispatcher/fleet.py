@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NewType, Protocol, TypeAlias
 
 from actinium.errors import Unavailable
-from actinium.frame import Layout, PackEvent
+from actinium.frame import Checkpointed, Layout, PackEvent
 from actinium.job import FailureClass
 from actinium.trial import TrialConfig
 
@@ -15,7 +15,9 @@ SlotId = NewType("SlotId", int)
 
 @dataclass(frozen=True, kw_only=True)
 class PackDone:
-    """The pack came to its end; so did every lane that it reported."""
+    """The pack came to its end; so did every lane that it reported. `checkpoint`: what it left when it was stopped."""
+
+    checkpoint: Checkpointed | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +72,13 @@ class Fleet(Protocol):
     def hold(self, sha256: str, content: bytes) -> None:
         """Take in a dataset's file, for packs to come."""
 
-    def start(self, slot: SlotId, configs: Sequence[TrialConfig]) -> None:
-        """Train a pack in an idle slot. The fleet holds the pack's dataset, if it is one that was added."""
+    def start(self, slot: SlotId, configs: Sequence[TrialConfig], *, checkpoint: str | None) -> None:
+        """Train a pack in an idle slot, from its checkpoint or its beginning. The fleet holds the pack's dataset, if it
+        is one that was added.
+        """
 
     def stop(self, slot: SlotId) -> None:
-        """End the slot's pack soon. Its end still comes as news."""
+        """End the slot's pack soon, with a checkpoint. Its end still comes as news."""
 
     def news(self, *, seconds: float) -> list[News]:
         """What has happened, after waiting up to `seconds` for something to. FleetLost when there is no fleet."""

@@ -1,14 +1,17 @@
 """A pack in training, as the dispatcher sees it: what came in and is not yet in the database."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from actinium.frame import Frame, LaneFinished, Layout, PackFrames, TrialSummary
+from actinium.frame import Checkpointed, CheckpointFailed, Frame, LaneFinished, Layout, PackFrames, TrialSummary
 from actinium.job import Attempt, FailureClass, Lease, TrialId
 from services.dispatcher.fleet import PackBroken, PackDone, PackItem, SlotId
+
+log = logging.getLogger(__name__)
 
 WHOLE = 0.9
 """The share of its lanes' steps that a pack must have trained to be measured: lanes that leave make it narrower."""
@@ -47,6 +50,7 @@ class PackRun:
         self._layout: Layout | None = None
         self._frames: list[PackFrames] = []
         self._finished: list[LaneFinished] = []
+        self._checkpoint: Checkpointed | None = None
         self._saved_lanes: set[int] = set()
         self._end: PackDone | PackBroken | None = None
         self._seconds, self._steps = 0.0, 0
@@ -63,7 +67,13 @@ class PackRun:
                 self._finished.append(item)
                 self._seconds += item.summary.seconds - item.summary.metrics.get("pretraining_seconds", 0.0)
                 self._steps += item.summary.steps
-            case PackDone() | PackBroken():
+            case Checkpointed():
+                self._checkpoint = item
+            case CheckpointFailed(reason=reason):
+                log.warning("slot %d: its pack's checkpoint was %s", self.slot, reason)
+            case PackDone():
+                self._end, self._checkpoint = item, item.checkpoint or self._checkpoint
+            case PackBroken():
                 self._end = item
 
     def ended(self) -> bool:
@@ -75,9 +85,15 @@ class PackRun:
         return bool(self._finished) or self.ended()
 
     def seconds_per_lane_step(self) -> float | None:
-        """What a step took per lane, measurements included, procedures not; None unless (nearly) all were trained."""
+        """What a step took per lane, measurements included, procedures not; None unless (nearly) all were trained, and
+        here.
+        """
         steps = len(self.leases) * self.leases[0].config.steps()
-        whole = isinstance(self._end, PackDone) and self._steps >= max(WHOLE * steps, 1)
+        whole = (
+            self.leases[0].checkpoint is None
+            and isinstance(self._end, PackDone)
+            and self._steps >= max(WHOLE * steps, 1)
+        )
         return self._seconds / self._steps if whole else None
 
     def open_attempts(self) -> list[Attempt]:
@@ -91,7 +107,9 @@ class PackRun:
         living = [not self._is_lost(lease) for lease in self.leases]
         unfinished = [lease for lane, lease in enumerate(self.leases) if living[lane] and lane not in finished]
         broken = self._end
-        if isinstance(broken, PackDone):
+        if self.stopping:
+            broken = None  # whoever stopped it releases what nobody else has taken
+        elif isinstance(broken, PackDone):
             broken = PackBroken(failure_class=FailureClass.TRIAL, error=ENDED_SILENTLY) if unfinished else None
         return Unsaved(
             layout=self._layout,
@@ -106,12 +124,18 @@ class PackRun:
             broken=broken,
         )
 
+    def unsaved_checkpoint(self) -> tuple[Checkpointed, Sequence[Attempt]] | None:
+        """The latest that is to be written, with its lanes' attempts: lost ones too, the queue decides for itself."""
+        last = self._checkpoint
+        return None if last is None else (last, [self.leases[lane] for lane in last.lanes])
+
     def saved(self) -> list[Attempt]:
         """All that `unsaved` gave is in the database: forget it; which attempts are over."""
         over = range(len(self.leases)) if self.ended() else [news.lane for news in self._finished]
         self._saved_lanes.update(over)
         self._frames.clear()
         self._finished.clear()
+        self._checkpoint = None
         return [self.leases[lane] for lane in over]
 
     def _rows(self, news: PackFrames, living: Sequence[bool]) -> list[Frame]:

@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 
 SURVEY_SECONDS = 5.0
 """How often the cluster's nodes are looked at."""
-GRACE_SECONDS = 2.0
-"""How long a stopped pack may take to its next event before its actor is killed."""
+GRACE_SECONDS = 5.0
+"""How long a stopped pack may take to its next step, and to its checkpoint, before its actor is killed."""
 WARM_UP_SECONDS = 300.0
 """How long a new actor may take to become warm."""
 MOST_DATASETS = 4
@@ -48,6 +48,8 @@ class Slot:
     warming: Any = None
     warm_by: datetime | None = None
     stream: Any = None
+    last_words: Any = None
+    """Asked of its actor after a pack was stopped."""
     kill_at: float | None = None
 
 
@@ -56,6 +58,9 @@ class RayFleet:
     """Slots on a cluster that `ray.init` has connected to. All calls come from one thread."""
 
     data_root: str | None
+    checkpoints: str | None = None
+    """Where packs are saved; None: nowhere."""
+    checkpoint_seconds: float = 60.0
     most: int | None = None
     reachable: Callable[[], bool] = lambda: True
     """Whether the cluster's head answers at all."""
@@ -114,7 +119,7 @@ class RayFleet:
         while len(self._datasets) > MOST_DATASETS:
             self._datasets.popitem(last=False)
 
-    def start(self, slot: SlotId, configs: Sequence[TrialConfig]) -> None:
+    def start(self, slot: SlotId, configs: Sequence[TrialConfig], *, checkpoint: str | None = None) -> None:
         """Train a pack in an idle slot. A dead actor shows in the news."""
         documents = [config.model_dump(mode="json") for config in configs]
         chosen, stored = self._slots[slot], configs[0].task.stored
@@ -122,10 +127,10 @@ class RayFleet:
         if stored is not None and stored.sha256 in self._datasets:
             self._datasets.move_to_end(stored.sha256)
             dataset = self._datasets[stored.sha256]
-        chosen.stream = chosen.actor.train.options(num_returns="streaming").remote(documents, dataset)
+        chosen.stream = chosen.actor.train.options(num_returns="streaming").remote(documents, dataset, checkpoint)
 
     def stop(self, slot: SlotId) -> None:
-        """End the slot's pack: at its next event, or by killing the actor when that takes too long."""
+        """End the slot's pack: before its next step, or by killing the actor when that takes too long."""
         chosen = self._slots.get(slot)
         if chosen is not None and chosen.stream is not None and chosen.kill_at is None:
             chosen.kill_at = time.monotonic() + GRACE_SECONDS
@@ -133,7 +138,9 @@ class RayFleet:
 
     def news(self, *, seconds: float) -> list[News]:
         """What the packs have brought, after waiting up to `seconds` for something."""
-        streams = {slot.stream: number for number, slot in self._slots.items() if slot.stream is not None}
+        streams = {
+            slot.last_words or slot.stream: number for number, slot in self._slots.items() if slot.stream is not None
+        }
         if not streams:
             time.sleep(seconds)
             return []
@@ -205,7 +212,9 @@ class RayFleet:
                     "max_task_retries": 0,
                     "scheduling_strategy": NodeAffinitySchedulingStrategy(place.node, soft=False),
                 }
-                actor = PackActor.options(**options).remote(self.data_root)
+                actor = PackActor.options(**options).remote(
+                    self.data_root, checkpoints=self.checkpoints, checkpoint_seconds=self.checkpoint_seconds
+                )
                 self._slots[SlotId(next(self._numbers))] = Slot(
                     place=place,
                     actor=actor,
@@ -249,21 +258,24 @@ class RayFleet:
                 break
             found.append(News(slot=number, item=item))
             if isinstance(item, PackDone | PackBroken):
-                slot.stream, slot.kill_at = None, None
+                slot.stream, slot.last_words, slot.kill_at = None, None, None
                 break
         return found
 
     def _next(self, number: SlotId, slot: Slot) -> PackItem | None:
-        """The stream's next item or its end; None when nothing is there yet."""
-        ready, _ = ray.wait([slot.stream], timeout=0, fetch_local=False)
+        """The stream's next item or its end; None when nothing is there yet. A pack that was stopped has last words."""
+        ready, _ = ray.wait([slot.last_words or slot.stream], timeout=0, fetch_local=False)
         if not ready:
             return None
         try:
+            if slot.last_words is not None:
+                return PackDone(checkpoint=ray.get(slot.last_words))
             item = ray.get(next(slot.stream))
         except StopIteration:
             return PackDone()
         except TaskCancelledError:
-            return PackDone()
+            slot.last_words = slot.actor.last_words.remote()
+            return None
         except RayTaskError as error:
             return PackBroken(failure_class=FailureClass.TRIAL, error=str(error))
         except RayError as error:

@@ -48,6 +48,11 @@ class Recorder:
                     self._remember(conn, pack, unsaved, now=now)
             if len(accepted) < len(unsaved.results):
                 log.info("%d results were not wanted any more", len(unsaved.results) - len(accepted))
+        told = pack.unsaved_checkpoint()
+        if told is not None:
+            last, attempts = told
+            with self._engine.begin() as conn:
+                queue.checkpointed(conn, attempts=attempts, step=last.step, name=last.name)
         self._ledger.remove(pack.saved())
 
     def _remember(self, conn: Connection, pack: PackRun, unsaved: Unsaved, *, now: datetime) -> None:

@@ -18,6 +18,8 @@ def planned_width(conn: Connection, lead: queue.Lead, device: str, now: datetime
     most = most_lanes(lead.config, device)
     if known.too_wide is not None:
         most = max(1, min(most, known.too_wide - 1))
+    if lead.resumes:  # all that is left of a pack that was measured to be no wider than is good
+        return most
     return next_width(known.seconds, first=first_width(lead.config, device), most=most)
 
 

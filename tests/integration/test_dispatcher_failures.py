@@ -45,7 +45,7 @@ def poisoned() -> Any:
     added = ADDED
 
     class Poisoned(PackTrainer):
-        def __init__(self, data_root: str | None = None) -> None:
+        def __init__(self, data_root: str | None = None, **saving: Any) -> None:
             import torch
 
             from actinium.levels import ACTIVATIONS
@@ -59,7 +59,7 @@ def poisoned() -> Any:
                     torch.empty(2**50)
                 return z.clone()
 
-            super().__init__(data_root)
+            super().__init__(data_root, **saving)
             ACTIVATIONS.update(added)
             for name, forward in (("unlucky", unlucky), ("hungry", hungry)):
                 ACTIVATION_FUNCTIONS[name] = ActivationFunction(
@@ -181,10 +181,10 @@ def test_a_node_that_loses_its_actors_gets_no_more_work(
     bad_node: str, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Dying(PackTrainer):
-        def train(self, documents: Any, dataset: Any = None) -> Any:
+        def train(self, documents: Any, dataset: Any = None, checkpoint: Any = None) -> Any:
             if "BAD_NODE" in os.environ:
                 os._exit(1)
-            yield from super().train(documents, dataset)
+            yield from super().train(documents, dataset, checkpoint)
 
     monkeypatch.setattr(ray_fleet, "PackActor", ray.remote(Dying))
     fleet = RayFleet(data_root=str(tmp_path), most=2)

@@ -115,7 +115,7 @@ def test_a_killed_actor_is_infrastructure_and_is_replaced(fleet: RayFleet) -> No
 
 def test_an_actor_that_lost_its_device_is_replaced(fleet: RayFleet, monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken(PackTrainer):
-        def train(self, documents: Any, dataset: Any = None) -> Iterator[Any]:
+        def train(self, documents: Any, dataset: Any = None, checkpoint: Any = None) -> Iterator[Any]:
             yield PackFailed(error="CUDA error: device-side assert triggered", device_lost=True)
 
     with monkeypatch.context() as patch:

@@ -81,7 +81,7 @@ class HereFleet:
     def hold(self, sha256: str, content: bytes) -> None:
         self.datasets[sha256] = content
 
-    def start(self, slot: SlotId, configs: Sequence[TrialConfig]) -> None:
+    def start(self, slot: SlotId, configs: Sequence[TrialConfig], *, checkpoint: str | None) -> None:
         self.widths.append(len(configs))
         self.streams[slot] = self.trainer(configs)
 
