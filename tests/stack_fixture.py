@@ -9,6 +9,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ import pytest
 from actinium.client import Client
 from actinium.home import ClientFile
 from services.sink.__main__ import CLIENT_SETTINGS
+
+LEASE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,24 +49,31 @@ def stack_environment(home: Path) -> dict[str, str]:
     """A stack of its own: any free ports, short leases, nothing from the environment of whoever runs the tests."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ACTINIUM_", "RAY_", "MLFLOW_"))}
     ports = {f"ACTINIUM_{part}_PORT": "0" for part in ("API", "DASHBOARD", "MLFLOW", "RAY")}
-    return {**kept, **ports, "ACTINIUM_HOME": str(home), "ACTINIUM_LEASE_SECONDS": "5"}
+    return {**kept, **ports, "ACTINIUM_HOME": str(home), "ACTINIUM_LEASE_SECONDS": str(LEASE_SECONDS)}
+
+
+@contextmanager
+def started(home: Path) -> Iterator[RunningStack]:
+    """A stack in `home`, stopped at the end."""
+    command = [sys.executable, "-m", "services.stack"]
+    environment = stack_environment(home)
+    try:
+        up = subprocess.run([*command, "up", "--detach"], env=environment, capture_output=True, text=True, check=False)
+        address = ClientFile.read(home)
+        assert up.returncode == 0 and address is not None, up.stdout + up.stderr
+        yield RunningStack(home=home, address=address)
+    finally:
+        subprocess.run([*command, "down"], env=environment, capture_output=True, check=False)
 
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[RunningStack]:
     """The whole stack, started at its first use and stopped with the session."""
     home = Path(tempfile.mkdtemp(prefix="act-"))
-    command = [sys.executable, "-m", "services.stack"]
-    environment = stack_environment(home)
     try:
-        started = subprocess.run(
-            [*command, "up", "--detach"], env=environment, capture_output=True, text=True, check=False
-        )
-        address = ClientFile.read(home)
-        assert started.returncode == 0 and address is not None, started.stdout + started.stderr
-        yield RunningStack(home=home, address=address)
+        with started(home) as running:
+            yield running
     finally:
-        subprocess.run([*command, "down"], env=environment, capture_output=True, check=False)
         shutil.rmtree(home, ignore_errors=True)
 
 

@@ -1,0 +1,112 @@
+"""The processes of one stack that may be struck, found through what the stack has written down of itself."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from random import Random
+from typing import TypeAlias
+
+import psutil
+
+from services.stack import processes
+from services.stack.state import StackState
+
+
+class Victim(StrEnum):
+    """Whom the monkey strikes."""
+
+    WORKER = "worker"  # a Ray worker that trains
+    RAYLET = "raylet"
+    HEAD = "head"  # Ray's GCS, and with it the whole cluster
+    DISPATCHER = "dispatcher"
+    SINK = "sink"
+    MLFLOW = "mlflow"
+    API = "api"
+    POSTGRES = "postgres"  # the postmaster; frozen with all of its processes
+    BACKEND = "backend"  # one client's process: PostgreSQL then restarts all of them
+
+
+Family: TypeAlias = list[psutil.Process]
+"""What is struck at once, the one to be asked first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quarry:
+    """The stack of one home. Only what it wrote down with number and start time, the offspring of that, and what has
+    its mark in the environment is ever found: never a stranger.
+    """
+
+    home: Path
+
+    def find(self, victim: Victim, rng: Random) -> Family:
+        """A victim that lives now, one of several drawn; empty when there is none."""
+        found = sorted(FINDERS[victim](self), key=lambda family: family[0].pid)
+        return rng.choice(found) if found else []
+
+    def instance(self) -> str:
+        """The mark of this stack."""
+        state = StackState.read(self.home)
+        return "" if state is None else state.instance
+
+    def part(self, name: str) -> psutil.Process | None:
+        """A part's own process, as the stack wrote it down."""
+        state = StackState.read(self.home)
+        known = {} if state is None else {part.name: part.process for part in state.parts}
+        return processes.find(known.get(name))
+
+    def family(self, name: str) -> list[Family]:
+        """A part with all of its offspring."""
+        process = self.part(name)
+        return [] if process is None else [[process, *_offspring(process)]]
+
+    def of_ray(self, wanted: Callable[[psutil.Process], bool]) -> list[Family]:
+        """Processes of Ray, each by itself."""
+        head = self.part("ray")
+        return [] if head is None else [[process] for process in _offspring(head) if _holds(wanted, process)]
+
+    def dispatchers(self) -> list[Family]:
+        """All dispatchers: the stack's, and any that has its mark."""
+        return [
+            [process]
+            for process in processes.marked(f"{self.instance()}/")
+            if _holds(lambda process: "services.dispatcher" in process.cmdline(), process)
+        ]
+
+    def backends(self) -> list[Family]:
+        """Processes in which PostgreSQL answers clients of the database `actinium`."""
+        server = self.part("postgres")
+        clients = [] if server is None else _offspring(server)
+        return [[one] for one in clients if _holds(lambda one: " actinium [local]" in " ".join(one.cmdline()), one)]
+
+
+def _offspring(process: psutil.Process) -> Sequence[psutil.Process]:
+    try:
+        found: Sequence[psutil.Process] = process.children(recursive=True)
+    except psutil.Error:
+        return []
+    return found
+
+
+def _holds(wanted: Callable[[psutil.Process], bool], process: psutil.Process) -> bool:
+    try:
+        return wanted(process)
+    except psutil.Error:  # it has gone meanwhile
+        return False
+
+
+def _trains(process: psutil.Process) -> bool:
+    return any("PackTrainer" in word for word in process.cmdline()[:1])
+
+
+FINDERS: Mapping[Victim, Callable[[Quarry], list[Family]]] = {
+    Victim.WORKER: lambda quarry: quarry.of_ray(_trains),
+    Victim.RAYLET: lambda quarry: quarry.of_ray(lambda process: process.name() == "raylet"),
+    Victim.HEAD: lambda quarry: quarry.of_ray(lambda process: process.name() == "gcs_server"),
+    Victim.DISPATCHER: Quarry.dispatchers,
+    Victim.SINK: lambda quarry: quarry.family("sink"),
+    Victim.MLFLOW: lambda quarry: quarry.family("mlflow"),
+    Victim.API: lambda quarry: quarry.family("api"),
+    Victim.POSTGRES: lambda quarry: quarry.family("postgres"),
+    Victim.BACKEND: Quarry.backends,
+}
