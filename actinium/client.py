@@ -119,7 +119,7 @@ class Client:
         return self._json("POST", _at(study) + "/pause")
 
     def resume(self, study: Study) -> Document:
-        """Goes on with a study that was paused; trials that were in training begin again."""
+        """Goes on with a study that was paused; trials that were in training go on from their checkpoints."""
         return self._json("POST", _at(study) + "/resume")
 
     def retry(self, study: Study) -> Document:

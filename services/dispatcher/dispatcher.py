@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 from actinium.job import Attempt, Lease
 from db import datasets, dispatchers, queue
 from db.engine import DATABASE_AWAY
-from services.dispatcher.fleet import Fleet, FleetLost, SlotId
+from services.dispatcher.fleet import Fleet, SlotId
 from services.dispatcher.ledger import Ledger
 from services.dispatcher.pack import PackRun
 from services.dispatcher.recorder import Recorder
@@ -105,8 +105,8 @@ class Dispatcher:
             for _ in range(rounds):
                 if self._running:
                     self._hear(wait=PARTING_SECONDS)
-        except FleetLost as error:
-            log.warning("%s", error)
+        except Exception:  # the rim: whatever is wrong with the fleet by now, what it has brought is saved
+            log.exception("packs were not stopped in order")
         try:
             self._save(now=now, all_packs=True)
             self._release([lease for pack in packs for lease in pack.leases], now=now)
