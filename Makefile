@@ -6,7 +6,7 @@ BIN := .venv/bin
 export ACTINIUM_HOME ?= $(CURDIR)/.actinium
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo up down test chaos check format bench clean
+.PHONY: help install demo up down test chaos fuzz check format bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ test: .venv/.installed ## run the whole suite
 
 chaos: .venv/.installed ## 2,000 trials while everything that works on them is killed, frozen and restarted 200 times (CHAOS="--seed 2")
 	@cd tests && PYTHONPATH=$(CURDIR) ../$(BIN)/python -m chaos $(CHAOS)
+
+fuzz: .venv/.installed ## more than 20,000 requests and documents that hurt, by every role (FUZZ="--seed 2 --scale 3")
+	@cd tests && PYTHONPATH=$(CURDIR) ../$(BIN)/python -m fuzz $(FUZZ)
 
 check: .venv/.installed ## format, lint, strict types, import contracts
 	$(BIN)/ruff format --check .

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from actinium.errors import InvalidInput
+from actinium.errors import FieldError, InvalidInput
 from actinium.frame import Outcome, TrialSummary
 from actinium.job import FailureClass, JobState, StudyId, StudyState, TrialId
 from actinium.paths import Cell
@@ -121,5 +121,6 @@ def cursor_id(cursor: str | None, *, default: int) -> int:
     if cursor is None:
         return default
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 20 and int(cursor) <= LARGEST_ID):
-        raise InvalidInput(f"cursor: {cursor[:80]!r} is not accepted; give the next_cursor of the page before")
+        fault = FieldError("cursor", f"{cursor[:80]!r} is not accepted; give the next_cursor of the page before")
+        raise InvalidInput("the cursor is not accepted", [fault])
     return int(cursor)

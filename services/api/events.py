@@ -27,7 +27,7 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 @router.get(
     "/studies/{study}/events",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    responses={200: {"content": {"text/event-stream": {}}}},
 )
 async def events(request: Request, engine: Database, study: StudyReference) -> StreamingResponse:
     """`progress` events with state, counts, progress and revision whenever they change; `finished` ends the stream."""

@@ -12,13 +12,16 @@ from fastapi.responses import Response
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from actinium.errors import STATUS, ActiniumError, Conflict, FieldError, InvalidInput, TooMany
+from services.api.access import ACCESS
 from services.api.throttle import seconds
 
 log = logging.getLogger(__name__)
 
 DETAIL_LIMIT = 2000
+PATHS = [(compile_path(path)[0], method) for method, path in ACCESS]
 AWAY = "the database does not answer; try again in a moment"
 
 
@@ -86,7 +89,10 @@ def on_http_error(request: Request, error: Exception) -> Response:
         404: f"there is no route {request.url.path[:200]}; /docs lists those there are",
         405: f"{request.url.path[:200]} does not take {request.method}; the Allow header names what it takes",
     }.get(error.status_code, str(error.detail))
-    return problem(request, error.status_code, detail, headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:  # Starlette names the methods of one route, and a path may have several
+        headers["Allow"] = ", ".join(sorted(m for pattern, m in PATHS if pattern.match(request.url.path)))
+    return problem(request, error.status_code, detail, headers=headers)
 
 
 def on_bad_parameters(request: Request, error: Exception) -> Response:
