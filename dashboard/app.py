@@ -1,11 +1,12 @@
 """The dashboard: `streamlit run dashboard/app.py`.
 
-`?study=ID` is a study's page, `?page=catalogue` the activations, anything else the history.
+`?study=ID` is a study's page, `?page=catalogue` the activations, anything else the history; before any of them comes a
+form that asks for a token, where none is known.
 """
 
 import streamlit as st
 
-from dashboard import markup, session
+from dashboard import markup, session, signin
 from dashboard.views import catalogue, history, study
 
 
@@ -20,12 +21,17 @@ def main() -> None:
     )
     markup.style()
     with session.told():
-        if reference:
+        known = signin.found() is not None
+        signin.keep()
+        if not known:
+            signin.form()
+        elif reference:
             study.show(reference)
         elif st.query_params.get("page") == "catalogue":
             catalogue.show()
         else:
             history.show()
+    signin.way_out()
 
 
 main()

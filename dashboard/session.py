@@ -1,4 +1,8 @@
-"""What the pages read: the API through its client, cached by study and revision, and its errors as sentences."""
+"""What the pages read: the API through its client, cached by study and revision, and its errors as sentences.
+
+What is cached is everybody's, as reading is the team's. A page reads its study or list anew before anything that may be
+cached, and so with a token that opens; the catalogue, which comes with the house, tells of nobody.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +13,6 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from actinium.client import Client
 from actinium.errors import (
     ActiniumError,
     Conflict,
@@ -21,7 +24,8 @@ from actinium.errors import (
     Unauthenticated,
     Unavailable,
 )
-from dashboard import markup
+from dashboard import markup, signin
+from dashboard.signin import client
 
 Document: TypeAlias = dict[str, Any]
 
@@ -35,13 +39,13 @@ TABLE_METRICS = ("test_error", "validation_loss", "validation_accuracy", "dead_u
 MENDS: tuple[tuple[type[ActiniumError], str, str], ...] = (
     (
         Unauthenticated,
-        "The service does not know this dashboard's token.",
-        "Start the dashboard with `actinium up`, which gives it a token, or set `ACTINIUM_TOKEN` and restart it.",
+        "The service does not accept this page's token.",
+        "Reload the page to give another one. A dashboard that never asks was started with a token (`ACTINIUM_TOKEN`).",
     ),
     (
         Forbidden,
-        "This dashboard's token may not read that.",
-        "Give it a token of the role viewer or stronger: `actinium token create dashboard --role viewer`.",
+        "This page's token may not read that.",
+        "It needs the role viewer or a stronger one: `actinium token create NAME --role viewer`.",
     ),
     (
         NotFound,
@@ -67,20 +71,16 @@ MENDS: tuple[tuple[type[ActiniumError], str, str], ...] = (
 )
 
 
-@st.cache_resource(show_spinner=False)
-def client() -> Client:
-    """The one connection to the API, with the dashboard's own token."""
-    return Client()
-
-
 @contextmanager
 def told() -> Iterator[None]:
     """Errors of the API inside are shown as a sentence with a mend, never as a traceback."""
     try:
         yield
     except ActiniumError as error:
-        if isinstance(error, Unauthenticated | Unavailable | StackError):
-            client.clear()
+        if isinstance(error, Unauthenticated):
+            signin.drop()
+        elif isinstance(error, Unavailable):
+            signin.own.clear()
         sentence, mend = next(
             ((what, how) for kind, what, how in MENDS if isinstance(error, kind)),
             ("The service refused the request.", "Reload the page; if it stays, the API's log says more."),

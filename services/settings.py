@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     dashboard_url: str | None = None
     """The dashboard's address as a browser reaches it; None: the local one."""
 
+    dashboard_sign_in: bool = False
+    """Whether the local dashboard asks for a token, too; else whoever can open its address on this machine may read."""
+
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=PORTS["api"], ge=0, le=65535)
     dashboard_port: int = Field(default=PORTS["dashboard"], ge=0, le=65535)

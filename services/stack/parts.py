@@ -159,7 +159,7 @@ def sink_command(plan: Plan) -> Command:
 
 
 def dashboard_command(plan: Plan) -> Command:
-    """Streamlit on loopback, a client of the API with the viewer's token and no database."""
+    """Streamlit on loopback, a client of the API with a viewer's token, or that of whoever signs in; no database."""
     found = importlib.util.find_spec("dashboard")
     if found is None or not found.submodule_search_locations:
         raise StackError("the package `dashboard` is not installed; install the whole project")
@@ -178,7 +178,7 @@ def dashboard_command(plan: Plan) -> Command:
             **ONE_THREAD,
             "ACTINIUM_HOME": str(plan.home),
             "ACTINIUM_URL": plan.url,
-            "ACTINIUM_TOKEN": plan.viewer_token,
+            "ACTINIUM_TOKEN": "" if plan.settings.dashboard_sign_in else plan.viewer_token,
         },
     )
 

@@ -1,18 +1,14 @@
 """Both pages in a real Chromium on the running stack: they show the figures that the API gives."""
 
 import re
-import shutil
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect
 from stack_fixture import RunningStack
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 PATIENCE = 60_000
 """Milliseconds for a page to show something on a busy machine."""
 
@@ -30,25 +26,6 @@ STUDY = {
     "seeds": 3,
     "reference": {"activation": "relu", "normalization": "none"},
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = next((path for name in CHROMIUMS if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip(f"no Chromium found (looked for {', '.join(CHROMIUMS)}); apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1400, "height": 1000})
-    page.set_default_timeout(PATIENCE)
-    yield page
-    page.close()
 
 
 @pytest.fixture(scope="module")

@@ -41,9 +41,10 @@ def secrets(stack: RunningStack) -> dict[str, str]:
     secrets = {**kept, "ray": (stack.home / "run" / "ray.token").read_text(), "made": json.loads(made.stdout)["token"]}
     for secret in (*secrets.values(), WRONG):
         headers = {"Authorization": f"Bearer {secret}", "Cookie": f"token={secret}"}
-        for address in (stack.address.url, stack.address.mlflow_url, stack.address.dashboard_url):
-            for path in ("/v1/studies", "/v1/nothing", "/v1/studies?limit=x", "/health"):
-                httpx.get(f"{address}{path}", headers=headers)
+        for path in ("/v1/studies", "/v1/nothing", "/v1/studies?limit=x"):
+            httpx.get(f"{stack.address.url}{path}", headers=headers)
+        for address in (stack.address.mlflow_url, stack.address.dashboard_url):
+            httpx.get(f"{address}/health", headers=headers)
         httpx.post(f"{stack.address.url}/v1/tokens", headers=headers, json={"token": secret})
         httpx.get(f"{stack.address.url}/v1/studies/{secret}", params={"q": secret}, headers=headers)
     for secret in (kept["admin"], WRONG):

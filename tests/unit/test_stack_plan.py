@@ -95,3 +95,11 @@ def test_ray_finds_room_for_its_sockets(tmp_path: Path) -> None:
     plan = make_plan(settings(deep), home=deep)
     assert not plan.ray_folder.is_relative_to(deep)
     assert len(str(plan.ray_folder)) <= RAY_SOCKET_ROOM + 2
+
+
+def test_the_dashboard_may_be_started_without_a_token(tmp_path: Path) -> None:
+    """Then it asks whoever opens it."""
+    plan = make_plan(settings(tmp_path, dashboard_sign_in=True), home=tmp_path)
+    (part,) = (part for part in PARTS if part.name == "dashboard")
+    told = part.command(plan).environment
+    assert told["ACTINIUM_TOKEN"] == "" and plan.viewer_token not in told.values()

@@ -1,0 +1,85 @@
+"""A team's dashboard in a real browser: it asks for a token once; links and reloads ask no more, others are asked."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from stack_fixture import RunningStack
+
+import dashboard
+from services.stack import ports
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def asking(stack: RunningStack) -> Iterator[str]:
+    """The address of a dashboard of the running stack that was started without a token."""
+    port = ports.any_free()
+    app = Path(dashboard.__path__[0]) / "app.py"
+    options = ("headless=true", "address=127.0.0.1", f"port={port}", "fileWatcherType=none")
+    command = [sys.executable, "-m", "streamlit", "run", str(app), *(f"--server.{option}" for option in options)]
+    command.append("--browser.gatherUsageStats=false")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ACTINIUM_")}
+    with tempfile.TemporaryDirectory() as home:
+        environment = kept | {"ACTINIUM_URL": stack.address.url, "ACTINIUM_HOME": home}
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=home
+        ) as process:
+            address = f"http://127.0.0.1:{port}"
+            transport = httpx.HTTPTransport(retries=20)  # each after a longer pause
+            try:
+                with httpx.Client(transport=transport) as http:
+                    assert http.get(f"{address}/_stcore/health").status_code == 200
+                yield address
+            finally:
+                process.terminate()
+
+
+@pytest.fixture(scope="module")
+def token(stack: RunningStack) -> str:
+    """A viewer's."""
+    with stack.client() as client:
+        return str(client.create_token("looks", "viewer")["token"])
+
+
+def test_a_token_is_asked_for_once(page: Page, browser: Browser, asking: str, token: str) -> None:
+    page.goto(asking)
+    field = page.get_by_label("Token", exact=True)
+    expect(field).to_be_visible()
+    expect(page.get_by_role("heading", name="Studies")).to_have_count(0)
+    field.fill("act_wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text("the token is not known")).to_be_visible()
+    field.fill(token)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Studies")).to_be_visible()
+
+    page.wait_for_function("document.cookie.includes('actinium_session=')")
+    page.get_by_role("link", name="What activations do").click()  # links load the page anew
+    expect(page).to_have_url(f"{asking}/?page=catalogue")
+    expect(page.get_by_role("heading").first).to_be_visible()
+    expect(field).to_have_count(0)
+    page.goto(asking)
+    expect(page.get_by_role("heading", name="Studies")).to_be_visible()
+    cookies = {cookie["name"]: cookie for cookie in page.context.cookies()}
+    assert cookies["actinium_session"]["sameSite"] == "Strict"
+    assert cookies["actinium_session"]["expires"] == -1
+    assert not [name for name, cookie in cookies.items() if token in cookie["value"]]
+
+    other = browser.new_page()
+    other.goto(asking)
+    expect(other.get_by_label("Token", exact=True)).to_be_visible()
+    other.close()
+
+    page.get_by_test_id("stExpandSidebarButton").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(field).to_be_visible()
+    page.goto(asking)
+    expect(field).to_be_visible()
