@@ -17,6 +17,6 @@ COPY . .
 RUN pip install --quiet --no-deps --no-build-isolation --editable . || pip install --quiet --no-deps --editable .
 
 RUN useradd --create-home --uid 10001 actinium \
- && mkdir -p /var/lib/actinium /data /checkpoints && chown actinium /var/lib/actinium /data /checkpoints
+ && folders="/var/lib/actinium /data /checkpoints /run/ray-auth" && mkdir -p $folders && chown actinium $folders
 USER actinium
 ENV ACTINIUM_HOME=/var/lib/actinium ACTINIUM_DATA=/data

@@ -72,6 +72,23 @@ def test_nothing_listens_but_on_loopback(stack: RunningStack) -> None:
     assert {ip for _, ip in heard} <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}, heard
 
 
+def test_ray_lets_nobody_in_without_its_token(stack: RunningStack) -> None:
+    """Who may use a cluster may run anything on it."""
+    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address"]
+    command.append(stack.services()["ray"]["address"])
+    own = stack.home / "run" / "ray.token"
+    ends = {}
+    for name, asked in (
+        ("its own", {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(own)}),
+        ("none", {"RAY_AUTH_MODE": "disabled"}),
+        ("another", {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * len(own.read_text())}),
+    ):
+        told = stack_environment(stack.home) | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"} | asked
+        ends[name] = subprocess.run(command, env=told, capture_output=True, text=True, check=False, timeout=120)
+    assert {name: end.returncode for name, end in ends.items()} == {"its own": 0, "none": 1, "another": 1}
+    assert all("InvalidAuthToken" in ends[name].stdout + ends[name].stderr for name in ("none", "another"))
+
+
 def test_a_second_stack_is_refused_with_the_address_of_the_first(stack: RunningStack) -> None:
     for arguments in (("up",), ("up", "--detach")):
         refused = run(*arguments, home=stack.home)
