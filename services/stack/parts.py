@@ -54,6 +54,7 @@ def environment(plan: Plan, name: str) -> dict[str, str]:
         **ONE_THREAD,
         "ACTINIUM_HOME": str(plan.home),
         "ACTINIUM_DATA": str(plan.data),
+        "ACTINIUM_CHECKPOINTS": settings.checkpoint_address(),
         "ACTINIUM_DATABASE_URL": plan.database_url,
         "ACTINIUM_RAY_ADDRESS": plan.ray_address,
         "ACTINIUM_MLFLOW_URL": plan.mlflow_url,

@@ -10,33 +10,33 @@ from typing import Any
 import numpy as np
 import pytest
 import ray
+from sqlalchemy import Engine, text
 
-from actinium.frame import Checkpointed, CheckpointFailed, LaneFinished, PackFrames
+from actinium.frame import Checkpointed, LaneFinished, PackFrames
+from actinium.study import expand, parse_study
 from actinium.trial import TrialConfig
+from db import studies
+from services.dispatcher.dispatcher import Dispatcher
 from services.dispatcher.fleet import News, PackBroken, PackDone, PackItem, SlotId
+from services.dispatcher.heart import Heart
+from services.dispatcher.ledger import Ledger
 from services.dispatcher.ray_fleet import RayFleet
+from services.dispatcher.roster import Roster
+from services.dispatcher.widths import planned_width
 from workers.train import train_pack
 
 PATIENCE = 600
 """Rounds of a tenth of a second."""
 
 
-def config(seed: int, **fields: Any) -> TrialConfig:
-    """A trial of some seconds, whose last frames are far apart."""
-    return TrialConfig.model_validate(
-        {
-            "task": {"train_examples": 640},
-            "model": {"kind": "mlp", "depth": 2, "width": 8},
-            "training": {"epochs": 60, "batch_size": 16, "optimizer": "adam", "learning_rate": 0.001},
-            "normalization": "batch",
-            "probes": {"schedule": {"points": 4}},
-            "seed": seed,
-            **fields,
-        }
-    )
-
-
-PACK = [config(0), config(1, activation="prelu")]
+LONG: dict[str, Any] = {
+    "task": {"train_examples": 640},
+    "model": {"kind": "mlp", "depth": 2, "width": 8},
+    "training": {"epochs": 120, "batch_size": 16, "optimizer": "adam", "learning_rate": 0.001},
+    "probes": {"schedule": {"points": 4}},
+}
+"""Trials of some seconds, whose last frames are far apart."""
+PACK = [TrialConfig.model_validate({**LONG, "activation": name}) for name in ("relu", "prelu")]
 
 
 @pytest.fixture(scope="module")
@@ -109,16 +109,70 @@ def test_a_stopped_pack_leaves_a_checkpoint_and_goes_on_from_it(fleet: RayFleet,
     assert_as_undisturbed(items, undisturbed)
 
 
-def test_a_killed_actor_s_pack_goes_on_from_its_last_checkpoint(fleet: RayFleet, undisturbed: list[Any]) -> None:
-    slot = warm_slot(fleet)
-    victim = ray.get(fleet._slots[slot].actor.ping.remote()).pid
-    fleet.start(slot, PACK)
-    heard = until(fleet, checkpointed)
+def test_a_study_that_is_paused_and_then_loses_its_actor_ends_as_an_undisturbed_one(
+    fleet: RayFleet, engine: Engine, undisturbed: list[Any]
+) -> None:
+    """On a real database too. The second attempt goes on from what the pause left, the third from the last minute."""
+    holder = "here"
+    roster = Roster(holder=holder, started_at=datetime.now(UTC))
+    ledger = Ledger()
+    heart = Heart(engine=engine, ledger=ledger, roster=roster, lease_seconds=300.0)
+    dispatcher = Dispatcher(
+        engine=engine,
+        fleet=fleet,
+        ledger=ledger,
+        width=planned_width,
+        holder=holder,
+        lease_seconds=300.0,
+        roster=roster,
+    )
+
+    def rows(query: str) -> list[Any]:
+        with engine.begin() as conn:
+            return list(conn.execute(text(query)).all())
+
+    def until_rows(query: str) -> Any:
+        for _ in range(PATIENCE):
+            now = datetime.now(UTC)
+            dispatcher.run_once(now=now, wait=0.1)
+            heart.run_once(now=now)
+            found = rows(query)
+            if found:
+                return found[0]
+        raise AssertionError(f"never: {query}; {rows('SELECT * FROM jobs')}")
+
+    victim = ray.get(fleet._slots[warm_slot(fleet)].actor.ping.remote()).pid
+    document = {"name": "long", **LONG, "factors": {"activation": ["relu", "prelu"]}, "seeds": 1}
+    with engine.begin() as conn:
+        study = studies.create(conn, expand(parse_study(document)), owner="ann", now=datetime.now(UTC))
+    (first,) = until_rows("SELECT checkpoint FROM jobs WHERE attempt = 1 AND furthest_step > 50")
+    with engine.begin() as conn:
+        studies.pause(conn, study, datetime.now(UTC))
+    until_rows(f"SELECT 1 FROM jobs WHERE checkpoint <> '{first}' HAVING count(*) = 2")
+    for _ in range(3):
+        dispatcher.run_once(now=datetime.now(UTC), wait=0.1)
+    assert rows("SELECT DISTINCT state FROM jobs") == [("queued",)] and not dispatcher.busy()
+    (left, step) = rows("SELECT DISTINCT checkpoint, furthest_step FROM jobs")[0]
+    with engine.begin() as conn:
+        studies.resume(conn, study, datetime.now(UTC))
+    until_rows(f"SELECT 1 FROM jobs WHERE attempt = 2 AND checkpoint <> '{left}' AND furthest_step > {step}")
     os.kill(victim, signal.SIGKILL)
-    heard += until(fleet, ended)
-    assert isinstance(heard[-1].item, PackBroken)
-    last = [news.item for news in heard if isinstance(news.item, Checkpointed)][-1]
-    fleet.start(warm_slot(fleet), PACK, checkpoint=last.name)
-    items = [news.item for news in until(fleet, ended)]
-    assert not any(isinstance(item, CheckpointFailed) for item in items)
-    assert_as_undisturbed(items, undisturbed)
+    until_rows("SELECT 1 FROM studies WHERE finished_at IS NOT NULL")
+    told = rows("SELECT attempt, cause, reason FROM trial_events WHERE cause <> 'complete' ORDER BY trial_id, id")
+    assert [(attempt, cause) for attempt, cause, _ in told] == 2 * [
+        (1, "lease"),
+        (1, "pause"),
+        (2, "lease"),
+        (2, "infrastructure_failure"),
+        (3, "lease"),
+    ]
+    assert [reason for _, cause, reason in told if cause == "lease"] == 2 * [None, *["from a checkpoint"] * 2]
+    curve = rows("SELECT step, values FROM frames ORDER BY step, trial_id")
+    wanted = [
+        (one.step, values.tolist()) for one in undisturbed if isinstance(one, PackFrames) for values in one.values
+    ]
+    assert [step for step, _ in curve] == [step for step, _ in wanted]
+    for (_, found), (_, values) in zip(curve, wanted, strict=True):
+        np.testing.assert_array_equal(np.array(found, np.float32), np.array(values, np.float32))
+    outcomes = rows("SELECT outcome FROM summaries ORDER BY trial_id")
+    assert outcomes == [(one.summary.outcome,) for one in undisturbed if isinstance(one, LaneFinished)]
