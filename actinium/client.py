@@ -258,6 +258,11 @@ class Client:
         items: list[Document] = self._json("GET", "/v1/pack-widths", params={"limit": limit})["items"]
         return items
 
+    def dispatchers(self) -> list[Document]:
+        """The dispatchers that live: holder, slots, busy, avoided nodes, and why one is halted."""
+        items: list[Document] = self._json("GET", "/v1/dispatchers")["items"]
+        return items
+
     def datasets(self) -> list[Document]:
         """Every dataset that studies can name: those of the house, then those that were added."""
         items: list[Document] = self._json("GET", "/v1/datasets")["items"]

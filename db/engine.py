@@ -19,6 +19,7 @@ from db.embedded import EmbeddedServer, embedded
 __all__ = [
     "DATABASE_AWAY",
     "EmbeddedServer",
+    "disk_full",
     "embedded",
     "make_engine",
     "migrate",
@@ -29,6 +30,9 @@ __all__ = [
 
 DATABASE_AWAY = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
 """What a statement or COPY raises when the server is gone, restarts, or a lock is kept too long: try again later."""
+
+DISK_FULL = "53100"
+"""What PostgreSQL calls it (SQLSTATE)."""
 
 MIGRATION_LOCK = 8_901_325_704
 """Advisory lock key: one migration at a time, whoever starts it."""
@@ -83,6 +87,11 @@ def revisions() -> list[str]:
 def revision(conn: Connection) -> str | None:
     """The schema's version in this database; None where there is no schema."""
     return MigrationContext.configure(conn).get_current_revision()
+
+
+def disk_full(error: BaseException) -> bool:
+    """Whether an error of the database says that its disk has no room left."""
+    return getattr(getattr(error, "orig", error), "sqlstate", None) == DISK_FULL
 
 
 def migrate(engine: Engine, *, to: str = "head") -> None:

@@ -59,7 +59,10 @@ def announce_ready() -> None:
     """Tell the supervisor, where there is one, that this service has begun its work."""
     path = os.environ.get("ACTINIUM_READY_FILE")
     if path:
-        Path(path).write_text(f"{os.getpid()}\n", encoding="utf-8")
+        try:
+            Path(path).write_text(f"{os.getpid()}\n", encoding="utf-8")
+        except OSError as error:  # on a full disk the file is made, only empty
+            log.warning("%s cannot be written: %s", path, error)
 
 
 def repeat(body: Round, *, seconds: float, stop: threading.Event, name: str) -> None:

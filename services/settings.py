@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     checkpoint_seconds: float = Field(default=60.0, gt=0.0)
     """How often a pack in training is saved."""
 
+    min_free_bytes: int = Field(default=512 * 2**20, ge=0)
+    """With less room than this on the disk of `home` no trial is begun; those in training go on."""
+
     owner_running_trials: int | None = Field(default=None, ge=1)
     """How many trials of one owner are trained at once, over all dispatchers; None: as many as there is room for."""
     owner_queued_trials: int | None = Field(default=None, ge=1)

@@ -59,6 +59,7 @@ ACCESS: dict[tuple[str, str], Rule] = {
     ("POST", "/v1/datasets"): SUBMIT,
     ("GET", "/v1/datasets"): READ,
     ("GET", "/v1/pack-widths"): READ,
+    ("GET", "/v1/dispatchers"): READ,
     ("POST", "/v1/tokens"): ADMINISTER,
     ("GET", "/v1/tokens"): ADMINISTER,
     ("DELETE", "/v1/tokens/{token_id}"): ADMINISTER,

@@ -12,6 +12,7 @@ from db.engine import make_engine
 from services.api import (
     catalogue,
     datasets,
+    dispatchers,
     events,
     export,
     health,
@@ -31,7 +32,7 @@ from services.api.report import Reports
 from services.api.throttle import Throttle
 from services.settings import Settings
 
-RESOURCES = (studies, life, trials, report, export, events, catalogue, datasets, pack_widths, tokens)
+RESOURCES = (studies, life, trials, report, export, events, catalogue, datasets, pack_widths, dispatchers, tokens)
 
 
 def create_app(settings: Settings, *, engine: Engine | None = None) -> FastAPI:

@@ -9,9 +9,15 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from actinium.errors import Unavailable
 from actinium.job import JobState
-from db import progress
-from services.api.access import Database
+from db import dispatchers, progress
+from services.api.access import Database, Now
+from services.room import lacking
+from services.settings import Settings
+
+NO_ROOM = "no room"
+"""How a 503 begins where the service answers and only waits for room on a disk; the stack's own check knows it."""
 
 router = APIRouter(tags=["health"])
 
@@ -23,10 +29,16 @@ def healthz() -> dict[str, str]:
 
 
 @router.get("/readyz")
-def readyz(engine: Database) -> dict[str, str]:
-    """The database answers and has its tables; 503 otherwise."""
+def readyz(request: Request, engine: Database, at: Now) -> dict[str, str]:
+    """The database answers and has its tables, the disk has room, and every dispatcher leases; 503 otherwise."""
+    settings: Settings = request.app.state.settings
     with engine.begin() as connection:
         progress.totals(connection)
+        living = dispatchers.living(connection, now=at, silent_seconds=settings.lease_seconds)
+    why = lacking(settings.home, least=settings.min_free_bytes)
+    why = why or next((standing.halted for standing in living if standing.halted), None)
+    if why is not None:
+        raise Unavailable(f"{NO_ROOM}: {why}")
     return {"status": "ready"}
 
 

@@ -20,6 +20,7 @@ from services.dispatcher.roster import Roster
 from services.dispatcher.sweeper import SWEEP_SECONDS, Sweeper
 from services.dispatcher.widths import planned_width
 from services.loop import announce_ready, backoff, open_database, repeat, set_up_logging, stop_on_signals, utc_now
+from services.room import lacking
 from services.settings import Settings
 from workers.checkpoint_store import CheckpointStore
 
@@ -63,6 +64,7 @@ def serve(settings: Settings, *, stop: threading.Event) -> int:
         holder=holder,
         lease_seconds=settings.lease_seconds,
         roster=roster,
+        room=lambda: lacking(settings.home, least=settings.min_free_bytes),
         most_leased=settings.owner_running_trials,
     )
     beats = threading.Thread(

@@ -1,6 +1,7 @@
 """The dispatcher: leases packs for idle slots, and brings what they measure into the database."""
 
 import logging
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -9,7 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from actinium.job import Attempt, Lease
 from db import datasets, dispatchers, queue
-from db.engine import DATABASE_AWAY
+from db.engine import DATABASE_AWAY, disk_full
 from services.dispatcher.fleet import Fleet, SlotId
 from services.dispatcher.ledger import Ledger
 from services.dispatcher.pack import PackRun
@@ -27,6 +28,10 @@ BACKOFF_MOST_SECONDS = 10.0
 """The longest pause between two tries while the database is away."""
 PARTING_SECONDS = 0.2
 """How long a round of a shutdown listens to the packs."""
+ROOM_SECONDS = 2.0
+"""How often the disk is looked at."""
+UNSAVED_BYTES_MOST = 256 * 2**20
+"""With more than this in memory, because the database is away or full, packs are not listened to: they wait."""
 COUNTED_LANES = 256
 """Queued jobs are counted up to this many a slot, to spread a small study over all slots."""
 
@@ -47,12 +52,14 @@ class Dispatcher:
         holder: str,
         lease_seconds: float,
         roster: Roster | None = None,
+        room: Callable[[], str | None] = lambda: None,
         most_leased: int | None = None,
     ) -> None:
         self._engine = engine
         self._fleet = fleet
         self._ledger = ledger
         self._roster = roster
+        self._room = room
         self._recorder = Recorder(engine=engine, ledger=ledger)
         self._width = width
         self._holder = holder
@@ -66,6 +73,7 @@ class Dispatcher:
         self._tries = 0
         self._halted: str | None = None
         """Why nothing is leased."""
+        self._room_at: datetime | None = None
 
     def run_once(self, *, now: datetime, wait: float) -> None:
         """Lease, hear for up to `wait` seconds what the packs bring, save. Never raises for an absent database."""
@@ -77,8 +85,12 @@ class Dispatcher:
         if self._quiet_until is None or now >= self._quiet_until:
             try:
                 self._save(now=now)
-                self._lease(now=now)
+                self._look_for_room(now=now)
+                if self._halted is None:
+                    self._lease(now=now)
             except DATABASE_AWAY as error:
+                if disk_full(error):
+                    self._halt("the database's disk is full: nothing is lost, and it goes on when there is room")
                 self._tries += 1
                 pause = min(BACKOFF_MOST_SECONDS, 0.25 * 2.0**self._tries)
                 self._quiet_until = now + timedelta(seconds=pause)
@@ -115,6 +127,18 @@ class Dispatcher:
         except DATABASE_AWAY as error:
             log.warning("the database is away (%s); leases are left to expire", _first_line(error))
         self._running.clear()
+
+    def _look_for_room(self, *, now: datetime) -> None:
+        """Whether there is room; the database has just taken what there was to save."""
+        if self._room_at is None or now >= self._room_at:
+            self._room_at = now + timedelta(seconds=ROOM_SECONDS)
+            self._halt(self._room())
+
+    def _halt(self, reason: str | None) -> None:
+        """Lease nothing because of `reason`; None: lease again."""
+        if (reason is None) != (self._halted is None):
+            log.warning("nothing is leased: %s", reason) if reason else log.warning("there is room again")
+        self._halted = reason
 
     def _tell(self) -> None:
         """Say how things stand, for whoever looks from outside."""
@@ -189,6 +213,9 @@ class Dispatcher:
                 self._fleet.stop(slot)
 
     def _hear(self, *, wait: float) -> None:
+        if sum(pack.unsaved_bytes for pack in (*self._running.values(), *self._ended)) > UNSAVED_BYTES_MOST:
+            time.sleep(wait)
+            return
         for news in self._fleet.news(seconds=wait):
             pack = self._running.get(news.slot)
             if pack is None:

@@ -46,6 +46,8 @@ class PackRun:
         self.device = device
         self.leases = tuple(leases)
         self.stopping = False
+        self.unsaved_bytes = 0
+        """Of frames."""
         self._is_lost = is_lost
         self._layout: Layout | None = None
         self._frames: list[PackFrames] = []
@@ -63,6 +65,7 @@ class PackRun:
                 self._layout = item
             case PackFrames():
                 self._frames.append(item)
+                self.unsaved_bytes += item.values.nbytes
             case LaneFinished():
                 self._finished.append(item)
                 self._seconds += item.summary.seconds - item.summary.metrics.get("pretraining_seconds", 0.0)
@@ -134,6 +137,7 @@ class PackRun:
         over = range(len(self.leases)) if self.ended() else [news.lane for news in self._finished]
         self._saved_lanes.update(over)
         self._frames.clear()
+        self.unsaved_bytes = 0
         self._finished.clear()
         self._checkpoint = None
         return [self.leases[lane] for lane in over]

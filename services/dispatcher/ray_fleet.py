@@ -33,6 +33,8 @@ WARM_UP_SECONDS = 300.0
 MOST_DATASETS = 4
 """Datasets of people's own that Ray's object store is asked to hold; packs in training keep theirs."""
 BEGINNING = datetime.min.replace(tzinfo=UTC)
+WAITING_ITEMS = 400
+"""News of one pack that nobody has taken yet; with so many, the pack waits."""
 ITEMS_A_ROUND = 200
 """News taken from one stream in a row, so that no pack starves the others."""
 
@@ -127,7 +129,9 @@ class RayFleet:
         if stored is not None and stored.sha256 in self._datasets:
             self._datasets.move_to_end(stored.sha256)
             dataset = self._datasets[stored.sha256]
-        chosen.stream = chosen.actor.train.options(num_returns="streaming").remote(documents, dataset, checkpoint)
+        chosen.stream = chosen.actor.train.options(
+            num_returns="streaming", _generator_backpressure_num_objects=WAITING_ITEMS
+        ).remote(documents, dataset, checkpoint)
 
     def stop(self, slot: SlotId) -> None:
         """End the slot's pack: before its next step, or by killing the actor when that takes too long."""
@@ -155,6 +159,7 @@ class RayFleet:
         if self._survey_at is None or now >= self._survey_at:
             self._survey_at = now + timedelta(seconds=SURVEY_SECONDS)
             self._survey()
+        self._let_go()  # every time: a slot that is free now may be lent again before the next survey
         for number, slot in list(self._slots.items()):
             if slot.warming is not None:
                 self._see_warm(number, slot, now=now)
@@ -181,7 +186,6 @@ class RayFleet:
         turn, of = self._turn
         found = places(nodes, most=self.most)
         self._nodes, self._places = [place.node for place in found], shared(found, turn=turn, of=of)
-        self._let_go()
 
     def _let_go(self) -> None:
         """Give back actors past this fleet's share and those of nodes that are gone: first who is not warm, never who

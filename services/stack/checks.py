@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 SECONDS = 2.0
+NO_ROOM = b'"detail": "no room'
+LONGEST = 10_000
 
 Check: TypeAlias = Callable[[], bool]
 
@@ -19,6 +21,22 @@ def http(url: str) -> Check:
         try:
             with urllib.request.urlopen(url, timeout=SECONDS) as answer:  # noqa: S310 - our own addresses
                 return bool(answer.status < 400)
+        except (OSError, ValueError):
+            return False
+
+    return check
+
+
+def service(url: str) -> Check:
+    """GET gives a status below 400; or 503 because of a full disk, which starting the service anew would not mend."""
+
+    def check() -> bool:
+        try:
+            with urllib.request.urlopen(url, timeout=SECONDS) as answer:  # noqa: S310 - our own addresses
+                return bool(answer.status < 400)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code == 503 and NO_ROOM in error.read(LONGEST)
         except (OSError, ValueError):
             return False
 

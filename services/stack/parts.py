@@ -201,7 +201,7 @@ PARTS: Sequence[Part] = (
         name="api",
         after=(DATABASE,),
         command=api_command,
-        ready=lambda plan: checks.http(f"{plan.url}/readyz"),
+        ready=lambda plan: checks.service(f"{plan.url}/readyz"),
         address=lambda plan: plan.url,
     ),
     dispatcher_part("dispatcher"),

@@ -8,6 +8,7 @@ from typing import Any
 from actinium.client import Client
 from actinium.errors import ActiniumError
 from actinium.home import ClientFile
+from services.room import lacking
 from services.settings import Settings
 from services.stack import processes
 from services.stack.state import PartState, PartStatus, StackState, is_running
@@ -23,8 +24,14 @@ def status(settings: Settings, *, as_json: bool, say: Callable[[str], object]) -
     running = home.exists() and is_running(home)
     state = StackState.read(home)
     measured = measured_widths(home) if running else []
+    workers = dispatchers(home) if running else []
+    why = lacking(home, least=settings.min_free_bytes) if running else None
     if as_json:
-        shown = document(state, running=running, home=str(home)) | {"pack_widths": measured}
+        shown = document(state, running=running, home=str(home)) | {
+            "no_room": why,
+            "dispatchers": workers,
+            "pack_widths": measured,
+        }
         say(json.dumps(shown, indent=2))
     elif state is None or not running:
         left = [] if state is None else living(state)
@@ -32,7 +39,13 @@ def status(settings: Settings, *, as_json: bool, say: Callable[[str], object]) -
         if left:
             say(f"but {', '.join(left)} still run; `actinium down` ends them")
     else:
+        if why is not None:
+            say(f"NO ROOM: {why}")
+            say("")
         say(table(state.parts))
+        if workers:
+            say("")
+            say(dispatchers_table(workers))
         if measured:
             say("")
             say(widths_table(measured))
@@ -41,12 +54,22 @@ def status(settings: Settings, *, as_json: bool, say: Callable[[str], object]) -
 
 def measured_widths(home: Path) -> list[dict[str, Any]]:
     """What the API tells of packs; nothing while it does not answer."""
+    return asked(home, lambda client: client.pack_widths(limit=MOST_WIDTHS))
+
+
+def dispatchers(home: Path) -> list[dict[str, Any]]:
+    """What the API tells of dispatchers; nothing while it does not answer."""
+    return asked(home, Client.dispatchers)
+
+
+def asked(home: Path, question: Callable[[Client], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The API's answer; empty while there is none."""
     try:
         file = ClientFile.read(home)
         if file is None:
             return []
         with Client(file.url, file.token, timeout=SECONDS, sleep=lambda _: None) as client:
-            return client.pack_widths(limit=MOST_WIDTHS)
+            return question(client)
     except ActiniumError:
         return []
 
@@ -95,6 +118,16 @@ def table(parts: Sequence[PartStatus]) -> str:
     for part in parts:
         pid = str(part.process.pid) if part.process else "-"
         rows.append((part.name, part.state.value, pid, str(part.restarts), part.address or "-", part.log))
+    return columns(rows)
+
+
+def dispatchers_table(found: Sequence[Mapping[str, Any]]) -> str:
+    """A line a dispatcher: its slots, the nodes that it avoids, and why it leases nothing."""
+    rows = [("DISPATCHER", "SLOTS", "BUSY", "AVOIDED NODES", "LEASES")]
+    for one in found:
+        avoided = ", ".join(f"{node[:12]} until {until[11:19]}" for node, until in one["avoided"].items())
+        leases = "yes" if one["halted"] is None else f"no: {one['halted']}"
+        rows.append((one["holder"], str(one["slots"]), str(one["busy"]), avoided or "-", leases))
     return columns(rows)
 
 

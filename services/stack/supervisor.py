@@ -55,6 +55,8 @@ class Supervisor:
     units: list[Unit] = field(default_factory=list)
     was_ready: bool = False
     _written: StackState | None = None
+    _unwritten: str | None = None
+    """Why the state could not be written last."""
     _self: ProcessMark = field(default_factory=processes.mark_of_self)
 
     def __post_init__(self) -> None:
@@ -163,8 +165,14 @@ class Supervisor:
         """Leave word of the stack as it is, if it has changed."""
         state = self.state()
         if state != self._written:
-            state.write(self.plan.home)
-            self._written = state
+            try:
+                state.write(self.plan.home)
+            except OSError as error:  # a full disk stops no service; the next round tries again
+                if self._unwritten != str(error):
+                    log.error("%s cannot be written: %s", state.path(self.plan.home), error)
+                self._unwritten = str(error)
+                return
+            self._written, self._unwritten = state, None
 
     def state(self) -> StackState:
         """The stack as `status` and `down` find it."""

@@ -174,3 +174,29 @@ def test_a_dataset_goes_to_the_actor_through_the_object_store(fleet: RayFleet) -
     for number in range(MOST_DATASETS):
         fleet.hold(f"{number:032d}", b"another")
     assert not fleet.holds(stored.sha256)
+
+
+def test_slots_past_its_share_are_let_go_once_they_are_free(cluster: None, tmp_path: Path) -> None:
+    """Both slots while the fleet is alone; one of them, never the one that trains, when another one comes."""
+    fleet = RayFleet(data_root=str(tmp_path))
+    try:
+        until(fleet, lambda _: len(fleet.idle()) == 2)
+        one, two = fleet.idle()
+        fleet.start(one, [config(**LONG)], checkpoint=None)
+        fleet.start(two, [config()], checkpoint=None)
+        fleet.share(turn=0, of=2)
+        fleet.tend(now=datetime.now(UTC))
+        assert len(fleet._slots) == 2, "both train"
+        until(fleet, lambda heard: any(isinstance(news.item, PackDone) for news in heard))
+        fleet.tend(now=datetime.now(UTC))
+        assert list(fleet._slots) == [one] and fleet.size() == 1
+        fleet.share(turn=1, of=3)
+        fleet.tend(now=datetime.now(UTC))
+        fleet.stop(one)
+        until(fleet, ended)
+        fleet.share(turn=2, of=3)
+        fleet.tend(now=datetime.now(UTC))
+        assert fleet.size() == 0 and fleet.idle() == [], "two cores, and two that came before"
+    finally:
+        for slot in fleet._slots.values():
+            ray.kill(slot.actor)

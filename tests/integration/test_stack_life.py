@@ -37,7 +37,7 @@ def run(*arguments: str, home: Path, **environment: str) -> "subprocess.Complete
 
 def test_every_service_answers_at_the_address_that_status_shows(stack: RunningStack) -> None:
     services = stack.services()
-    assert set(services) == {"postgres", "ray", "api", "dispatcher", "mlflow", "sink", "dashboard"}
+    assert set(services) == {"postgres", "ray", "api", "dispatcher", "dispatcher-2", "mlflow", "sink", "dashboard"}
     for name in ("api", "mlflow", "dashboard"):
         assert httpx.get(services[name]["address"] + {"api": "/healthz"}.get(name, "/")).status_code == 200
     for service in services.values():

@@ -1,0 +1,22 @@
+"""Whether a disk has room for the work."""
+
+import shutil
+from pathlib import Path
+
+MEGABYTE = 2**20
+
+
+def lacking(folder: Path, *, least: int) -> str | None:
+    """Why nothing more should be begun, in a sentence; None where the folder's disk has `least` bytes free, or where
+    the folder is not on this machine.
+    """
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        return None
+    if free >= least:
+        return None
+    return (
+        f"the disk of {folder} has {free // MEGABYTE} MB left, less than {least // MEGABYTE} "
+        "(ACTINIUM_MIN_FREE_BYTES): nothing is lost, and nothing new begins until there is room"
+    )
