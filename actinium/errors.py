@@ -15,12 +15,18 @@ class ActiniumError(Exception):
     """Base of everything that this project raises on purpose."""
 
 
+MOST_TOLD = 100
+
+
 class InvalidInput(ActiniumError):
-    """The content of a request or a file is wrong; `errors` lists every fault found."""
+    """The content of a request or a file is wrong; `errors` lists every fault found, up to MOST_TOLD: a small document
+    can have a hundred thousand.
+    """
 
     def __init__(self, message: str, errors: Sequence[FieldError] = ()) -> None:
         super().__init__(message)
-        self.errors = tuple(errors)
+        more = len(errors) - MOST_TOLD
+        self.errors = (*errors[:MOST_TOLD], *([FieldError("", f"and {more} faults more")] if more > 0 else []))
 
     def __str__(self) -> str:
         lines = [super().__str__(), *(f"  {error.path}: {error.message}" for error in self.errors)]

@@ -11,6 +11,8 @@ from actinium.levels import did_you_mean
 
 PATH_LIMIT = 300
 SHOWN_LIMIT = 120
+MOST_LOOKED_AT = 1000
+MOST_JOINED = 5
 OWN_WORDS = ("level", "faults", "value_error")
 
 
@@ -24,7 +26,7 @@ def explain(error: ValidationError, document: object, model: type[BaseModel]) ->
     """What is wrong in `document`, by `model`: every place once, with what would have been accepted."""
     found: dict[str, list[str]] = {}
     deepest: dict[tuple[int | str, ...], int] = {}
-    items = error.errors(include_url=False)
+    items = error.errors(include_url=False)[:MOST_LOOKED_AT]
     located = [(item, _path(item["loc"], document)) for item in items]
     for item, path in located:
         for cut in range(len(path) + 1):
@@ -101,7 +103,9 @@ def _told(item: ErrorDetails, path: tuple[int | str, ...], model: type[BaseModel
 def _joined(messages: list[str]) -> str:
     """The messages of a union's branches at one place as one sentence."""
     first, *others = messages
-    return first + "".join(f", or {other.rpartition('is not accepted: ')[2]}" for other in others)
+    more = f"; and {len(messages) - MOST_JOINED} faults more" if len(messages) > MOST_JOINED else ""
+    joined = [f", or {other.rpartition('is not accepted: ')[2]}" for other in others[: MOST_JOINED - 1]]
+    return first + "".join(joined) + more
 
 
 def _below(path: str, inner: str) -> str:

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from actinium.errors import FieldError, InvalidInput
 from actinium.levels import LEVEL_KINDS
+from actinium.yaml_text import plain
 
 KEYED_BY_PATH = ("factors", "reference", "tags")
 """Fields whose keys are whole paths or words: `factors.training.batch_size` is the key `training.batch_size`."""
@@ -38,9 +37,9 @@ def added_levels(words: Sequence[str]) -> dict[str, list[Any]]:
 
 def _yaml(path: str, word: str) -> Any:
     try:
-        return yaml.safe_load(word)
-    except (yaml.YAMLError, ValueError) as error:
-        raise InvalidInput(f"--set {path}: {word!r} is not YAML; quote it") from error
+        return plain(word)
+    except InvalidInput as error:
+        raise InvalidInput(f"--set {path}: {word[:80]!r} is not accepted; quote it", error.errors) from error
 
 
 def _keys(path: str) -> list[str]:

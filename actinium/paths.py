@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import BaseModel, Field, ValidationError
 
 from actinium.datasets import DATASETS
-from actinium.errors import FieldError, InvalidInput
+from actinium.errors import MOST_TOLD, FieldError, InvalidInput
 from actinium.explain import explain
 from actinium.levels import LEVEL_KINDS, Level, compact_label, did_you_mean
 from actinium.trial import TrialConfig
@@ -120,6 +120,8 @@ def level_faults(where: str, path: str, value: Any) -> list[FieldError]:
     """What is wrong with a value, or with each of a list of them, as levels at `path`."""
     faults: list[FieldError] = []
     for option in value if isinstance(value, list) else [value]:
+        if len(faults) > MOST_TOLD:
+            break
         try:
             canonical_value(path, option)
         except InvalidInput as error:

@@ -2,18 +2,18 @@
 
 import itertools
 import json
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
-from yaml.constructor import ConstructorError
 
 from actinium.dataset_names import Find, nothing_stored, settle
 from actinium.datasets import StoredDataset
-from actinium.errors import FieldError, InvalidInput
+from actinium.errors import MOST_TOLD, FieldError, InvalidInput
 from actinium.explain import explain, faults_error
 from actinium.levels import LEVEL_KINDS, Activation, Initialization, Normalization, compact_label
 from actinium.paths import (
@@ -32,10 +32,14 @@ from actinium.paths import Scalar as Scalar
 from actinium.paths import cell_label as cell_label
 from actinium.paths import value_at as value_at
 from actinium.trial import Document, Mlp, Model, Probes, Task, Training, TrialConfig
+from actinium.yaml_text import MOST_CHARACTERS, plain
 
 MAX_TRIALS = 100_000
 MAX_COMPARISONS = 1_000_000
-"""Cells times exclusions: a bound on the time that a study takes to resolve."""
+"""Cells times values of exclusions: a bound on the time that a study takes to resolve."""
+
+
+DEEPEST_PATH = 20
 
 
 class Target(Document):
@@ -176,6 +180,8 @@ def _factor_faults(path: str, levels: list[FactorValue]) -> list[FieldError]:
     faults: list[FieldError] = []
     seen: set[str] = set()
     for level in levels:
+        if len(faults) > MOST_TOLD:
+            break
         try:
             word = json.dumps(canonical_value(path, level), sort_keys=True, default=str)
         except InvalidInput as error:
@@ -190,8 +196,9 @@ def _factor_faults(path: str, levels: list[FactorValue]) -> list[FieldError]:
 def _nested_paths(where: str, given: Mapping[str, object]) -> list[FieldError]:
     return [
         FieldError(f"{where}.{inner}", f"lies inside {outer}; give one of the two")
-        for outer, inner in itertools.permutations(given, 2)
-        if inner.startswith(outer + ".")
+        for inner in given
+        for outer in itertools.accumulate(inner.split(".", DEEPEST_PATH)[:-1], "{}.{}".format)
+        if outer in given
     ]
 
 
@@ -206,7 +213,8 @@ def expand(spec: StudySpec, *, max_trials: int = MAX_TRIALS, find: Find = nothin
             "the grid is too large",
             [FieldError("factors", f"{spec.grid_size()} trials; at most {max_trials} are accepted")],
         )
-    comparisons = len(spec.exclude) * spec.grid_size() // len(spec.seed_list())
+    values = sum(len(value) if isinstance(value, list) else 1 for pattern in spec.exclude for value in pattern.values())
+    comparisons = values * spec.grid_size() // len(spec.seed_list())
     if comparisons > MAX_COMPARISONS:
         fault = f"{len(spec.exclude)} patterns on this grid need {comparisons} comparisons; say it with fewer patterns"
         raise InvalidInput("there are too many exclusions", [FieldError("exclude", fault)])
@@ -227,7 +235,8 @@ def expand(spec: StudySpec, *, max_trials: int = MAX_TRIALS, find: Find = nothin
     patterns += [(f"include.{number}", cell) for number, cell in enumerate(spec.include)]
     for where, pattern in [*patterns, ("reference", spec.reference)]:
         for path, value in pattern.items():
-            faults += path_faults(where, path, base) or level_faults(where, path, value)
+            if len(faults) <= MOST_TOLD:
+                faults += path_faults(where, path, base) or level_faults(where, path, value)
     if faults:
         raise InvalidInput("a path or level of the study is not accepted", faults)
 
@@ -310,36 +319,21 @@ def parse_study(document: Any) -> StudySpec:
         raise InvalidInput("the study is not accepted", explain(error, document, StudySpec)) from error
 
 
-class _Loader(yaml.SafeLoader):
-    """Plain data only, and no key twice: the second would silently replace the first."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        words = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for key in words:
-            if key.value in seen:
-                raise ConstructorError(None, None, f"the key {key.value!r} stands twice", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
 def load_study(text: str) -> dict[str, Any]:
     """The plain data of a YAML (or JSON) study file; InvalidInput says line and column of a syntax fault."""
-    try:
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, ValueError) as error:
-        raise InvalidInput("the file is not YAML", [FieldError("", " ".join(str(error).split()))]) from error
-    except RecursionError as error:
-        raise InvalidInput("the file is nested too deep", [FieldError("", "a study needs six levels")]) from error
+    document = plain(text)
     if not isinstance(document, dict):
         raise InvalidInput("a study is a mapping of fields", [FieldError("", f"got {type(document).__name__}")])
     return document
 
 
-def read_study(path: Path) -> dict[str, Any]:
-    """The plain data of a study file; InvalidInput where it cannot be read."""
+def read_study(path: Path | None) -> dict[str, Any]:
+    """The plain data of a study file, or of standard input; InvalidInput where it cannot be read."""
     try:
-        return load_study(path.read_text(encoding="utf-8"))
+        with nullcontext(sys.stdin.buffer) if path is None else path.open("rb") as file:
+            text = file.read(MOST_CHARACTERS + 1).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InvalidInput(f"{path} cannot be read: {why}; name a YAML or JSON file") from error
+        where = "standard input" if path is None else path
+        raise InvalidInput(f"{where} cannot be read: {why}; name a YAML or JSON file") from error
+    return load_study(text)

@@ -1,6 +1,5 @@
 """Studies go in, and are watched until they end."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,7 +32,7 @@ def submit(
     """Submit a study."""
     from actinium import terminal
     from actinium.overrides import with_overrides
-    from actinium.study import load_study, read_study
+    from actinium.study import read_study
 
     wanted = [*(overrides or []), *([] if priority is None else [f"priority={priority}"])]
     malformed = [word for word in wanted if "=" not in word]
@@ -41,7 +40,7 @@ def submit(
         raise typer.BadParameter(f"{malformed[0]!r}: give PATH=VALUE", param_hint="--set")
     if str(file) != "-" and not file.is_file():
         raise typer.BadParameter(f"there is no file {file}", param_hint="FILE")
-    document = load_study(sys.stdin.read()) if str(file) == "-" else read_study(file)
+    document = read_study(None if str(file) == "-" else file)
     with connected() as client:
         answer = client.submit(with_overrides(document, wanted), dry_run=dry_run)
         if as_json and not (watch_it and not dry_run):

@@ -28,6 +28,11 @@ async def read(request: Request, *, limit: int, seconds: float) -> bytes:
     """The body; TooLarge as soon as it is known to exceed `limit` bytes, whatever Content-Length says; BodyMissing
     where it has not come whole after `seconds`, or never will.
     """
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        raise UnsupportedMediaType(
+            f"the body is encoded as {coding[:80]!r}; send it as it is, without Content-Encoding"
+        )
     refusal = TooLarge(f"the body is larger than the {limit} bytes that are accepted; make the study smaller")
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared[:20]) > limit:

@@ -1,7 +1,7 @@
 """An API to be fuzzed: studies in every state, people of every kind, limits that are soon reached."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -46,6 +46,8 @@ class Service:
     studies: list[str]
     trials: list[str]
     tokens: list[str]
+    train: Callable[[], object]
+    """Trains what is next."""
 
 
 @contextmanager
@@ -85,6 +87,7 @@ def furnished(engine: Engine, database_url: str) -> Iterator[Service]:
             studies=[*names, *ids],
             trials=trials,
             tokens=[str(token["id"]) for token in made],
+            train=lambda: hand.train(engine, packs=1),
         )
 
 
