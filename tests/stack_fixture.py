@@ -46,10 +46,19 @@ class RunningStack:
 
 
 def stack_environment(home: Path) -> dict[str, str]:
-    """A stack of its own: any free ports, short leases, nothing from the environment of whoever runs the tests."""
+    """A stack of its own: any free ports, two dispatchers with short leases, checkpoints of packs of a second, nothing
+    from the environment of whoever runs the tests.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ACTINIUM_", "RAY_", "MLFLOW_"))}
     ports = {f"ACTINIUM_{part}_PORT": "0" for part in ("API", "DASHBOARD", "MLFLOW", "RAY")}
-    return {**kept, **ports, "ACTINIUM_HOME": str(home), "ACTINIUM_LEASE_SECONDS": str(LEASE_SECONDS)}
+    return {
+        **kept,
+        **ports,
+        "ACTINIUM_HOME": str(home),
+        "ACTINIUM_LEASE_SECONDS": str(LEASE_SECONDS),
+        "ACTINIUM_DISPATCHERS": "2",
+        "ACTINIUM_CHECKPOINT_SECONDS": "0.5",
+    }
 
 
 @contextmanager

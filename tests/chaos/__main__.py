@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 CELLS = 200
 """Of the grid below; the seeds make the trials."""
+PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "300"}
+"""To be asked for thousands of runs takes MLflow a while."""
 AROUND_SECONDS = 240.0
 """Of the minutes, what is for the stack's start, the undisturbed study, and what follows the last event."""
 
@@ -58,10 +60,12 @@ def main() -> int:
     result = run(given, home, say=say)
     account = result.account
     took = time.monotonic() - began
-    clean = account.is_clean() and result.events >= given.events
+    clean = result.is_clean() and result.events >= given.events
     if clean:
         shutil.rmtree(home, ignore_errors=True)
     else:
+        for finding in result.findings:
+            say(str(finding))
         say(f"what happened is in {home / 'logs'}: chaos.jsonl, and a log for each part")
     if took > given.minutes * 60.0:
         say(f"it took longer than {given.minutes:g} minutes")
@@ -75,7 +79,7 @@ def main() -> int:
 
 def run(given: argparse.Namespace, home: Path, *, say: Callable[[str], object]) -> "Result":
     """The hunt on a stack of its own."""
-    os.environ.update(CLIENT_SETTINGS)  # MLflow's client reads them when it is imported
+    os.environ.update(CLIENT_SETTINGS | PATIENCE)  # MLflow's client reads them when it is imported
     from chaos.hunt import hunt
     from mlflow.tracking import MlflowClient
 
@@ -88,6 +92,7 @@ def run(given: argparse.Namespace, home: Path, *, say: Callable[[str], object]) 
             events=given.events,
             seconds=given.minutes * 60.0 - AROUND_SECONDS,
             seed=given.seed,
+            mirror_seconds=given.minutes * 60.0,
             say=say,
         )
 

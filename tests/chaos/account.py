@@ -124,7 +124,7 @@ def runs_by_trial(mlflow: MlflowClient, experiment: str) -> dict[int, list[Run]]
     by_trial: dict[int, list[Run]] = {}
     token: str | None = None
     while found is not None:
-        page = mlflow.search_runs([found.experiment_id], max_results=500, page_token=token)
+        page = mlflow.search_runs([found.experiment_id], max_results=200, page_token=token)
         for run in page:
             by_trial.setdefault(int(run.data.tags["actinium.trial_id"]), []).append(run)
         token = page.token

@@ -2,14 +2,13 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from chaos.account import Account, reckon, untold
 from chaos.monkey import Monkey
-from chaos.understudy import Understudy
 from chaos.victims import Quarry
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -18,6 +17,7 @@ from stack_fixture import RunningStack
 from actinium.errors import ActiniumError
 from db.embedded import embedded
 from db.engine import DATABASE_AWAY, make_engine
+from db.integrity import Finding, examine
 
 PROJECT = "chaos"
 ROUND_SECONDS = 0.1
@@ -36,8 +36,14 @@ class Result:
     events: int
     study: int
     account: Account
+    findings: Sequence[Finding]
+    """Where the database does not agree with itself."""
     journal: Path
     """Every blow, a JSON document a line."""
+
+    def is_clean(self) -> bool:
+        """Whether all is as if nothing had happened."""
+        return self.account.is_clean() and not self.findings
 
 
 @dataclass(kw_only=True)
@@ -86,11 +92,14 @@ def hunt(
     events: int,
     seconds: float,
     seed: int,
+    mirror_seconds: float,
     say: Say,
 ) -> Result:
-    """The study under `events` blows spread over at most `seconds`, then in peace; the account of the first."""
+    """The study under `events` blows spread over at most `seconds`, then in peace; the account of the first.
+
+    `mirror_seconds`: how long MLflow may take to catch up when nothing trains any more.
+    """
     quarry = Quarry(home=running.home)
-    understudy = Understudy(quarry=quarry, log=running.home / "logs" / "understudy.log")
     journal = running.home / "logs" / "chaos.jsonl"
     with running.client() as client:
         study = int(client.submit(spec("chaos", shape))["id"])
@@ -107,16 +116,14 @@ def hunt(
     began = time.monotonic()
     watching.start()
     try:
-        while watching.is_alive():
-            understudy.run_once()
+        while watching.is_alive() or (monkey.struck < events and watcher.error is None):
             struck = monkey.struck
             monkey.run_once(now=time.monotonic() - began, done=watcher.done)
             if monkey.struck != struck and monkey.struck % 20 == 0:
                 say(f"{monkey.struck} events, {watcher.done:.0%} after {time.monotonic() - began:.0f} s")
-            watching.join(ROUND_SECONDS)
+            time.sleep(ROUND_SECONDS)
     finally:
         monkey.let_go(now=time.monotonic() - began)
-        understudy.stop()
         watching.join()
     hunted = time.monotonic() - began
     if watcher.error is not None:
@@ -127,12 +134,13 @@ def hunt(
     say("the undisturbed study has ended")
     engine = make_engine(embedded(running.home).url, pool_size=1)
     try:
-        mirrored = _until(lambda: untold(engine, study) == 0, seconds=READY_SECONDS + hunted)
+        mirrored = _until(lambda: untold(engine, study) == 0, seconds=mirror_seconds)
         say(f"MLflow has caught up {mirrored:.0f} s later")
         account = reckon(engine, mlflow, study=study, undisturbed=expected, experiment=f"{PROJECT}/chaos")
+        findings = examine(engine)
     finally:
         engine.dispose()
-    return Result(events=monkey.struck, study=study, account=account, journal=journal)
+    return Result(events=monkey.struck, study=study, account=account, findings=findings, journal=journal)
 
 
 def wait_ready(running: RunningStack) -> None:

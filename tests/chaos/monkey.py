@@ -22,16 +22,18 @@ class Act(StrEnum):
     RESTART = "restart"  # asked to end in order
 
 
-CARDS: Sequence[tuple[Victim, Act]] = (
-    *((victim, Act.KILL) for victim in Victim),
-    *((victim, Act.FREEZE) for victim in Victim if victim not in (Victim.HEAD, Victim.BACKEND)),
-    *((victim, Act.RESTART) for victim in Victim if victim not in (Victim.RAYLET, Victim.HEAD, Victim.BACKEND)),
-    # What costs no actor is dealt more often: actors take longest to be warm again.
-    *((victim, Act.KILL) for victim in (Victim.SINK, Victim.MLFLOW, Victim.API, Victim.BACKEND)),
-    (Victim.DISPATCHER, Act.FREEZE),
-    (Victim.POSTGRES, Act.KILL),
+ONCE: Sequence[tuple[Victim, Act]] = (
+    *((victim, Act.KILL) for victim in (Victim.WORKER, Victim.RAYLET, Victim.HEAD, Victim.DISPATCHER)),
+    *((victim, Act.RESTART) for victim in (Victim.WORKER, Victim.DISPATCHER)),
 )
-"""All kinds of blows. They are dealt from a shuffled deck of these, and when it is used up from another."""
+"""Blows after which actors must be made, which takes longest."""
+TWICE: Sequence[tuple[Victim, Act]] = (
+    *((victim, act) for victim in (Victim.SINK, Victim.MLFLOW, Victim.API, Victim.POSTGRES) for act in Act),
+    *((victim, Act.FREEZE) for victim in (Victim.WORKER, Victim.RAYLET, Victim.DISPATCHER)),
+    (Victim.BACKEND, Act.KILL),
+)
+CARDS = (*ONCE, *TWICE, *TWICE)
+"""Blows are dealt from a shuffled deck of these, and when it is used up from another."""
 ALONE = {Victim.POSTGRES: "PostgreSQL's own processes are left to notice"}
 """Whom SIGKILL hits without its offspring, and why."""
 ASKED: Mapping[Victim, int] = {Victim.POSTGRES: signal.SIGINT}

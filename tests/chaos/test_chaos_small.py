@@ -12,7 +12,7 @@ from stack_fixture import LEASE_SECONDS, RunningStack
 from db.embedded import embedded
 from db.engine import make_engine
 
-TRIALS = 100
+TRIALS = 50
 EVENTS = 20
 SEED = 5
 SECONDS = 60.0
@@ -25,7 +25,7 @@ SHAPE = {
         "model.width": [16, 20, 24, 28, 32],
         "training.epochs": [3, 4, 5, 6, 7],
     },
-    "seeds": 2,
+    "seeds": 1,
     "probes": {"schedule": {"points": 5}},
 }
 RECORD = """
@@ -38,12 +38,12 @@ RECORD = """
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(600)
 @pytest.mark.filterwarnings(  # connections to a killed MLflow, which its client does not close
     "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
 def test_a_study_survives_blows_at_everything_that_works_on_it(stack: RunningStack, mlflow_url: str) -> None:
     mlflow = MlflowClient(mlflow_url)
-    said: list[str] = []
     result = hunt(
         stack,
         SHAPE,
@@ -52,9 +52,10 @@ def test_a_study_survives_blows_at_everything_that_works_on_it(stack: RunningSta
         events=EVENTS,
         seconds=SECONDS,
         seed=SEED,
-        say=said.append,
+        mirror_seconds=240.0,
+        say=print,
     )
-    assert result.account.is_clean(), (result, said)
+    assert result.is_clean(), result
     assert result.account.trials == TRIALS and result.account.retried > 0
     assert result.events == EVENTS
 

@@ -33,8 +33,8 @@ Family: TypeAlias = list[psutil.Process]
 
 @dataclass(frozen=True, kw_only=True)
 class Quarry:
-    """The stack of one home. Only what it wrote down with number and start time, the offspring of that, and what has
-    its mark in the environment is ever found: never a stranger.
+    """The stack of one home. Only what it wrote down, with number and start time, and the offspring of that is ever
+    found: never a stranger.
     """
 
     home: Path
@@ -43,11 +43,6 @@ class Quarry:
         """A victim that lives now, one of several drawn; empty when there is none."""
         found = sorted(FINDERS[victim](self), key=lambda family: family[0].pid)
         return rng.choice(found) if found else []
-
-    def instance(self) -> str:
-        """The mark of this stack."""
-        state = StackState.read(self.home)
-        return "" if state is None else state.instance
 
     def part(self, name: str) -> psutil.Process | None:
         """A part's own process, as the stack wrote it down."""
@@ -66,12 +61,11 @@ class Quarry:
         return [] if head is None else [[process] for process in _offspring(head) if _holds(wanted, process)]
 
     def dispatchers(self) -> list[Family]:
-        """All dispatchers: the stack's, and any that has its mark."""
-        return [
-            [process]
-            for process in processes.marked(f"{self.instance()}/")
-            if _holds(lambda process: "services.dispatcher" in process.cmdline(), process)
-        ]
+        """All dispatchers of the stack."""
+        state = StackState.read(self.home)
+        parts = () if state is None else state.parts
+        found = [processes.find(part.process) for part in parts if part.name.startswith("dispatcher")]
+        return [[process] for process in found if process is not None]
 
     def backends(self) -> list[Family]:
         """Processes in which PostgreSQL answers clients of the database `actinium`."""
