@@ -109,23 +109,46 @@ def drop() -> None:
 
 
 def form() -> None:
-    """Asks for a token, and begins a session with one that opens."""
+    """Asks for a token, and begins a session with one that opens. Where Streamlit's secrets name an identity provider
+    (`[auth]`, with `expose_tokens = "id"`), its people may go there instead; the API checks what they bring back.
+    """
     left, _ = st.columns([2, 3])
-    with left, st.form("sign-in", border=False):
+    with left:
         st.title("Actinium", anchor=False)
-        st.write("The dashboard shows what your token may read. An admin makes one: `actinium token create NAME`.")
-        word = st.text_input("Token", type="password", key="token", max_chars=500, autocomplete="current-password")
-        if not st.form_submit_button("Sign in") or not word.strip():
-            return
+        if has_provider():
+            brought = st.user.tokens.get("id") if st.user.is_logged_in else None
+            if brought is not None:
+                _begin(str(brought))
+            if st.button("Sign in with your organisation", type="primary", key="organisation"):
+                st.login()
+            st.caption("or")
+        with st.form("sign-in", border=False):
+            st.write("The dashboard shows what your token may read. An admin makes one: `actinium token create NAME`.")
+            word = st.text_input("Token", type="password", key="token", max_chars=500, autocomplete="current-password")
+            sent = st.form_submit_button("Sign in")
+        if sent and word.strip():
+            _begin(word.strip())
+
+
+def has_provider() -> bool:
+    """Whether Streamlit's secrets name an identity provider."""
     try:
-        asking = Client(token=word.strip())
+        return "auth" in st.secrets
+    except FileNotFoundError:
+        return False
+
+
+def _begin(token: str) -> None:
+    """A session with a token that opens, and the page drawn anew; else the reason why it does not."""
+    try:
+        asking = Client(token=token)
         try:
             asking.studies_page(limit=1)
         except ActiniumError:
             asking.close()
             raise
     except ActiniumError as error:
-        left.error(str(error)[:300], icon=":material/error:")
+        st.error(str(error)[:300], icon=":material/error:")
         return
     st.session_state[COOKIE] = sessions().begin(asking, now=time.time())
     st.rerun()
@@ -142,4 +165,6 @@ def way_out() -> None:
     """A button that ends the session; none where no form was needed."""
     if COOKIE in st.session_state and st.sidebar.button("Sign out", icon=":material/logout:", key="sign-out"):
         drop()
+        if has_provider() and st.user.is_logged_in:
+            st.logout()
         st.rerun()

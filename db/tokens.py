@@ -78,9 +78,23 @@ def authenticate(conn: Connection, secret: str, now: datetime) -> Principal:
     if row.expires_at is not None and now >= row.expires_at:
         when = row.expires_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
         raise Unauthenticated(f"the token {row.name!r} expired on {when}; ask an admin for another one")
-    if row.last_used_at is None or now - row.last_used_at >= LAST_USED_GRAIN:
-        conn.execute(update(tokens).where(tokens.c.id == row.id).values(last_used_at=now))
+    _used(conn, row, now)
     return Principal(id=row.id, name=row.name, role=Role(row.role))
+
+
+def named(conn: Connection, name: str, now: datetime) -> Principal:
+    """Somebody whom an identity provider has named, with the strongest role that tokens of this name open with.
+    Unauthenticated where none does.
+    """
+    opening = select(tokens).where(tokens.c.name == name, _opens(now)).order_by(tokens.c.id)
+    rows = conn.execute(opening).all() if storable(name) else []
+    strongest = max(rows, key=lambda row: list(Role).index(Role(row.role)), default=None)
+    if strongest is None:
+        raise Unauthenticated(
+            f"no token opens for {name[:120]!r}; ask an admin for one: `actinium token create {name[:120]}`"
+        )
+    _used(conn, strongest, now)
+    return Principal(id=strongest.id, name=strongest.name, role=Role(strongest.role))
 
 
 def ls(conn: Connection) -> list[TokenRow]:
@@ -118,6 +132,11 @@ def revoke(conn: Connection, token_id: int, now: datetime) -> None:
                 " make one first: `actinium token create NAME --role admin`"
             )
     conn.execute(update(tokens).where(tokens.c.id == token_id, tokens.c.revoked_at.is_(None)).values(revoked_at=now))
+
+
+def _used(conn: Connection, row: Row[Any], now: datetime) -> None:
+    if row.last_used_at is None or now - row.last_used_at >= LAST_USED_GRAIN:
+        conn.execute(update(tokens).where(tokens.c.id == row.id).values(last_used_at=now))
 
 
 def _opens(now: datetime) -> ColumnElement[bool]:

@@ -71,6 +71,13 @@ class Settings(BaseSettings):
     proxies: str | None = None
     """Addresses or networks, with commas between, whose X-Forwarded-For says from where a request comes."""
 
+    oidc_issuer: str | None = None
+    """An OpenID Connect provider whose identity tokens are accepted; None: none."""
+    oidc_audience: str | None = None
+    """The client id for which they must be made."""
+    oidc_claim: str = "email"
+    """What of them is the name that a token of ours must have; `email` counts where the provider has verified it."""
+
     max_body_bytes: int = Field(default=1_000_000, ge=1)
     """Largest request body; a larger one is answered 413."""
     body_seconds: float = Field(default=60.0, gt=0.0)

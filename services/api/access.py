@@ -16,6 +16,7 @@ from actinium.errors import Forbidden, Unauthenticated
 from actinium.job import Role, StudyId
 from db import studies, tokens
 from db.tokens import Principal
+from services.api.identity import Identities, may_be
 from services.api.references import StudyReference
 from services.api.throttle import Throttle
 
@@ -106,12 +107,11 @@ def authorized(
     throttle: Throttle = request.app.state.throttle
     secret, host = given.credentials.strip(), request.client.host if request.client else None
     throttle.check(host, secret, at)
-    with engine.begin() as connection:
-        try:
-            principal = tokens.authenticate(connection, secret, at)
-        except Unauthenticated:
-            throttle.failed(host, secret, at)
-            raise
+    try:
+        principal = _principal(request, engine, secret, at)
+    except Unauthenticated:
+        throttle.failed(host, secret, at)
+        raise
     throttle.opened(principal.id, secret, at)
     request.scope["principal"] = principal
     needed = ACCESS[request.method, request.scope["route"].path].role
@@ -119,6 +119,16 @@ def authorized(
     if not principal.role.includes(needed):
         raise Forbidden(f"the token {principal.name!r} has the role {principal.role.value}; this needs {needed.value}")
     return principal
+
+
+def _principal(request: Request, engine: Engine, secret: str, at: datetime) -> Principal:
+    identities: Identities | None = request.app.state.identities
+    if identities is not None and may_be(secret):
+        name = identities.name(secret, at)
+        with engine.begin() as connection:
+            return tokens.named(connection, name, at)
+    with engine.begin() as connection:
+        return tokens.authenticate(connection, secret, at)
 
 
 Caller = Annotated[Principal, Depends(authorized)]

@@ -16,6 +16,7 @@ from services.api import (
     events,
     export,
     health,
+    identity,
     life,
     openapi,
     pack_widths,
@@ -55,6 +56,7 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> FastAPI:
     app.state.reports = Reports()
     app.state.preflight = Preflight()
     app.state.throttle = Throttle(settings)
+    app.state.identities = identity.of(settings)
     guarded = [route for resource in RESOURCES for route in resource.router.routes]
     check_table(guarded, [*app.routes, *health.router.routes])
     for resource in RESOURCES:
