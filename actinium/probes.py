@@ -29,7 +29,7 @@ class GradientFlow(Document):
     """
 
     examples: int = Field(default=256, ge=2, le=65536)
-    points: int = Field(default=8, ge=2, le=10_000)
+    points: int = Field(default=4, ge=2, le=10_000)
 
 
 class ActivationStatistics(Document):
@@ -123,12 +123,14 @@ class Filters(Document):
 class Probes(Document):
     """What is measured beside the losses. A probe set to null is off.
 
-    What is true of a unit on all of the probe set (gradient-dead, off) is decided on all of it; means over examples
-    (rates, moments, ranks) are of its first `averaged_examples`.
+    What is true of a unit on all of the probe set (gradient-dead, off) is decided on all of it at each of the
+    schedule's points. Means over examples (rates, moments, ranks) are of its first `averaged_examples`, at
+    `averaged_points` of the schedule's points, evenly spaced among them, the first and the last included.
     """
 
     schedule: Schedule = Schedule()
     averaged_examples: int = Field(default=256, ge=1, le=65536)
+    averaged_points: int = Field(default=7, ge=2, le=10_000)
     dead_units: DeadUnits | None = DeadUnits()
     gradient_flow: GradientFlow | None = GradientFlow()
     activation_statistics: ActivationStatistics | None = ActivationStatistics()

@@ -74,12 +74,19 @@ class LaneModel(Protocol):
         """
         ...
 
-    def derivative(self, params: Parameters, layer: int, preactivation: Tensor) -> Tensor:
-        """phi' of every lane of hidden layer `layer` (from 0), shaped as z in the trace, or h where that is larger."""
+    def derivative(self, params: Parameters, layer: int, preactivation: Tensor, units: Tensor | None = None) -> Tensor:
+        """phi' of every lane of hidden layer `layer` (from 0), shaped as z in the trace, or h where that is larger.
+
+        `units` [L, u]: those of each lane that z holds, in their order; all of them where it is None.
+        """
         ...
 
     def steepest(self, params: Parameters, layer: int) -> Tensor:
         """max |phi'| of every lane and unit of hidden layer `layer` (from 0): [L, C]; [L, P] where units are pairs."""
+        ...
+
+    def alike(self) -> Sequence[range]:
+        """Where lanes of equal activations and normalizations stand: they are neighbours."""
         ...
 
     def narrow(self, first: int, count: int) -> Self:

@@ -87,7 +87,7 @@ def test_units_of_deep_he_relu_networks_are_born_dead_at_the_predicted_rate() ->
     model = networks_of(
         20,
         model={"kind": "mlp", "depth": 10, "width": 500},
-        probes={"gradient_flow": None, "activation_statistics": {"rank_points": 2}},
+        probes={"gradient_flow": None, "activation_statistics": {"rank_points": 2}, "averaged_points": 10_000},
     )
     probes = PackProbes(
         configs=model.configs, model=model, data=data_of(orthogonal.T * math.sqrt(PIXELS), len(model.configs))

@@ -14,9 +14,10 @@ from actinium.trial import Cnn, Mlp, Task, Training, TrialConfig
 from workers.datasets import load, split
 from workers.layers import Trace
 from workers.models import build_model
-from workers.models.slices import lane_order
+from workers.models.slices import lane_order, slices_of
 from workers.objectives import cross_entropy
 from workers.optimizers import OPTIMIZERS
+from workers.probes.chunk import only_units
 from workers.seeding import generator, order_stream
 from workers.train import pack_layout, train_pack
 
@@ -212,6 +213,37 @@ def test_a_trace_holds_the_layers_and_changes_nothing(kind: str) -> None:
         (steepness,) = torch.autograd.grad(trace.activations[layer].sum(), z, retain_graph=True)
         torch.testing.assert_close(lanes.derivative(lanes.params, layer, z), steepness)
         assert lanes.steepest(lanes.params, layer).shape == (len(configs), configs[0].layers()[layer][0])
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_the_derivative_of_some_units_is_theirs_among_all(kind: str) -> None:
+    levels, model = MODELS[kind]
+    lanes = build_model(configs_of(levels, model=model))
+    draws = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for tensor in lanes.params.values():
+            tensor += torch.randn(tensor.shape, generator=draws)
+        for layer, (channels, _) in enumerate(lanes.configs[0].layers()):
+            shape = (len(levels), 5, channels) if lanes.lane_axis == 0 else (5, len(levels), channels, 2, 3)
+            z = torch.randn(shape, generator=draws)
+            units = torch.rand((len(levels), channels), generator=draws).argsort(1)[:, :3]
+            every = lanes.derivative(lanes.params, layer, z)
+            some = lanes.derivative(lanes.params, layer, only_units(z, units, lanes.lane_axis), units)
+            for lane, row in enumerate(units):
+                of_lane = (slice(None), lane) if lanes.lane_axis else lane
+                torch.testing.assert_close(some[of_lane], every[of_lane][:, row])
+
+
+def test_lanes_that_stay_are_slices_as_if_they_had_been_alone() -> None:
+    doubled = configs_of([level for level in MLP_LEVELS for _ in range(3)])
+    pack = build_model(doubled)
+    for first, count in ((0, 24), (1, 4), (2, 1), (5, 19), (3, 3)):
+        part = pack.narrow(first, count)
+        assert part.slices == slices_of(part.configs)
+        assert [len(run) for run in part.alike()] == [piece.lanes for piece in part.slices]
+        kept = [lane for lane in range(count) if lane % 3 != 1] or [0]
+        part.keep(kept)
+        assert part.slices == slices_of(part.configs)
 
 
 def plain_validation_losses(config: TrialConfig, start: dict[str, Tensor], lane: int) -> list[float]:

@@ -70,7 +70,6 @@ def chunk_of(values: torch.Tensor) -> LayerChunk:
         preactivation=values,
         activation=values,
         derivative=torch.ones_like,
-        scratch=torch.empty_like(values),
         lane_axis=0,
     )
 

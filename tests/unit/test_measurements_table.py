@@ -17,9 +17,9 @@ from db.frames import TrialFrames
 from services.sink import wording
 from workers.train import pack_layout, train_pack
 
-EVERY_PROBE = {name: {} for name in Probes.model_fields if name not in ("schedule", "averaged_examples")} | {
-    "distributions": {"of": "both"}
-}
+EVERY_PROBE = {
+    name: {} for name in Probes.model_fields if name not in ("schedule", "averaged_examples", "averaged_points")
+} | {"distributions": {"of": "both"}}
 
 
 def small(**document: Any) -> TrialConfig:

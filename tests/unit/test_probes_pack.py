@@ -337,8 +337,8 @@ def test_silence_is_decided_on_the_whole_probe_set_however_few_examples_go_first
 
 
 def test_examples_behind_the_first_pass_through_undecided_lanes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of four lanes, the one with a dead unit goes on, twice as many examples a round."""
-    few = {"averaged_examples": 16, "gradient_flow": None}
+    """Of four lanes, the one with a dead unit goes on, to four times as many examples a round."""
+    few = {"averaged_examples": 8, "gradient_flow": None}
     ordered, model, data = pack_of([config_of(seed=seed, activation="tanh", probes=few) for seed in range(4)])
     with torch.no_grad():
         model.params["layer_02.bias"][2, 5] = 1e3
@@ -352,7 +352,50 @@ def test_examples_behind_the_first_pass_through_undecided_lanes_alone(monkeypatc
     monkeypatch.setattr(type(model), "forward", watched)
     PackProbes(configs=ordered, model=model, data=data).measure(0)
     everybody, guilty = [config.seed for config in ordered], [ordered[2].seed]
-    assert passed == [(everybody, 16), (guilty, 16), (guilty, 32), (guilty, 64)]
+    assert passed == [(everybody, 8), (guilty, 24), (guilty, 96)]
+
+
+MEANS = ("saturated_rate", "dormant_rate", "activation_", "constant_rate", "network_constant", "lifetime", "population")
+EVERYWHERE = ("dead_unit_rate", "off_rate", "pinned", "dead_half", "off_half", "dead_layers", "layer_dead")
+
+
+@pytest.mark.parametrize("activation", ["relu", "prelu", "crelu", "modulus"])
+@pytest.mark.parametrize("kind", [{"kind": "mlp", "depth": 3, "width": 8}, {"kind": "cnn", "width": 4}])
+def test_means_are_taken_at_some_points_and_silence_is_decided_at_all(kind: dict[str, Any], activation: str) -> None:
+    """What is measured at a point is what would be if means were taken at every one."""
+    found = []
+    for points in (3, 10_000):
+        probes = {"averaged_points": points, "unit_states": {"points": 2}, "sparsity": {}, "schedule": {"points": 8}}
+        statistics = {"activation_statistics": {"rank_points": 2}, "gradient_flow": None}
+        ordered, model, data = pack_of(
+            [
+                config_of(model=kind, activation=activation, normalization=norm, probes={**probes, **statistics})
+                for norm in ("none", "batch", "layer")
+            ]
+        )
+        noise = torch.Generator().manual_seed(3)
+        with torch.no_grad():
+            for name in ("layer_01.bias", "layer_02.bias", "layer_01.beta", "layer_02.beta"):
+                model.params[name] -= 2 * torch.rand(model.params[name].shape, generator=noise)
+        measuring = PackProbes(configs=ordered, model=model, data=data)
+        rows = {step: measuring.measure(step) for step in ordered[0].probe_steps()}
+        found.append((rows, measuring.trajectories()))
+        names = probe_series(ordered[0])
+        for step, row in rows.items():
+            np.testing.assert_array_equal(measuring.due(step) | np.isnan(row), True)
+    (some, fates), (every, all_fates) = found
+    np.testing.assert_equal(fates, all_fates)
+    steps = list(some)
+    averaged = {steps[0], steps[round(7 / 2)], steps[-1]}
+    for step in steps:
+        for name, few, many in zip(names, some[step].T, every[step].T, strict=True):
+            if step in averaged or name.startswith(EVERYWHERE):
+                np.testing.assert_array_equal(few, many, err_msg=name)
+            elif name.startswith(MEANS):
+                assert np.isnan(few).all(), name
+        dead = some[step][:, names.index("dead_unit_rate")]
+        assert np.isfinite(dead).all()
+    assert sum(name.startswith(MEANS) for name in names) > 20
 
 
 def test_off_is_for_rectifiers_only() -> None:

@@ -21,7 +21,6 @@ def chunk_of(h: torch.Tensor, lane_axis: int = 0) -> LayerChunk:
         preactivation=h,
         activation=h,
         derivative=torch.ones_like,
-        scratch=torch.empty_like(h),
         lane_axis=lane_axis,
     )
 

@@ -1,7 +1,7 @@
 """What becomes of units: hand-made sequences, and any sequence against a slow reading of the definitions."""
 
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workers.probes.trajectory import classify
@@ -59,6 +59,7 @@ def test_lanes_are_kept_apart() -> None:
     assert flags["died_rate"].tolist() == [[False, False], [True, True]]
 
 
+@settings(deadline=None)
 @given(
     steps=st.lists(st.integers(1, 1000), min_size=0, max_size=12, unique=True).map(lambda more: [0, *sorted(more)]),
     data=st.data(),

@@ -17,7 +17,7 @@ from workers.activations.forms import Learned
 from workers.draws import StepDraws
 from workers.layers import Parameters, Trace
 from workers.models.fixup import scaled_by, shifted_by, starts_by_fixup
-from workers.models.slices import LaneSlice, lane_order, slices_of
+from workers.models.slices import LaneSlice, lane_order, slices_of, slices_of_some
 from workers.models.start import initial_parameters, initial_statistics
 from workers.normalizations import (
     learned_affine,
@@ -66,11 +66,12 @@ class PackedNetworks:
         self._by_fixup = torch.tensor([[starts_by_fixup(config)] for config in configs]).to(device=device, dtype=dtype)
         self._carries_bias = torch.tensor(biased).to(device=device, dtype=dtype).unsqueeze(1)
         self._dropout = torch.tensor([config.training.dropout for config in configs]).to(device=device, dtype=dtype)
-        self._regroup()
+        self._regroup(slices_of(configs))
 
-    def _regroup(self) -> None:
-        self.slices = slices_of(self.configs)
+    def _regroup(self, slices: list[LaneSlice]) -> None:
+        self.slices = slices
         self._sizes = [piece.lanes for piece in self.slices]
+        self._normalizes_after = any(stands_after(piece.normalization) for piece in self.slices)
         self._drops = any(config.training.dropout > 0 for config in self.configs)
         self._has_scalars = any(starts_by_fixup(config) for config in self.configs)
         self._all_biased = not self._has_scalars and not any(cancels_bias(piece.normalization) for piece in self.slices)
@@ -135,6 +136,8 @@ class PackedNetworks:
         ]
         if trace is not None:
             h = self._traced(h, trace.activations)
+        if trace is not None and not self._normalizes_after:
+            return self._dropped(layer, trace.activations[-1], draws)
         y = self._joined(
             self._normalized(params, layer, h, stands_after, training=training, update=update, draws=draws)
         )
@@ -228,10 +231,12 @@ class PackedNetworks:
                 for name, values in piece.function.thawed(observed, piece.activation).items():
                     params[f"{layer}.{name}"][piece.first : piece.first + piece.lanes] = values
 
-    def _learned(self, params: Parameters, layer: str, *, step: int | None = None) -> list[Learned]:
+    def _learned(
+        self, params: Parameters, layer: str, *, step: int | None = None, units: Tensor | None = None
+    ) -> list[Learned]:
         """Every slice's learned parameters, broadcastable to its z; one shared by a layer is its first entry.
 
-        Where they are frozen in training step `step`, they are constants.
+        Where they are frozen in training step `step`, they are constants. `units` as in `derivative`.
         """
         found: list[Learned] = []
         for piece in self.slices:
@@ -240,6 +245,8 @@ class PackedNetworks:
                 part = params[f"{layer}.{name}"][piece.first : piece.first + piece.lanes]
                 if step is not None and step < piece.frozen_steps:
                     part = part.detach()
+                if units is not None and not parameter.shared:
+                    part = part.gather(1, units[piece.first : piece.first + piece.lanes])
                 used = part[:, :1] if parameter.shared else part
                 learned[name] = used.unsqueeze(1) if self.lane_axis == 0 else used[None, :, :, None, None]
             found.append(learned)
@@ -255,9 +262,12 @@ class PackedNetworks:
             ]
         )
 
-    def derivative(self, params: Parameters, layer: int, preactivation: Tensor) -> Tensor:
-        """phi' of every lane of hidden layer `layer` (from 0), shaped as z in the trace, or h where that is larger."""
-        slices = self._learned(params, self.hidden_names[layer])
+    def derivative(self, params: Parameters, layer: int, preactivation: Tensor, units: Tensor | None = None) -> Tensor:
+        """phi' of every lane of hidden layer `layer` (from 0), shaped as z in the trace, or h where that is larger.
+
+        `units` [L, u]: those of each lane that z holds, in their order; all of them where it is None.
+        """
+        slices = self._learned(params, self.hidden_names[layer], units=units)
         return self._joined(
             [
                 piece.function.derivative(part, piece.activation, learned)
@@ -281,6 +291,10 @@ class PackedNetworks:
                 rows.append(self._carries_bias.new_full(shape, steepest))
         return torch.cat(rows)
 
+    def alike(self) -> Sequence[range]:
+        """Where lanes of equal activations and normalizations stand: they are neighbours."""
+        return [range(piece.first, piece.first + piece.lanes) for piece in self.slices]
+
     # ---- fewer lanes ------------------------------------------------------------------------------------------
 
     def narrow(self, first: int, count: int) -> Self:
@@ -293,7 +307,7 @@ class PackedNetworks:
         part._carries_bias = self._carries_bias[lanes]
         part._by_fixup = self._by_fixup[lanes]
         part._dropout = self._dropout[lanes]
-        part._regroup()
+        part._regroup(slices_of_some(self.slices, range(first, first + count)))
         return part
 
     def snapshot(self) -> Self:
@@ -312,4 +326,4 @@ class PackedNetworks:
         self._carries_bias = self._carries_bias[kept]
         self._by_fixup = self._by_fixup[kept]
         self._dropout = self._dropout[kept]
-        self._regroup()
+        self._regroup(slices_of_some(self.slices, lanes))

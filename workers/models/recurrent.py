@@ -22,6 +22,7 @@ from workers.models.recurrent_start import (
     weight_shapes,
 )
 from workers.models.recurrent_steps import Pass, SliceSteps, TimeRecord
+from workers.models.slices import LaneSlice
 
 
 class LaneRecurrent(PackedNetworks):
@@ -52,8 +53,8 @@ class LaneRecurrent(PackedNetworks):
         )
         self.hidden_names = [f"layer_{number:02d}" for number in range(1, self._model.depth + 1)]
 
-    def _regroup(self) -> None:
-        super()._regroup()
+    def _regroup(self, slices: list[LaneSlice]) -> None:
+        super()._regroup(slices)
         firsts = [self.configs[piece.first] for piece in self.slices]
         self._places = [normalized_places(config) for config in firsts]
         self._shifted = [learns_bias(config) for config in firsts]

@@ -1,7 +1,8 @@
 """Lanes that share their levels are neighbours, and are computed together as a slice."""
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 
@@ -60,3 +61,15 @@ def slices_of(configs: Sequence[TrialConfig]) -> list[LaneSlice]:
         )
         first += len(run)
     return slices
+
+
+def slices_of_some(slices: Sequence[LaneSlice], lanes: Sequence[int]) -> list[LaneSlice]:
+    """The slices of these lanes, ascending positions among the lanes of `slices`."""
+    found: list[LaneSlice] = []
+    first = 0
+    for piece in slices:
+        count = bisect_left(lanes, piece.first + piece.lanes) - bisect_left(lanes, piece.first)
+        if count:
+            found.append(replace(piece, first=first, lanes=count))
+            first += count
+    return found

@@ -52,7 +52,6 @@ def _passed(
             preactivation=z.detach(),
             activation=h.detach(),
             derivative=partial(model.derivative, params, layer),
-            scratch=torch.empty_like(z),
             lane_axis=model.lane_axis,
         )
         for layer, (z, h) in enumerate(zip(trace.preactivations, trace.activations, strict=True))

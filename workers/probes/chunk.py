@@ -10,7 +10,7 @@ channels of z with their one output; P of them in a layer. Channels p and p + P 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -21,14 +21,17 @@ class LayerChunk:
     """One layer's tensors for a part of the probe set.
 
     preactivation: z. activation: h = phi(z). derivative: phi', a new tensor of z, as wide as the wider of z and h.
-    scratch: as large as z, free to be overwritten; whoever uses it is done with it before anybody else is called.
     """
 
     preactivation: Tensor
     activation: Tensor
     derivative: Callable[[Tensor], Tensor]
-    scratch: Tensor
     lane_axis: int
+
+    @cached_property
+    def scratch(self) -> Tensor:
+        """As large as z, free to be overwritten; whoever uses it is done with it before anybody else is called."""
+        return torch.empty_like(self.preactivation)
 
     @cached_property
     def steepness(self) -> Tensor:
@@ -90,6 +93,13 @@ def larger_half(values: Tensor, *, axis: int) -> Tensor:
     return torch.maximum(*values.chunk(2, axis))
 
 
+def only_units(values: Tensor, units: Tensor, lane_axis: int) -> Tensor:
+    """Of a layer tensor, these units [L, u] of each lane: [L, B, u], or [B, L, u, H, W]."""
+    if lane_axis == 0:
+        return values.gather(2, units.unsqueeze(1).expand(-1, values.shape[1], -1))
+    return values.gather(2, units[None, :, :, None, None].expand(values.shape[0], -1, -1, *values.shape[3:]))
+
+
 class LayerQuantity(Protocol):
     """Something gathered over the parts of the probe set for one layer of all lanes."""
 
@@ -109,7 +119,10 @@ class UnitQuantity(LayerQuantity, Protocol):
         ...
 
 
-@runtime_checkable
+Place: TypeAlias = tuple[Tensor, ...]
+"""Where a part's units stand in a layer's [L, C]: lanes [l] with all their units, or lanes [l, 1] and units [l, u]."""
+
+
 class SilenceQuantity(UnitQuantity, Protocol):
     """One that holds of a unit until a single example shows otherwise: decided on the whole probe set."""
 
@@ -117,6 +130,6 @@ class SilenceQuantity(UnitQuantity, Protocol):
         """[L, C] bool: the units that another example could still decide."""
         ...
 
-    def add_of(self, lanes: Tensor, chunk: LayerChunk) -> None:
-        """As `add`, of a part that was passed through these lanes (positions) alone: it holds no others."""
+    def add_of(self, place: Place, chunk: LayerChunk) -> None:
+        """As `add`, of a part that holds these lanes, or units, alone."""
         ...

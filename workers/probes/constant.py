@@ -7,7 +7,7 @@ constant.
 import torch
 from torch import Tensor
 
-from workers.probes.chunk import LayerChunk
+from workers.probes.chunk import LayerChunk, Place
 
 
 class Constant:
@@ -40,12 +40,12 @@ class Constant:
         rms = (self._squares.mean(1, keepdim=True) / self._samples).sqrt()
         return self._highest.double() - self._lowest.double() <= self._tolerance * rms
 
-    def add_of(self, lanes: Tensor, chunk: LayerChunk) -> None:
-        """As `add` of the ends, of a part that was passed through these lanes alone: it holds no others."""
+    def add_of(self, place: Place, chunk: LayerChunk) -> None:
+        """As `add` of the ends, of a part that holds these lanes, or units, alone."""
         assert self._highest is not None and self._lowest is not None
         highest, lowest = self._ends(chunk)
-        self._highest[lanes] = torch.maximum(self._highest[lanes], highest)
-        self._lowest[lanes] = torch.minimum(self._lowest[lanes], lowest)
+        self._highest[place] = torch.maximum(self._highest[place], highest)
+        self._lowest[place] = torch.minimum(self._lowest[place], lowest)
 
     def by_unit(self) -> Tensor:
         """[L, C], 0 or 1."""

@@ -7,7 +7,7 @@ Of a pair, each half has a derivative; the pair is dead where both halves are.
 import torch
 from torch import Tensor
 
-from workers.probes.chunk import LayerChunk, larger_half
+from workers.probes.chunk import LayerChunk, Place, larger_half
 
 
 class DeadUnits:
@@ -27,10 +27,10 @@ class DeadUnits:
         assert self._peak is not None
         return self._peak < self._epsilon
 
-    def add_of(self, lanes: Tensor, chunk: LayerChunk) -> None:
-        """As `add`, of a part that was passed through these lanes alone: it holds no others."""
+    def add_of(self, place: Place, chunk: LayerChunk) -> None:
+        """As `add`, of a part that holds these lanes, or units, alone."""
         assert self._peak is not None
-        self._peak[lanes] = torch.maximum(self._peak[lanes], chunk.peak(chunk.steepness))
+        self._peak[place] = torch.maximum(self._peak[place], chunk.peak(chunk.steepness))
 
     def by_half(self) -> Tensor:
         """D of each derivative, 0 or 1: [L, C], or [L, 2 P] of pairs."""

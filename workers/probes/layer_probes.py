@@ -15,7 +15,7 @@ from workers.activations import ACTIVATION_FUNCTIONS
 from workers.layers import LaneModel
 from workers.probes.activation_moments import ActivationMoments
 from workers.probes.activation_rate import ActivationRate
-from workers.probes.chunk import LayerChunk, SilenceQuantity, UnitQuantity
+from workers.probes.chunk import LayerChunk, Place, SilenceQuantity, UnitQuantity, only_units
 from workers.probes.constant import Constant
 from workers.probes.dead_units import DeadUnits
 from workers.probes.distribution import Distribution
@@ -30,27 +30,33 @@ from workers.probes.sparsity import Sparsity
 from workers.probes.spectrum import srank, stable_rank
 
 
-def unit_quantities(probes: Probes, model: LaneModel, layer: int) -> dict[str, UnitQuantity]:
-    """By series name, those that are numbers of a unit; `layer` counts from 0."""
+def unit_quantities(probes: Probes, model: LaneModel, layer: int, *, averaging: bool) -> dict[str, UnitQuantity]:
+    """By series name, those that are numbers of a unit; without `averaging` only those that no mean comes into. `layer`
+    counts from 0.
+    """
     quantities: dict[str, UnitQuantity] = {}
     ratio = model.configs[0].activation.ratio
     if probes.dead_units:
-        steepest = model.steepest(model.params, layer).detach()
         rectifies = [ACTIVATION_FUNCTIONS[config.activation.name].rectifier for config in model.configs]
         dead = DeadUnits(probes.dead_units.epsilon, paired=ratio != 1)
-        off = OffUnits(torch.tensor(rectifies, device=steepest.device), doubled=ratio > 1)
+        off = OffUnits(torch.tensor(rectifies, device=model.params["classifier.weight"].device), doubled=ratio > 1)
         quantities["dead_unit_rate"], quantities["off_rate"] = dead, off
         if ratio != 1:
             quantities["dead_half_rate"] = Halves(dead)
         if ratio > 1:
             quantities["off_half_rate"] = Halves(off)
+    if probes.unit_states:
+        quantities["pinned_negative_rate"] = Pinned(1.0)
+        quantities["pinned_positive_rate"] = Pinned(-1.0)
+    if not averaging:
+        return quantities
+    if probes.dead_units:
+        steepest = model.steepest(model.params, layer).detach()
         quantities["saturated_rate"] = Saturated(probes.dead_units.epsilon, steepest)
         quantities[dormant_series(probes.dead_units.dormant_tau)] = Dormant(probes.dead_units.dormant_tau)
     if probes.activation_statistics:
         quantities["activation_rate"] = ActivationRate()
     if probes.unit_states:
-        quantities["pinned_negative_rate"] = Pinned(1.0)
-        quantities["pinned_positive_rate"] = Pinned(-1.0)
         quantities["constant_rate"] = Constant(probes.unit_states.constant)
         quantities |= {dormant_series(tau): Dormant(tau) for tau in probes.unit_states.dormant_taus}
     return quantities
@@ -65,16 +71,23 @@ class LayerProbes:
         model: LaneModel,
         layer: int,
         *,
+        averaging: bool,
         with_rank: bool,
         with_spectrum: bool,
         distributions: Sequence[Distribution],
     ) -> None:
         """`layer` counts from 0; the model's lanes are those of every part to come."""
         self._model, self._layer, self._with_rank = model, layer, with_rank
-        self._units = unit_quantities(probes, model, layer)
-        self._moments = ActivationMoments() if probes.activation_statistics else None
+        self._units = unit_quantities(probes, model, layer, averaging=averaging)
+        self._silences: Sequence[SilenceQuantity] = [
+            quantity
+            for quantity in self._units.values()
+            if isinstance(quantity, DeadUnits | OffUnits | Pinned | Constant)
+        ]
+        self._paired = model.configs[0].activation.ratio != 1
+        self._moments = ActivationMoments() if probes.activation_statistics and averaging else None
         self._distributions = distributions
-        self._sparsity = Sparsity() if probes.sparsity else None
+        self._sparsity = Sparsity() if probes.sparsity and averaging else None
         self._singular = EffectiveRank() if with_rank or with_spectrum else None
         self._share = probes.spectrum.share if probes.spectrum and with_spectrum else None
 
@@ -86,25 +99,37 @@ class LayerProbes:
                 quantity.add(chunk)
 
     def undecided(self) -> Tensor | None:
-        """[L] bool: lanes of which more examples could change what is silent here; None where nothing asks for it."""
-        flags = [quantity.undecided().any(1) for quantity in self._silences()]
+        """[L, C] bool: units of which more examples could change whether they are silent; of pairs, [L, 1] for all of
+        them. None where nothing asks for it.
+        """
+        flags = [quantity.undecided() for quantity in self._silences]
+        if self._paired:
+            flags = [flag.any(1, keepdim=True) for flag in flags]
         return torch.stack(flags).any(0) if flags else None
 
-    def add_silence(self, model: LaneModel, lanes: Tensor, preactivation: Tensor, activation: Tensor) -> None:
-        """Take in z and h of a part that was passed through `model`: these lanes alone, by their positions."""
-        chunk = self._chunk(model, preactivation, activation)
-        for quantity in self._silences():
-            quantity.add_of(lanes, chunk)
+    def add_silence(
+        self, model: LaneModel, lanes: Tensor, units: Tensor, preactivation: Tensor, activation: Tensor
+    ) -> None:
+        """Take in z and h of a part that was passed through `model`: `lanes` [l] alone, by their positions.
 
-    def _silences(self) -> list[SilenceQuantity]:
-        return [quantity for quantity in self._units.values() if isinstance(quantity, SilenceQuantity)]
+        Only `units` [l, u] are looked at; of pairs, all.
+        """
+        if self._paired:
+            place: Place = (lanes,)
+            chunk = self._chunk(model, preactivation, activation)
+        else:
+            z, h = (only_units(values, units, model.lane_axis) for values in (preactivation, activation))
+            place, chunk = (lanes.unsqueeze(1), units), self._chunk(model, z, h, units)
+        for quantity in self._silences:
+            quantity.add_of(place, chunk)
 
-    def _chunk(self, model: LaneModel, preactivation: Tensor, activation: Tensor) -> LayerChunk:
+    def _chunk(
+        self, model: LaneModel, preactivation: Tensor, activation: Tensor, units: Tensor | None = None
+    ) -> LayerChunk:
         return LayerChunk(
             preactivation=preactivation,
             activation=activation,
-            derivative=partial(model.derivative, model.params, self._layer),
-            scratch=torch.empty_like(preactivation),
+            derivative=partial(model.derivative, model.params, self._layer, units=units),
             lane_axis=model.lane_axis,
         )
 

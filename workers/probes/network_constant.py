@@ -27,7 +27,7 @@ class NetworkConstant:
 
     def add_of(self, lanes: Tensor, logits: Tensor) -> None:
         """As `add`, of a part that was passed through these lanes alone: it holds no others."""
-        self._logits.add_of(lanes, _as_layer(logits))
+        self._logits.add_of((lanes,), _as_layer(logits))
 
     def by_lane(self) -> Tensor:
         """[L] float64, 0 or 1."""
@@ -40,6 +40,5 @@ def _as_layer(logits: Tensor) -> LayerChunk:
         preactivation=whole,
         activation=whole,
         derivative=torch.ones_like,
-        scratch=torch.empty_like(whole),
         lane_axis=0,
     )

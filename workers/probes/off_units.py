@@ -8,7 +8,7 @@ outputs is off where both are.
 import torch
 from torch import Tensor
 
-from workers.probes.chunk import LayerChunk, larger_half
+from workers.probes.chunk import LayerChunk, Place, larger_half
 
 
 class OffUnits:
@@ -29,10 +29,10 @@ class OffUnits:
         assert self._peak is not None
         return self._rectifies & (self._peak <= 0)
 
-    def add_of(self, lanes: Tensor, chunk: LayerChunk) -> None:
-        """As `add`, of a part that was passed through these lanes alone: it holds no others."""
+    def add_of(self, place: Place, chunk: LayerChunk) -> None:
+        """As `add`, of a part that holds these lanes, or units, alone."""
         assert self._peak is not None
-        self._peak[lanes] = torch.maximum(self._peak[lanes], chunk.peak(chunk.activation))
+        self._peak[place] = torch.maximum(self._peak[place], chunk.peak(chunk.activation))
 
     def by_half(self) -> Tensor:
         """O of each output, 0 or 1; NaN in lanes that do not rectify."""

@@ -5,6 +5,7 @@ Legend: L lanes, K probe examples, U units of all hidden layers, C of one, S ser
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from workers.probes.series import (
     LAYER_MEANS,
     SPARSE,
     averaged_examples,
+    averaged_steps,
     due,
     family_steps,
     probe_examples,
@@ -39,8 +41,11 @@ from workers.probes.statistic_error import statistic_errors
 from workers.probes.trajectory import classify, transitions
 from workers.probes.weights import weight_values
 
-ELEMENTS_AT_ONCE = {"cpu": 2**19, "cuda": 2**26}
+ELEMENTS_AT_ONCE = {"cpu": 2**18, "cuda": 2**26}
 """Values of the widest layer in one pass, so that on a CPU they stay in the cache, and on a GPU in its memory."""
+
+FIRST_EXAMPLES = 64
+"""Where no means are taken, so many examples go through all lanes; most units are found awake on them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +80,7 @@ class PackProbes:
         self._widths = [min(z, h) for (z, _), (h, _) in zip(linear, activated, strict=True)]
         """Units of every layer; where activations double the channels or halve them, pairs."""
         self._averages: dict[tuple[int, ...], Tensor] = {}
-        self._rank_steps = rank_steps(self._config)
+        self._averaged_steps, self._rank_steps = averaged_steps(self._config), rank_steps(self._config)
         self._steps_of = {family: family_steps(self._config, family) for family in SPARSE}
         self._elements = ELEMENTS_AT_ONCE[data.inputs.device.type]
         self._steps: list[int] = []
@@ -174,23 +179,29 @@ class PackProbes:
     # ---- passes -----------------------------------------------------------------------------------------------
 
     def _groups(self, values_per_lane: int) -> Iterator[tuple[LaneModel, PackData]]:
-        """The pack in groups of neighbouring lanes that are small enough to be passed through at once."""
+        """The pack in groups of neighbouring lanes that are small enough to be passed through at once.
+
+        They begin where the levels change, if they can: lanes that are alike are passed through at the least cost.
+        """
         size = max(1, self._elements // values_per_lane)
-        for first in range(0, len(self._model.configs), size):
-            count = min(size, len(self._model.configs) - first)
-            yield self._model.narrow(first, count), self._data.narrow(first, count)
+        cuts = [0]
+        for run in self._model.alike():
+            if run.stop - cuts[-1] > size and run.start > cuts[-1]:
+                cuts.append(run.start)
+            cuts += range(cuts[-1] + size, run.stop, size)
+        for first, end in pairwise([*cuts, len(self._model.configs)]):
+            yield self._model.narrow(first, end - first), self._data.narrow(first, end - first)
 
     def _activations(self, step: int) -> dict[str, Tensor]:
         """Everything that an eval-mode pass over the probe set shows, [L] by series name; the dead are remembered."""
         probes = self._config.probes
-        unit_wise = probes.dead_units or probes.activation_statistics or probes.unit_states
-        if not (unit_wise or probes.sparsity or step in self._steps_of["spectrum"] | self._steps_of["distributions"]):
+        averaging, silence = step in self._averaged_steps, probes.dead_units or probes.unit_states
+        averages = probes.activation_statistics or probes.sparsity or probes.spectrum or probes.distributions
+        if not (silence or (averaging and averages)):
             return {}
         widest = self._config.widest()
-        groups = [
-            self._pass(model, data, widest, step)
-            for model, data in self._groups(widest * averaged_examples(self._config))
-        ]
+        first = averaged_examples(self._config) if averaging else min(FIRST_EXAMPLES, self.examples)
+        groups = [self._pass(model, data, widest, step, first) for model, data in self._groups(widest * first)]
         finite = torch.cat([group.finite for group in groups]).unsqueeze(1)
         if probes.dead_units:
             self._steps.append(step)
@@ -198,14 +209,15 @@ class PackProbes:
         table = torch.cat([torch.stack(list(group.values.values()), 1) for group in groups])
         return dict(zip(groups[0].values, torch.where(finite, table, torch.nan).unbind(1), strict=True))
 
-    def _pass(self, model: LaneModel, data: PackData, widest: int, step: int) -> Findings:
-        """What a group of lanes shows on the probe set, part by part."""
-        lanes = len(model.configs)
+    def _pass(self, model: LaneModel, data: PackData, widest: int, step: int, first: int) -> Findings:
+        """What a group of lanes shows on the probe set, part by part; on the `first` examples all of it."""
+        lanes, averaging = len(model.configs), step in self._averaged_steps
         layers = [
             LayerProbes(
                 self._config.probes,
                 model,
                 layer,
+                averaging=averaging,
                 with_rank=step in self._rank_steps,
                 with_spectrum=step in self._steps_of["spectrum"],
                 distributions=self._distributions(step, layer, model.lane_axis),
@@ -213,11 +225,10 @@ class PackProbes:
             for layer in range(len(self._widths))
         ]
         states = self._config.probes.unit_states
-        outputs = NetworkConstant(states.constant) if states else None
+        outputs = NetworkConstant(states.constant) if states and averaging else None
         finite = torch.ones(lanes, dtype=torch.bool, device=data.scale.device)
         at_once = max(1, self._elements // (lanes * widest))
-        averaged = averaged_examples(self._config)
-        for index in torch.split(data.train[:, :averaged], at_once, dim=1):
+        for index in torch.split(data.train[:, :first], at_once, dim=1):
             trace = Trace()
             inputs, _ = data.take(index)
             logits = model.forward(model.params, inputs, training=False, update_statistics=False, trace=trace)
@@ -227,7 +238,7 @@ class PackProbes:
             if outputs:
                 outputs.add(logits)
         elements = self._elements // widest
-        decide_silence(model, data, layers, outputs, seen=averaged, examples=self.examples, elements=elements)
+        decide_silence(model, data, layers, outputs, seen=first, examples=self.examples, elements=elements)
         return self._findings(layers, outputs, finite)
 
     def _distributions(self, step: int, layer: int, lane_axis: int) -> list[Distribution]:

@@ -7,7 +7,7 @@ rectifiers, leaky ones included, of which a unit can be pinned without being dea
 import torch
 from torch import Tensor
 
-from workers.probes.chunk import LayerChunk
+from workers.probes.chunk import LayerChunk, Place
 
 
 class Pinned:
@@ -30,10 +30,10 @@ class Pinned:
         assert self._peak is not None
         return self._peak < 0
 
-    def add_of(self, lanes: Tensor, chunk: LayerChunk) -> None:
-        """As `add`, of a part that was passed through these lanes alone: it holds no others."""
+    def add_of(self, place: Place, chunk: LayerChunk) -> None:
+        """As `add`, of a part that holds these lanes, or units, alone."""
         assert self._peak is not None
-        self._peak[lanes] = torch.maximum(self._peak[lanes], self._seen(chunk))
+        self._peak[place] = torch.maximum(self._peak[place], self._seen(chunk))
 
     def by_unit(self) -> Tensor:
         """[L, C], 0 or 1."""

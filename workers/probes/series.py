@@ -31,9 +31,17 @@ SPARSE: Mapping[str, tuple[str, ...]] = {
 """Families that are measured at `points` of the schedule's points, with their quantities."""
 
 
+DORMANT = "dormant_rate_"
+AVERAGED = (
+    *("saturated_rate", "activation_rate", "activation_mean", "activation_std", "constant_rate", "network_constant"),
+    *SPARSITIES,
+)
+"""Means over examples, or measured by one; so are the `dormant_rate_`s. Taken where any pass averages."""
+
+
 def dormant_series(tau: float) -> str:
     """`dormant_rate_0.025`: the threshold is part of the name."""
-    return f"dormant_rate_{tau:g}"
+    return f"{DORMANT}{tau:g}"
 
 
 def probe_series(config: TrialConfig) -> tuple[str, ...]:
@@ -101,6 +109,14 @@ def averaged_examples(config: TrialConfig) -> int:
     return min(config.probes.averaged_examples, probe_examples(config))
 
 
+def averaged_steps(config: TrialConfig) -> frozenset[int]:
+    """The measured steps at which means over examples are taken, the first and the last included: at `averaged_points`,
+    and wherever else as many examples are passed through.
+    """
+    points = _spaced(config.probe_steps(), config.probes.averaged_points)
+    return points | rank_steps(config) | family_steps(config, "spectrum") | family_steps(config, "distributions")
+
+
 def rank_steps(config: TrialConfig) -> frozenset[int]:
     """The measured steps at which the effective rank is measured too, the first and the last included."""
     statistics = config.probes.activation_statistics
@@ -118,10 +134,13 @@ def family_steps(config: TrialConfig, family: str) -> frozenset[int]:
 def due(config: TrialConfig, step: int) -> NDArray[np.bool_]:
     """[S]: which of `probe_series` are measured at this one of the measured steps."""
     absent = {"effective_rank"} if step not in rank_steps(config) else set()
+    averaging = step in averaged_steps(config)
+    absent.update(() if averaging else AVERAGED)
     for family, quantities in SPARSE.items():
         if step not in family_steps(config, family):
             absent.update(quantities)
-    return np.array([name.split("/", 1)[0] not in absent for name in probe_series(config)], dtype=bool)
+    names = [name.split("/", 1)[0] for name in probe_series(config)]
+    return np.array([name not in absent and (averaging or not name.startswith(DORMANT)) for name in names], dtype=bool)
 
 
 def _spaced(steps: Sequence[int], points: int) -> frozenset[int]:

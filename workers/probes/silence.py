@@ -1,18 +1,23 @@
 """Which units are silent on all of the probe set, without passing all of it through lanes that are known to be awake.
 
 A maximum over examples only grows: a unit that is once found alive, or on, is so on the whole probe set. Hence only
-lanes that still have an undecided unit go on to further examples, twice as many in each round, and what is found is
-what a pass of all examples through all lanes would find. Legend: L lanes of the group, l of a round.
+lanes that still have an undecided unit go on to further examples, four times as many in each round, only those units
+are looked at, and what is found is what a pass of all examples through all lanes would find. Legend: L lanes of the
+group, l of a round, C units of a layer, u of them undecided.
 """
 
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from workers.batches import PackData
 from workers.layers import LaneModel, Trace
 from workers.probes.layer_probes import LayerProbes
 from workers.probes.network_constant import NetworkConstant
+
+GROWTH = 4
+"""Each round ends at so many times the examples seen before it; a last one that would be short is joined to it."""
 
 
 def decide_silence(
@@ -30,11 +35,10 @@ def decide_silence(
 
     `elements`: lanes times examples in one pass, at most.
     """
-    size = seen
     examples = min(examples, data.train.shape[1])
     while seen < examples:
         flags = [layer.undecided() for layer in layers]
-        asking = [flag for flag in flags if flag is not None]
+        asking = [flag.any(1) for flag in flags if flag is not None]
         if outputs is not None:
             asking.append(outputs.undecided())
         if not asking:
@@ -42,27 +46,42 @@ def decide_silence(
         lanes = torch.stack(asking).any(0).nonzero().squeeze(1)
         if not lanes.numel():
             return
-        open_layers = [flag is not None and bool(flag.any()) for flag in flags]
-        part, part_data = _only(model, data, lanes)
-        end = min(seen + size, examples)
-        for index in torch.split(part_data.train[:, seen:end], max(1, elements // lanes.numel()), dim=1):
-            trace = Trace()
-            inputs, _ = part_data.take(index)
-            logits = part.forward(part.params, inputs, training=False, update_statistics=False, trace=trace)
-            for layer, is_open, z, h in zip(layers, open_layers, trace.preactivations, trace.activations, strict=True):
-                if is_open:
-                    layer.add_silence(part, lanes, z, h)
-            if outputs is not None:
-                outputs.add_of(lanes, logits)
-        seen, size = end, 2 * size
+        end = GROWTH * seen if (GROWTH + 1) * seen < examples else examples
+        for some in _alike(model, lanes):
+            open_units = [None if flag is None else _open(flag[some]) for flag in flags]
+            part, part_data = _only(model, data, some)
+            for index in torch.split(part_data.train[:, seen:end], max(1, elements // some.numel()), dim=1):
+                trace = Trace()
+                inputs, _ = part_data.take(index)
+                logits = part.forward(part.params, inputs, training=False, update_statistics=False, trace=trace)
+                for layer, units, z, h in zip(layers, open_units, trace.preactivations, trace.activations, strict=True):
+                    if units is not None:
+                        layer.add_silence(part, some, units, z, h)
+                if outputs is not None:
+                    outputs.add_of(some, logits)
+        seen = end
 
 
-def _only(model: LaneModel, data: PackData, lanes: torch.Tensor) -> tuple[LaneModel, PackData]:
-    """These lanes of the group, in memory of their own; the group stays as it is."""
-    count = len(model.configs)
-    part, part_data = model.narrow(0, count), data.narrow(0, count)
-    if lanes.numel() < count:
-        kept = lanes.tolist()
+def _alike(model: LaneModel, lanes: Tensor) -> list[Tensor]:
+    """The lanes (ascending) by their levels: lanes that are alike need not be taken apart in every layer."""
+    bounds = torch.tensor([run.start for run in model.alike()[1:]], device=lanes.device)
+    cuts = torch.searchsorted(lanes, bounds).tolist()
+    return [some for some in torch.tensor_split(lanes, cuts) if some.numel()]
+
+
+def _open(undecided: Tensor) -> Tensor | None:
+    """[l, u]: the undecided units of each lane, others behind them where another has more; None where none has any."""
+    most = int(undecided.sum(1).max())
+    return undecided.int().topk(most, dim=1).indices if most else None
+
+
+def _only(model: LaneModel, data: PackData, lanes: Tensor) -> tuple[LaneModel, PackData]:
+    """These lanes of the group; the group stays as it is."""
+    places = lanes.tolist()
+    first, count = places[0], places[-1] + 1 - places[0]
+    part, part_data = model.narrow(first, count), data.narrow(first, count)
+    if len(places) < count:
+        kept = [place - first for place in places]
         part.keep(kept)
         part_data.keep(kept)
     return part, part_data
