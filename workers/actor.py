@@ -62,6 +62,7 @@ class PackTrainer:
         import torch
 
         import workers.failures
+        import workers.keeper
         import workers.train  # noqa: F401 - imported once, so that the first pack need not wait for it
         from workers.checkpoint_store import CheckpointStore
 
