@@ -1,15 +1,20 @@
 """A pack's news between the fleet and the database: what is written, what not any more, and what is over."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
+from sqlalchemy import Connection
 
-from actinium.frame import LaneFinished, Layout, Outcome, PackFrames, TrialSummary
+from actinium.frame import Checkpointed, CheckpointFailed, LaneFinished, Layout, Outcome, PackFrames, TrialSummary
 from actinium.job import Attempt, FailureClass, Lease, StudyId, TrialId
 from actinium.trial import TrialConfig
+from db import queue, widths
 from services.dispatcher.fleet import PackBroken, PackDone, SlotId
 from services.dispatcher.ledger import Ledger
 from services.dispatcher.pack import PackRun
+from services.dispatcher.widths import planned_width
+from workers.packing import most_lanes
 
 SUMMARY = TrialSummary(
     outcome=Outcome.STALLED,
@@ -25,7 +30,7 @@ SUMMARY = TrialSummary(
 LOST = PackBroken(failure_class=FailureClass.INFRASTRUCTURE, error="lost")
 
 
-def pack_of(ledger: Ledger, lanes: int = 3) -> PackRun:
+def pack_of(ledger: Ledger, lanes: int = 3, *, checkpoint: str | None = None) -> PackRun:
     """A pack of trials 1, 2, ... in their first attempt."""
     leases = [
         Lease(
@@ -35,6 +40,7 @@ def pack_of(ledger: Ledger, lanes: int = 3) -> PackRun:
             pack_key="key",
             config=TrialConfig(seed=number),
             expires_at=datetime(2026, 3, 1, tzinfo=UTC),
+            checkpoint=checkpoint,
         )
         for number in range(1, lanes + 1)
     ]
@@ -134,3 +140,48 @@ def test_a_lost_lane_leaves_no_artifact() -> None:
     pack.take(LaneFinished(lane=2, summary=SUMMARY))
     ledger.confirm([attempt(1)], [])
     assert pack.unsaved().artifacts == {2: kernels}
+
+
+def test_the_latest_checkpoint_is_written_once_for_its_lanes_lost_or_not() -> None:
+    ledger = Ledger()
+    pack = pack_of(ledger)
+    assert pack.unsaved_checkpoint() is None
+    pack.take(Checkpointed(lanes=(0, 1, 2), step=5, name="a"))
+    pack.take(CheckpointFailed(reason="not kept: the disk is full"))
+    pack.take(Checkpointed(lanes=(0, 2), step=9, name="b"))
+    ledger.confirm([attempt(1)], [])
+    found = pack.unsaved_checkpoint()
+    assert found is not None and found[0].name == "b"
+    assert [lease.trial_id for lease in found[1]] == [1, 3]
+    pack.saved()
+    assert pack.unsaved_checkpoint() is None
+    pack.take(PackDone(checkpoint=Checkpointed(lanes=(0,), step=10, name="c")))
+    found = pack.unsaved_checkpoint()
+    assert found is not None and found[0].name == "c"
+
+
+def test_a_stopped_pack_blames_nobody() -> None:
+    pack = pack_of(Ledger())
+    pack.stopping = True
+    pack.take(LOST)
+    assert pack.unsaved().broken is None and not pack.unsaved().unfinished
+
+
+def test_only_a_pack_that_was_trained_here_is_measured() -> None:
+    """Of one that goes on, the time of before was another's."""
+    for checkpoint, measured in ((None, True), ("a", False)):
+        pack = pack_of(Ledger(), lanes=1, checkpoint=checkpoint)
+        steps = pack.leases[0].config.steps()
+        pack.take(LaneFinished(lane=0, summary=SUMMARY.model_copy(update={"steps": steps})))
+        pack.take(PackDone())
+        assert (pack.seconds_per_lane_step() is not None) is measured
+
+
+def test_a_pack_that_goes_on_is_as_wide_as_it_was(connection: Connection, now: datetime) -> None:
+    """Whatever is measured by now."""
+    lead = queue.Lead(pack_key="key", config=TrialConfig())
+    for _ in range(3):
+        widths.measured(connection, pack_key="key", device="cpu", width=1, seconds=0.1, now=now)
+        widths.measured(connection, pack_key="key", device="cpu", width=2, seconds=1.0, now=now)
+    assert planned_width(connection, lead, "cpu", now) == 1
+    assert planned_width(connection, replace(lead, resumes=True), "cpu", now) == most_lanes(lead.config, "cpu")
