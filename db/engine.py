@@ -46,6 +46,10 @@ SESSION = {
 }
 
 
+# A server that went without a word (its machine or the network between) is noticed within a minute, over TCP.
+KEEPALIVE = {"keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
+
+
 def database_url(url: str) -> URL:
     """The address with psycopg 3 as its driver; `postgres://` and `postgresql://` are accepted."""
     scheme, separator, rest = url.partition("://")
@@ -72,6 +76,7 @@ def make_engine(url: str, *, pool_size: int = 5) -> Engine:
         json_serializer=dumps,
         connect_args={
             "connect_timeout": 10,
+            **KEEPALIVE,
             "client_encoding": "utf8",  # a server that was made in the C locale would answer in bytes otherwise
             "application_name": "actinium",
             "options": " ".join(f"-c {name}={value}" for name, value in SESSION.items()),

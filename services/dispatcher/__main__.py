@@ -138,6 +138,7 @@ def hire(settings: Settings, *, stop: threading.Event) -> Fleet:
                     data_root=str(settings.data_root()),
                     checkpoints=settings.checkpoint_address(),
                     checkpoint_seconds=settings.checkpoint_seconds,
+                    silence_seconds=settings.pack_silence_seconds,
                 )
             except FleetLost as error:  # its head listens before the rest of it is there
                 log.warning("%s", error)

@@ -29,7 +29,14 @@ def answers(address: str) -> bool:
         return False
 
 
-def connect(address: str, *, data_root: str | None, checkpoints: str | None, checkpoint_seconds: float) -> RayFleet:
+def connect(
+    address: str,
+    *,
+    data_root: str | None,
+    checkpoints: str | None,
+    checkpoint_seconds: float,
+    silence_seconds: float = 3600.0,
+) -> RayFleet:
     """A fleet on the cluster at `address`, without actors yet. FleetLost when it does not let us in."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if split(address)[0] in LOOPBACK:
@@ -45,5 +52,6 @@ def connect(address: str, *, data_root: str | None, checkpoints: str | None, che
         data_root=data_root,
         checkpoints=checkpoints,
         checkpoint_seconds=checkpoint_seconds,
+        silence_seconds=silence_seconds,
         reachable=lambda: answers(address),
     )

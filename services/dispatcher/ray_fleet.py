@@ -28,6 +28,10 @@ SURVEY_SECONDS = 5.0
 """How often the cluster's nodes are looked at."""
 GRACE_SECONDS = 5.0
 """How long a stopped pack may take to its next step, and to its checkpoint, before its actor is killed."""
+GET_SECONDS = 30.0
+"""How long what is ready may take to arrive from its node; then the node counts as lost."""
+LISTENING_MOST_SECONDS = 5.0
+"""The most that passes between two rounds that listen; longer, and somebody was away."""
 WARM_UP_SECONDS = 300.0
 """How long a new actor may take to become warm."""
 MOST_DATASETS = 4
@@ -53,6 +57,8 @@ class Slot:
     last_words: Any = None
     """Asked of its actor after a pack was stopped."""
     kill_at: float | None = None
+    silent: float = 0.0
+    """Seconds in which its pack was listened to and said nothing."""
 
 
 @dataclass(kw_only=True)
@@ -63,6 +69,8 @@ class RayFleet:
     checkpoints: str | None = None
     """Where packs are saved; None: nowhere."""
     checkpoint_seconds: float = 60.0
+    silence_seconds: float = 3600.0
+    """A pack that says nothing for so long hangs, and its actor is killed."""
     most: int | None = None
     reachable: Callable[[], bool] = lambda: True
     """Whether the cluster's head answers at all."""
@@ -75,6 +83,7 @@ class RayFleet:
     _datasets: OrderedDict[str, Any] = field(default_factory=OrderedDict)
     """Files in Ray's object store, by SHA-256."""
     _numbers: Iterator[int] = field(default_factory=count)
+    _heard_at: float = math.inf
     _turn: tuple[int, int] = (0, 1)
     _health: NodeHealth = field(default_factory=NodeHealth)
     _survey_at: datetime | None = None
@@ -148,10 +157,26 @@ class RayFleet:
         if not streams:
             time.sleep(seconds)
             return []
+        self._count_silence()
         ready, _ = ray.wait(list(streams), num_returns=1, timeout=seconds, fetch_local=False)
         if ready and len(streams) > 1:
             ready, _ = ray.wait(list(streams), num_returns=len(streams), timeout=0, fetch_local=False)
         return [news for stream in ready for news in self._drain(streams[stream])]
+
+    def _count_silence(self) -> None:
+        """Time passes for packs that say nothing. What passes while nobody listens, because the database is away, is
+        not held against them.
+        """
+        now = time.monotonic()
+        passed, self._heard_at = min(max(now - self._heard_at, 0.0), LISTENING_MOST_SECONDS), now
+        for number, slot in self._slots.items():
+            if slot.stream is None or slot.kill_at is not None:
+                continue
+            slot.silent += passed
+            if slot.silent > self.silence_seconds:
+                log.warning("slot %d: its pack said nothing for %.0f s; its actor is killed", number, slot.silent)
+                slot.silent = 0.0
+                ray.kill(slot.actor)  # its stream then ends with an ActorDiedError
 
     def tend(self, *, now: datetime) -> None:
         """Follow the nodes, see who has become warm, kill who does not stop, and hire for empty places."""
@@ -235,7 +260,7 @@ class RayFleet:
                 self._bury(number)
             return
         try:
-            info = ray.get(slot.warming)
+            info = ray.get(slot.warming, timeout=GET_SECONDS)
         except RayError as error:
             log.warning("slot %d: its actor does not start: %s", number, error)
             self._health.not_started(slot.place.node, now=now)
@@ -262,7 +287,7 @@ class RayFleet:
                 break
             found.append(News(slot=number, item=item))
             if isinstance(item, PackDone | PackBroken):
-                slot.stream, slot.last_words, slot.kill_at = None, None, None
+                slot.stream, slot.last_words, slot.kill_at, slot.silent = None, None, None, 0.0
                 break
         return found
 
@@ -273,8 +298,9 @@ class RayFleet:
             return None
         try:
             if slot.last_words is not None:
-                return PackDone(checkpoint=ray.get(slot.last_words))
-            item = ray.get(next(slot.stream))
+                return PackDone(checkpoint=ray.get(slot.last_words, timeout=GET_SECONDS))
+            item = ray.get(next(slot.stream), timeout=GET_SECONDS)
+            slot.silent = 0.0
         except StopIteration:
             return PackDone()
         except TaskCancelledError:

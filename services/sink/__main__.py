@@ -46,7 +46,7 @@ def serve(settings: Settings, *, stop: threading.Event) -> None:
     from services.sink.sink import Sink  # the client reads its settings when it is imported
     from services.sink.tracking import Tracking
 
-    sink = Sink(engine=engine, tracking=Tracking(settings.mlflow_url))
+    sink = Sink(engine=engine, tracking=Tracking(settings.mlflow_url), stopping=stop.is_set)
     announce_ready()
     failures = 0
     while not stop.is_set():

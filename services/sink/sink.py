@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -34,14 +34,18 @@ REFUSED_SECONDS = 300.0
 class Sink:
     """One round of the loop is `run_once`."""
 
-    def __init__(self, *, engine: Engine, tracking: Tracking) -> None:
+    def __init__(self, *, engine: Engine, tracking: Tracking, stopping: Callable[[], bool] = lambda: False) -> None:
         self._engine = engine
+        self._stopping = stopping
         self._tracking = tracking
         self._experiments: dict[int, str] = {}
         self._told_at: dict[TrialId, datetime] = {}
 
     def run_once(self, *, now: datetime) -> int:
-        """Tell MLflow a batch of news; how many pieces. Raises Unavailable while MLflow is away, and all stays due."""
+        """Tell MLflow a batch of news; how many pieces. Raises Unavailable while MLflow is away, and all stays due.
+
+        Asked to stop, it leaves the rest to a later round: a batch may take a slow MLflow a minute.
+        """
         with self._engine.begin() as conn:
             claimed = outbox.pending(conn, now=now, limit=NEWS_A_ROUND, claim_seconds=CLAIM_SECONDS)
         if not claimed:
@@ -50,7 +54,7 @@ class Sink:
         later = self._frames([item for item in news if isinstance(item, TrialNews)])
         left = deque(news)
         try:
-            while left:
+            while left and not self._stopping():
                 try:
                     self._tell(left[0], later, now=now)
                 except Refused as error:
@@ -60,7 +64,8 @@ class Sink:
         except Unavailable:
             self._defer(list(left), now=now, seconds=0.0)
             raise
-        return len(news)
+        self._defer(list(left), now=now, seconds=0.0)
+        return len(news) - len(left)
 
     # ---- what to tell -----------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """The schema: migrations against models, and migrating from several processes at once."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import psycopg
 import pytest
@@ -56,6 +57,9 @@ def test_every_connection_has_its_timeouts(engine: Engine) -> None:
     with engine.connect() as connection:
         for setting in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"):
             assert connection.execute(text(f"SHOW {setting}")).scalar_one() != "0"
+        driver: Any = connection.connection.dbapi_connection
+        told = driver.info.get_parameters()
+        assert {"connect_timeout", "keepalives_idle", "tcp_user_timeout"} <= told.keys()
 
 
 def test_an_address_of_another_database_is_refused_in_words() -> None:

@@ -3,6 +3,7 @@
 import io
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from services.dispatcher.connection import answers, split
 from services.dispatcher.fleet import FleetLost, News, PackBroken, PackDone, SlotId
 from services.dispatcher.ray_fleet import MOST_DATASETS, RayFleet
 from workers.actor import PackFailed, PackTrainer
+from workers.train import pack_layout
 
 PATIENCE = 600
 """Rounds of a tenth of a second."""
@@ -200,3 +202,23 @@ def test_slots_past_its_share_are_let_go_once_they_are_free(cluster: None, tmp_p
     finally:
         for slot in fleet._slots.values():
             ray.kill(slot.actor)
+
+
+def test_a_pack_that_says_nothing_for_long_is_killed_and_blamed_on_nobody(
+    fleet: RayFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hanging(PackTrainer):
+        def train(self, *given: Any) -> Iterator[Any]:
+            yield pack_layout(config())
+            threading.Event().wait()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ray_fleet, "PackActor", ray.remote(Hanging))
+        slot = warm_slot(fleet)
+    fleet.silence_seconds = 0.5
+    fleet.start(slot, [config()], checkpoint=None)
+    end = until(fleet, ended)[-1].item
+    assert isinstance(end, PackBroken) and end.failure_class is FailureClass.INFRASTRUCTURE
+    fleet.silence_seconds = 60.0
+    fleet.start(warm_slot(fleet), [config()], checkpoint=None)
+    assert isinstance(until(fleet, ended)[-1].item, PackDone)
