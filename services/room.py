@@ -17,6 +17,6 @@ def lacking(folder: Path, *, least: int) -> str | None:
     if free >= least:
         return None
     return (
-        f"the disk of {folder} has {free // MEGABYTE} MB left, less than {least // MEGABYTE} "
+        f"the disk of ACTINIUM_HOME has {free // MEGABYTE} MB left, less than {least // MEGABYTE} "
         "(ACTINIUM_MIN_FREE_BYTES): nothing is lost, and nothing new begins until there is room"
     )

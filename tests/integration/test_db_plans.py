@@ -72,6 +72,12 @@ def test_the_lead_is_found_without_reading_the_queue(crowded: Connection, now: d
     assert rows_read(plan, "jobs") <= 64 + 2, "the leased ones and a lead a study"
 
 
+def test_gauges_read_what_is_leased_and_not_the_queue(crowded: Connection, now: datetime) -> None:
+    plan = explained(crowded, "gauges", now=now, soon=now, most=100)
+    assert "jobs" not in scanned(plan)
+    assert rows_read(plan, "jobs") <= 64 + 2 + 2, "the leased ones, a lead a study, and who has news"
+
+
 def test_a_pack_is_taken_without_reading_the_queue(crowded: Connection, now: datetime) -> None:
     lead = crowded.execute(text(source("lease_lead")), {"now": now, "most_leased": 100}).one()
     plan = explained(
