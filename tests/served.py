@@ -9,6 +9,8 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
+from services.api.connection import Connection
+
 
 class Announced(uvicorn.Server):
     """A server that says when it listens, so that nobody has to poll."""
@@ -26,7 +28,8 @@ class Announced(uvicorn.Server):
 @contextmanager
 def served(app: FastAPI, **options: Any) -> Iterator[str]:
     """The address of the app while it runs; `options` are uvicorn's."""
-    server = Announced(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1, **options))
+    given = {"http": Connection, "log_config": None, "access_log": False, "timeout_graceful_shutdown": 1, **options}
+    server = Announced(uvicorn.Config(app, **given))
     # IPPROTO_TCP by name: asyncio switches Nagle's delay off for such sockets only, 40 ms a request.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
