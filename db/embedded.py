@@ -9,6 +9,7 @@ data that a crash left behind.
 import fcntl
 import hashlib
 import importlib.util
+import logging
 import os
 import pwd
 import shutil
@@ -17,8 +18,9 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from urllib.parse import quote
 
@@ -59,6 +61,20 @@ SETTINGS: Mapping[str, str] = {
 FLEETING: Mapping[str, str] = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
+LEAVING = "the database system is shutting down"
+"""What a client is told (the server speaks the C locale)."""
+
+log = logging.getLogger(__name__)
+
+
+class Standing(Enum):
+    """What a server says to a client."""
+
+    READY = "ready"
+    BUSY = "busy"  # it starts, recovers, or says nothing
+    LEAVING = "leaving"  # it is about to end, and lets nobody in
+
+
 @dataclass(frozen=True, kw_only=True)
 class EmbeddedServer:
     """A running server. `url` is Actinium's own database, `mlflow_url` the one of MLflow's store."""
@@ -87,14 +103,31 @@ class EmbeddedServer:
         """Whether the server process lives; it may still be recovering."""
         return _server_pid(self.data) == self.pid
 
-    def stop(self) -> None:
-        """Stop in order, disconnecting clients. Calling it again does nothing."""
-        for mode in ("fast", "immediate"):
+    def standing(self) -> "Standing":
+        """Whether it answers, asked by a connection that takes two seconds at most."""
+        try:
+            psycopg.connect(host=str(self.sockets), user="postgres", dbname="postgres", connect_timeout=2).close()
+        except psycopg.OperationalError as error:
+            return Standing.LEAVING if LEAVING in str(error) else Standing.BUSY
+        return Standing.READY
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Stop in order, disconnecting clients. Calling it again does nothing.
+
+        `at_once`: as a crash would, for a server that does not come to its end. It loses nothing, and recovers at its
+        next start.
+        """
+        for mode, seconds in (("immediate", 10),) if at_once else (("fast", 60), ("immediate", 60)):
             if _server_pid(self.data) is None:
-                break
-            _run("pg_ctl", "stop", "-D", str(self.data), "-m", mode, "-w", "-t", "60", user=self.user, check=False)
+                return
+            wait = ("-w", "-t", str(seconds))
+            _run("pg_ctl", "stop", "-D", str(self.data), "-m", mode, *wait, user=self.user, check=False)
         if _server_pid(self.data) is not None:
-            raise StackError(f"PostgreSQL (process {self.pid}) does not stop; see {self.log}")
+            log.warning("PostgreSQL (process %d) does not stop, and is killed", self.pid)
+            with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+                process = psutil.Process(self.pid)
+                process.kill()
+                process.wait(timeout=10.0)
 
 
 def embedded(home: Path, *, durable: bool = True) -> EmbeddedServer:

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Protocol
 
-from db.embedded import EmbeddedServer, embedded
+from db.embedded import EmbeddedServer, Standing, embedded
 from services.stack import processes
 from services.stack.parts import DATABASE, Part, ready_file
 from services.stack.plan import Plan
@@ -120,25 +120,35 @@ class ProcessRunner:
 
 
 class DatabaseRunner:
-    """The embedded PostgreSQL. It outlives a supervisor that is killed, and is found again by the next one."""
+    """The embedded PostgreSQL. It outlives a supervisor that is killed, and is found again by the next one.
+
+    A server that somebody asked to end while it was recovering may never come to that end, and let nobody in until it
+    is killed. Found leaving too often in a row, it counts as dead.
+    """
+
+    LEAVING_CHECKS = 10
 
     def __init__(self) -> None:
         self.name = DATABASE
         self.after: tuple[str, ...] = ()
         self._server: EmbeddedServer | None = None
+        self._leaving = 0
 
     def start(self, plan: Plan) -> Plan:
         """Start or find the server; returns when it answers."""
         self._server = embedded(plan.home)
+        self._leaving = 0
         return plan.with_database(database_url=self._server.url, mlflow_store=self._server.mlflow_url)
 
     def alive(self) -> bool:
         """Whether the server runs."""
-        return self._server is not None and self._server.running()
+        return self._server is not None and self._server.running() and self._leaving < self.LEAVING_CHECKS
 
     def ready(self, plan: Plan) -> bool:
-        """It answered before `start` came back."""
-        return self.alive()
+        """Whether it lets a client in."""
+        standing = Standing.BUSY if self._server is None else self._server.standing()
+        self._leaving = self._leaving + 1 if standing is Standing.LEAVING else 0
+        return standing is Standing.READY
 
     def settle(self, plan: Plan) -> None:
         """It gives way to nobody: everybody waits for it."""
@@ -147,9 +157,9 @@ class DatabaseRunner:
         """It ends at once, when it is stopped."""
 
     def stop(self, plan: Plan) -> None:
-        """Stop in order."""
+        """Stop in order, or at once where it has been leaving for too long."""
         if self._server is not None:
-            self._server.stop()
+            self._server.stop(at_once=self._leaving >= self.LEAVING_CHECKS)
 
     def mark(self) -> ProcessMark | None:
         """The server's first process."""

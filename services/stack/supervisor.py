@@ -23,6 +23,8 @@ START_TRIES = 3
 """Crashes of one part before the stack was ever ready: then it is given up."""
 CHECK_SECONDS = 5.0
 """How often a part that is ready is asked whether it still answers."""
+RECHECK_SECONDS = 1.0
+"""How often one that does not is asked again."""
 STOPPED_LATE = (("api", "mlflow"), ("ray",), (DATABASE,))
 """Whom the others need to end in order: they are stopped after them, stage by stage."""
 
@@ -124,7 +126,7 @@ class Supervisor:
             return
         answers = unit.runner.ready(self.plan)
         if unit.state is not PartState.STARTING:
-            unit.check_at = now + timedelta(seconds=CHECK_SECONDS)
+            unit.check_at = now + timedelta(seconds=CHECK_SECONDS if answers else RECHECK_SECONDS)
             self._move(unit, PartState.READY if answers else PartState.UNRESPONSIVE, now=now)
         elif answers:
             unit.runner.settle(self.plan)

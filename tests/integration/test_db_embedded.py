@@ -11,7 +11,12 @@ import psycopg
 import pytest
 
 from actinium.errors import StackError
-from db.embedded import EmbeddedServer, embedded
+from db.embedded import EmbeddedServer, Standing, embedded
+from services.settings import Settings
+from services.stack.plan import make_plan
+from services.stack.runners import DatabaseRunner
+
+PATIENCE = 1000
 
 
 @pytest.fixture
@@ -51,6 +56,33 @@ def test_what_was_committed_survives_kill_9(server: EmbeddedServer, home: Path) 
     assert not server.running()
     with connect(again) as connection:
         assert connection.execute("SELECT count(*) FROM kept").fetchone() == (1000,)
+
+
+def test_a_server_that_does_not_come_to_its_end_counts_as_dead_and_is_stopped_at_once(
+    server: EmbeddedServer, home: Path
+) -> None:
+    ports = {"api_port": 0, "dashboard_port": 0, "mlflow_port": 0, "ray_port": 0}
+    alone = {"ray_address": "127.0.0.1:1", "mlflow_url": "http://127.0.0.1:1", "database_url": None}
+    plan = make_plan(Settings.model_validate({"home": home, **ports, **alone}), home=home)
+    runner = DatabaseRunner()
+    runner.start(plan)
+    assert server.standing() is Standing.READY and runner.ready(plan)
+    with connect(server) as client:
+        client.execute("CREATE TABLE kept AS SELECT 1 AS one")
+        os.kill(server.pid, signal.SIGTERM)  # asked so, it waits for its clients to leave, and lets nobody in
+        for _ in range(PATIENCE):
+            if server.standing() is Standing.LEAVING:
+                break
+        for _ in range(DatabaseRunner.LEAVING_CHECKS):
+            assert runner.alive()
+            assert not runner.ready(plan)
+        assert not runner.alive()
+        runner.stop(plan)
+        assert not server.running()
+        runner.start(plan)
+        assert runner.alive() and runner.ready(plan)
+    with connect(server) as again:
+        assert again.execute("SELECT one FROM kept").fetchone() == (1,)
 
 
 def test_a_strangers_process_number_is_not_taken_for_the_server(home: Path) -> None:
