@@ -1,7 +1,9 @@
 """What /metrics tells an operator: how long things wait, who works, how much room there is."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -77,3 +79,15 @@ def test_the_disk_is_told_of_where_it_is_here(there: bool, api_url: str, monkeyp
     monkeypatch.setattr("services.api.gauges.shutil.disk_usage", usage)
     text = httpx.get(f"{api_url}/metrics").text
     assert ("actinium_disk_free_bytes 12345.0" in text) is there
+
+
+def test_what_the_alarms_are_about_is_there(api_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rules in the documentation name gauges that exist, and the table there names all of them."""
+    page = Path(__file__).parents[2].joinpath("docs", "reliability.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"actinium_[a-z_]+", page))
+    monkeypatch.setattr("services.api.gauges.shutil.disk_usage", lambda folder: type("Usage", (), {"free": 1}))
+    httpx.get(f"{api_url}/healthz")  # one request, so that requests are counted
+    text = httpx.get(f"{api_url}/metrics").text
+    told = set(re.findall(r"^# HELP (actinium_[a-z_]+)", text, re.MULTILINE))
+    assert named <= told
+    assert {name for name in told if "request" not in name} <= named
