@@ -67,13 +67,13 @@ def test_a_token_is_asked_for_once(page: Page, browser: Browser, asking: str, to
     page.goto(asking)
     field = page.get_by_label("Token", exact=True)
     expect(field).to_be_visible()
-    expect(page.get_by_role("heading", name="Studies")).to_have_count(0)
+    expect(page.get_by_role("heading", name="Studies", exact=True)).to_have_count(0)
     field.fill("act_wrong")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_text("the token is not known")).to_be_visible()
     field.fill(token)
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="Studies")).to_be_visible()
+    expect(page.get_by_role("heading", name="Studies", exact=True)).to_be_visible()
 
     page.wait_for_function("document.cookie.includes('actinium_session=')")
     page.get_by_role("link", name="What activations do").click()  # links load the page anew
@@ -81,7 +81,7 @@ def test_a_token_is_asked_for_once(page: Page, browser: Browser, asking: str, to
     expect(page.get_by_role("heading").first).to_be_visible()
     expect(field).to_have_count(0)
     page.goto(asking)
-    expect(page.get_by_role("heading", name="Studies")).to_be_visible()
+    expect(page.get_by_role("heading", name="Studies", exact=True)).to_be_visible()
     cookies = {cookie["name"]: cookie for cookie in page.context.cookies()}
     assert cookies["actinium_session"]["sameSite"] == "Strict"
     assert cookies["actinium_session"]["expires"] == -1
@@ -130,7 +130,7 @@ def test_people_of_a_provider_sign_in_there(page: Page, database_url: str, engin
             with engine.begin() as connection:
                 tokens.create(connection, name="ada@example.org", role=Role.VIEWER, now=datetime.now(UTC))
             page.reload()
-            expect(page.get_by_role("heading", name="Studies")).to_be_visible()
+            expect(page.get_by_role("heading", name="Studies", exact=True)).to_be_visible()
             page.get_by_test_id("stExpandSidebarButton").click()
             page.get_by_role("button", name="Sign out").click()
             expect(page.get_by_label("Token", exact=True)).to_be_visible()
