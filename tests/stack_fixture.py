@@ -62,7 +62,7 @@ def stack_environment(home: Path) -> dict[str, str]:
 
 
 @contextmanager
-def started(home: Path, *, dispatchers: int = 1) -> Iterator[RunningStack]:
+def started(home: Path, *, dispatchers: int = 2) -> Iterator[RunningStack]:
     """A stack in `home`, stopped at the end."""
     command = [sys.executable, "-m", "services.stack"]
     environment = stack_environment(home) | {"ACTINIUM_DISPATCHERS": str(dispatchers)}
@@ -80,7 +80,7 @@ def stack() -> Iterator[RunningStack]:
     """The whole stack, started at its first use and stopped with the session."""
     home = Path(tempfile.mkdtemp(prefix="act-"))
     try:
-        with started(home, dispatchers=2) as running:
+        with started(home) as running:
             yield running
     finally:
         shutil.rmtree(home, ignore_errors=True)

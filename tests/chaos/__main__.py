@@ -26,7 +26,7 @@ CELLS = 200
 """Of the grid below; the seeds make the trials."""
 PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "300"}
 """To be asked for thousands of runs takes MLflow a while."""
-AROUND_SECONDS = 240.0
+AROUND_SECONDS = 480.0
 """Of the minutes, what is for the stack's start, the undisturbed study, and what follows the last event."""
 
 
@@ -103,12 +103,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of the blows: whom, what, and how long after each other")
     parser.add_argument("--events", type=int, default=200)
     parser.add_argument("--trials", type=int, default=2000, help=f"a multiple of {CELLS}")
-    parser.add_argument("--minutes", type=float, default=20.0, help="how long all of it may take, at least 5")
+    parser.add_argument("--minutes", type=float, default=20.0, help="how long all of it may take, at least 10")
     given = parser.parse_args()
     if given.trials < CELLS or given.trials % CELLS:
         parser.error(f"--trials {given.trials}: give a multiple of {CELLS}")
-    if given.minutes < 5.0:
-        parser.error(f"--minutes {given.minutes:g}: give 5 or more")
+    if given.minutes < 10.0:
+        parser.error(f"--minutes {given.minutes:g}: give 10 or more")
     return given
 
 
