@@ -104,7 +104,7 @@ def hunt(
     with running.client() as client:
         study = int(client.submit(spec("chaos", shape))["id"])
     watcher = Watcher(running=running, study=study)
-    watching = threading.Thread(target=watcher.run, name="watcher")
+    watching = threading.Thread(target=watcher.run, name="watcher", daemon=True)
     monkey = Monkey(
         quarry=quarry,
         journal=journal,
@@ -124,7 +124,7 @@ def hunt(
             time.sleep(ROUND_SECONDS)
     finally:
         monkey.let_go(now=time.monotonic() - began)
-        watching.join()
+    watching.join()
     hunted = time.monotonic() - began
     if watcher.error is not None:
         raise watcher.error
