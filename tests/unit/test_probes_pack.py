@@ -29,6 +29,9 @@ EXTRA: dict[str, Any] = {
     "weights": {},
     "statistic_error": {},
 }
+PHI = ("relu", "tanh")
+MAYBE = ("learned_slope", "off_rate", "input_", "ics", "lifetime", "population")
+"""Need not be finite where they are due."""
 
 
 def config_of(**document: Any) -> TrialConfig:
@@ -253,6 +256,20 @@ def test_a_family_that_is_off_by_default_adds_its_series_and_nothing_else(probe:
     assert all(np.isfinite(value) for name, value in added.items() if "slope" not in name)
     for name, value in before.items():
         np.testing.assert_array_equal(after[name], value)
+
+
+@pytest.mark.parametrize("probe", [*OFF, *EXTRA])
+def test_a_family_alone_is_measured_where_it_is_due(probe: str) -> None:
+    settings = EXTRA.get(probe, {})
+    alone = {**OFF, "averaged_points": 6, "schedule": {"points": 10}, probe: settings}
+    ordered, model, data = pack_of([config_of(activation=name, normalization="batch", probes=alone) for name in PHI])
+    probes = PackProbes(configs=ordered, model=model, data=data, stepped=Steps(model, data).stepped)
+    for step in ordered[0].probe_steps():
+        values, due = probes.measure(step), probes.due(step)
+        assert np.isnan(values[:, ~due]).all()
+        measured = np.isfinite(values[0])
+        for name, is_due, there in zip(probe_series(ordered[0]), due, measured, strict=True):
+            assert there == is_due or name.startswith(MAYBE), f"{name} at step {step}"
 
 
 @pytest.mark.parametrize("position", ["pre", "post"])

@@ -196,8 +196,8 @@ class PackProbes:
         """Everything that an eval-mode pass over the probe set shows, [L] by series name; the dead are remembered."""
         probes = self._config.probes
         averaging, silence = step in self._averaged_steps, probes.dead_units or probes.unit_states
-        averages = probes.activation_statistics or probes.sparsity or probes.spectrum or probes.distributions
-        if not (silence or (averaging and averages)):
+        means = averaging and (probes.activation_statistics or probes.sparsity)
+        if not (silence or means or step in self._steps_of["spectrum"] | self._steps_of["distributions"]):
             return {}
         widest = self._config.widest()
         first = averaged_examples(self._config) if averaging else min(FIRST_EXAMPLES, self.examples)

@@ -64,7 +64,7 @@ def decide_silence(
 
 def _alike(model: LaneModel, lanes: Tensor) -> list[Tensor]:
     """The lanes (ascending) by their levels: lanes that are alike need not be taken apart in every layer."""
-    bounds = torch.tensor([run.start for run in model.alike()[1:]], device=lanes.device)
+    bounds = torch.tensor([run.start for run in model.alike()[1:]], dtype=lanes.dtype, device=lanes.device)
     cuts = torch.searchsorted(lanes, bounds).tolist()
     return [some for some in torch.tensor_split(lanes, cuts) if some.numel()]
 
