@@ -92,7 +92,7 @@ class Attempt:
 @dataclass(frozen=True, kw_only=True)
 class Lease(Attempt):
     """A trial lent to a dispatcher until `expires_at`; heartbeats move that on. It goes on from `checkpoint`, as do all
-    leases of its pack; None: from its beginning.
+    leases of its pack; None: from its beginning. `priority` is its study's, as it was then.
     """
 
     study_id: StudyId
@@ -100,3 +100,4 @@ class Lease(Attempt):
     config: TrialConfig
     expires_at: datetime
     checkpoint: str | None = None
+    priority: int = 0

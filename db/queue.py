@@ -117,9 +117,20 @@ def lease(
             config=configs[row.cell_index].model_copy(update={"seed": row.seed}),
             expires_at=expires_at,
             checkpoint=lead.checkpoint or None,
+            priority=lead.priority,
         )
         for row in sorted(taken, key=lambda row: row.trial_id)
     ]
+
+
+def next_priority(conn: Connection, *, now: datetime, most_leased: int | None = None) -> int | None:
+    """The priority of the study that comes next; None where nothing is due. `most_leased` as for `lease`.
+
+    Its lead is locked until the transaction ends: end it soon.
+    """
+    most = MOST_LEASED if most_leased is None else most_leased
+    lead = conn.execute(statement("lease_lead"), {"now": now, "most_leased": most}).one_or_none()
+    return None if lead is None else int(lead.priority)
 
 
 def heartbeat(

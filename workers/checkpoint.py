@@ -119,9 +119,7 @@ class Keeper(Protocol):
         ...
 
     def keep(self, state: PackState) -> str:
-        """Keep it; its name. Its arrays may be the pack's own: what is kept is a copy. May raise anything: the pack goes
-        on without.
-        """
+        """Keep a copy of it, as its arrays may be the pack's own; its name. May raise anything: the pack goes on."""
         ...
 
 

@@ -9,6 +9,7 @@ SELECT
     turn.id AS study_id,
     turn.started_at,
     turn.leased,
+    turn.priority,
     lead.pack_key,
     lead.width_limit,
     lead.checkpoint,

@@ -26,6 +26,8 @@ LOOK_SECONDS = 0.3
 """How long after finding the queue empty it is asked again."""
 BACKOFF_MOST_SECONDS = 10.0
 """The longest pause between two tries while the database is away."""
+WAY_SECONDS = 1.0
+"""How often a full fleet looks whether somebody more important waits."""
 PARTING_SECONDS = 0.2
 """How long a round of a shutdown listens to the packs."""
 ROOM_SECONDS = 2.0
@@ -69,6 +71,7 @@ class Dispatcher:
         self._ended: list[PackRun] = []
         self._saved_at: datetime | None = None
         self._look_at: datetime | None = None
+        self._way_at: datetime | None = None
         self._quiet_until: datetime | None = None
         self._tries = 0
         self._halted: str | None = None
@@ -88,6 +91,7 @@ class Dispatcher:
                 self._look_for_room(now=now)
                 if self._halted is None:
                     self._lease(now=now)
+                    self._make_way(now=now)
             except DATABASE_AWAY as error:
                 if disk_full(error):
                     self._halt("the database's disk is full: nothing is lost, and it goes on when there is room")
@@ -169,6 +173,21 @@ class Dispatcher:
             begun = "trains" if checkpoint is None else "goes on with"
             log.info("slot %d %s %d lanes of %s", slot, begun, len(leases), leases[0].pack_key)
 
+    def _make_way(self, *, now: datetime) -> None:
+        """Stop a pack for a study of higher priority that finds no slot: the one of least priority, one at a time."""
+        full = len(self._running) >= self._fleet.size() > 0
+        stopping = any(pack.stopping for pack in self._running.values())
+        if not full or stopping or (self._way_at is not None and now < self._way_at):
+            return
+        self._way_at = now + timedelta(seconds=WAY_SECONDS)
+        with self._engine.begin() as conn:
+            waiting = queue.next_priority(conn, now=now, most_leased=self._most_leased)
+        slot, least = min(self._running.items(), key=lambda item: item[1].leases[0].priority)
+        if waiting is not None and least.leases[0].priority < waiting:
+            log.info("slot %d makes way for a study of priority %d", slot, waiting)
+            least.stopping = True
+            self._fleet.stop(slot)
+
     def _lease_pack(self, device: str, *, share: int, now: datetime) -> list[Lease]:
         """A pack no wider than measured to be good, and no wider than a slot's share of what is due; or one that goes
         on from a checkpoint, as it was.
@@ -201,7 +220,8 @@ class Dispatcher:
             with self._engine.begin() as conn:
                 released = queue.release(conn, now=now, attempts=attempts)
             self._ledger.remove(attempts)
-            log.info("gave back %d leases", len(released))
+            if released:
+                log.info("gave back %d leases", len(released))
 
     # ---- packs ------------------------------------------------------------------------------------------------
 
@@ -227,7 +247,10 @@ class Dispatcher:
     def _save(self, *, now: datetime, all_packs: bool = False) -> None:
         """Save ended packs and summaries at once, frames every SAVE_SECONDS."""
         while self._ended:
-            self._save_pack(self._ended[0], now=now)
+            pack = self._ended[0]
+            self._save_pack(pack, now=now)
+            if pack.stopping:
+                self._release(pack.leases, now=now)  # what is still ours of it
             self._ended.pop(0)
         due = all_packs or self._saved_at is None or (now - self._saved_at).total_seconds() >= SAVE_SECONDS
         for slot, pack in list(self._running.items()):

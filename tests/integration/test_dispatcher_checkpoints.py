@@ -134,9 +134,9 @@ class House:
         )
         self.heart = Heart(engine=self.engine, ledger=ledger, roster=roster, lease_seconds=LEASE_SECONDS)
 
-    def submit(self, name: str) -> StudyId:
+    def submit(self, name: str, priority: int = 0) -> StudyId:
         with self.engine.begin() as conn:
-            design = expand(parse_study({**SMALL, "name": name}))
+            design = expand(parse_study({**SMALL, "name": name, "priority": priority}))
             return studies.create(conn, design, owner="ann", now=self.now)
 
     def round(self) -> None:
@@ -241,6 +241,27 @@ def test_a_disturbed_study_ends_as_an_undisturbed_one(house: House, disturbance:
     blame = "SELECT DISTINCT trial_failures, checkpoint FROM jobs"
     assert house.rows(blame) == [(0, "")]
     assert house.rows("SELECT DISTINCT seconds_per_lane_step FROM pack_widths WHERE width > 4") == []
+
+
+def test_a_pack_makes_way_for_a_study_of_higher_priority_and_goes_on_after_it(house: House) -> None:
+    """Not for one of its own."""
+    low = house.submit("low")
+    house.until_saved()
+    same = house.submit("same")
+    for _ in range(3):
+        house.round()
+    assert not house.fleet.stopped
+    high = house.submit("high", priority=1)
+    house.finish(low)
+    house.finish(same)
+    first, second, third, fourth = house.fleet.begun
+    assert [lanes for lanes, _ in house.fleet.begun] == [4] * 4
+    assert (first[1], second[1], third[1] is None, fourth[1]) == (None, None, False, None)
+    ended = "SELECT study_id, attempt, infrastructure_failures, trial_failures FROM jobs GROUP BY 1, 2, 3, 4 ORDER BY 1"
+    assert house.rows(ended) == [(low, 2, 0, 0), (same, 1, 0, 0), (high, 1, 0, 0)]
+    assert house.rows("SELECT id FROM studies ORDER BY finished_at") == [(high,), (low,), (same,)]
+    assert house.curves(low) == house.curves(same) == house.curves(high)
+    assert house.summaries(low) == house.summaries(high)
 
 
 def test_what_nobody_goes_on_from_is_swept(house: House) -> None:
