@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from actinium.errors import STATUS, ActiniumError, Conflict, FieldError, InvalidInput, TooMany
+from db.engine import disk_full
 from services.api.access import ACCESS
 from services.api.throttle import seconds
 
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 DETAIL_LIMIT = 2000
 PATHS = [(compile_path(path)[0], method) for method, path in ACCESS]
 AWAY = "the database does not answer; try again in a moment"
+FULL = "the disk of the database is full, and nothing was written; make room there, and try again"
 
 
 class UnsupportedMediaType(ActiniumError):
@@ -110,7 +112,7 @@ def on_database_error(request: Request, error: Exception) -> Response:
     away = isinstance(error, OperationalError | InterfaceError | PoolTimeout)
     if away or (isinstance(error, DBAPIError) and error.connection_invalidated):
         log.warning("request %s: database away: %s", request.scope.get("request_id"), type(error).__name__)
-        return problem(request, 503, AWAY)
+        return problem(request, 503, FULL if disk_full(error) else AWAY)
     return on_fault(request, error)
 
 

@@ -10,8 +10,11 @@ from typing import Any
 
 import httpx
 import numpy as np
+import psycopg
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
+from starlette.requests import Request
 
 from actinium.frame import LaneFinished, Layout, PackFrames, TrialSummary
 from actinium.study import Design
@@ -19,6 +22,7 @@ from actinium.trial import TrialConfig
 from db import dispatchers, studies
 from db.dispatchers import Standing
 from db.engine import embedded, make_engine, migrate
+from services.api.problem import on_database_error
 from services.dispatcher import dispatcher as dispatching
 from services.dispatcher.dispatcher import Dispatcher
 from services.dispatcher.fleet import News, PackDone, PackItem, SlotId
@@ -236,3 +240,10 @@ def test_the_service_says_that_it_is_not_ready_and_why(
     assert checks.service(f"{api_url}/readyz")(), "to start it anew would not help"
     assert not checks.http(f"{api_url}/readyz")()
     assert not checks.service(f"{api_url}/v1/nowhere")() and not checks.service("http://127.0.0.1:1/")()
+
+
+def test_a_request_that_finds_the_disk_full_is_told_so() -> None:
+    full = OperationalError("INSERT", {}, psycopg.errors.DiskFull("could not extend file"))
+    request = Request({"type": "http", "method": "POST", "path": "/v1/studies", "headers": [], "request_id": "1"})
+    answer = on_database_error(request, full)
+    assert answer.status_code == 503 and b"the disk of the database is full" in answer.body
