@@ -47,15 +47,17 @@ def write(file: IO[bytes], engine: Engine, mlflow: Engine | None, *, artifacts: 
         found = revision(conns["actinium"])
         if found not in revisions():
             raise StackError(f"the database is of version {found}, which this code does not know; is it too old?")
-        databases = {name: _database(writer, conn, name) for name, conn in conns.items()}
-    if mlflow is not None:
+        # MLflow makes its tables when it is first started: before that there is nothing to keep.
+        made = {name: conn for name, conn in conns.items() if revision(conn) is not None}
+        databases = {name: _database(writer, conn, name) for name, conn in made.items()}
+    if "mlflow" in databases:
         writer.artifacts(artifacts, parts)
     manifest = Manifest(
         actinium=version("actinium"),
         mlflow=version("mlflow"),
         created_at=now,
         databases=databases,
-        artifacts=None if mlflow is None else parts.part(),
+        artifacts=parts.part() if "mlflow" in databases else None,
     )
     writer.end(manifest)
     return manifest
@@ -68,7 +70,7 @@ def told(manifest: Manifest) -> str:
     held += manifest.artifacts.bytes if manifest.artifacts else 0
     counts = f"{rows['studies']:,} studies, {rows['trials']:,} trials, {rows['frames']:,} frames"
     mlflow = manifest.databases.get("mlflow")
-    runs = "MLflow is somebody else's" if mlflow is None else f"{mlflow.rows.get('runs', 0):,} runs in MLflow"
+    runs = "nothing of MLflow" if mlflow is None else f"{mlflow.rows.get('runs', 0):,} runs in MLflow"
     return f"{counts}, {runs}; {held:,} bytes"
 
 

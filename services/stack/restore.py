@@ -138,7 +138,7 @@ def _fill(
             bring_mlflow(to.mlflow, wanted["mlflow"].revision)
             engines["mlflow"] = stack.enter_context(connected(to.mlflow))
         elif to.mlflow is not None:
-            say("the backup has no MLflow store: trials that are over are not mirrored again")
+            say("nothing of MLflow is in the backup: what was mirrored before is not mirrored again")
         with ExitStack() as transactions:
             conns = {name: transactions.enter_context(dump.writing(engines[name])) for name in wanted}
             folders = {folder_of(name): name for name in wanted}

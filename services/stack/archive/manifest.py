@@ -46,7 +46,7 @@ class Database(Document):
 
 
 class Manifest(Document):
-    """The whole. Where MLflow is somebody else's, its store and artifacts are not here."""
+    """The whole. Where MLflow is somebody else's or was never started, there is nothing of it."""
 
     format: Literal[1] = FORMAT
     actinium: str
