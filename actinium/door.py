@@ -15,6 +15,8 @@ from actinium.home import ClientFile, default_home
 ERRORS = {status: kind for kind, status in STATUS.items()}
 PAUSES = (0.2, 0.6, 1.8)
 """Seconds before the second, third and fourth attempt."""
+PATIENCE = 5
+"""Seconds that a request waits at most because of a 429."""
 UNSENT = (httpx.ConnectError, httpx.ConnectTimeout)
 BROKEN = (httpx.ReadError, httpx.RemoteProtocolError, httpx.WriteError)
 
@@ -68,14 +70,17 @@ class Door:
     def request(self, method: str, path: str, *, repeatable: bool | None = None, **given: Any) -> httpx.Response:
         """One request, asked again while the API cannot be reached.
 
-        A `repeatable` one (by default GET) is also asked again when the connection broke or the answer was 503.
+        A `repeatable` one (by default GET) is also asked again when the connection broke, the answer was 503, or it was
+        429 with a short time to wait.
         """
         again = method == "GET" if repeatable is None else repeatable
         for pause in (*PAUSES, None):
             try:
                 response = self._http.request(method, path, **given)
-                if response.status_code != 503 or not again or pause is None:
+                wait = _wait(response, pause)
+                if not again or pause is None or wait is None:
                     return checked(response)
+                pause = wait
             except (*UNSENT, *BROKEN) as error:
                 if pause is None or not (isinstance(error, UNSENT) or again):
                     raise self._unavailable(error) from error
@@ -100,6 +105,16 @@ class Door:
         return Unavailable(
             f"{self.url} does not answer ({type(error).__name__}); `actinium status` shows the local stack"
         )
+
+
+def _wait(response: httpx.Response, pause: float | None) -> float | None:
+    """Seconds after which an answer may be another one: `pause` where the service is away, what it says itself where it
+    is asked too often; None where it is final, or would be for too long.
+    """
+    if response.status_code == 429:
+        said = response.headers.get("Retry-After", "")
+        return float(said) if said.isascii() and said.isdigit() and len(said) < 4 and int(said) <= PATIENCE else None
+    return pause if response.status_code == 503 else None
 
 
 def checked(response: httpx.Response) -> httpx.Response:

@@ -10,7 +10,16 @@ import pandas as pd
 import pytest
 
 from actinium.client import Client
-from actinium.errors import Conflict, Forbidden, InvalidInput, NotFound, StackError, Unauthenticated, Unavailable
+from actinium.errors import (
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    StackError,
+    TooMany,
+    Unauthenticated,
+    Unavailable,
+)
 from actinium.home import ClientFile
 from actinium.job import Role
 from actinium.study import parse_study
@@ -158,6 +167,40 @@ def test_what_may_have_happened_is_not_repeated(api_url: str, secrets: dict[Role
     with client, pytest.raises(Unavailable, match="does not answer"):
         client.cancel("s")
     assert len(network.requests) == 2
+
+
+def test_who_is_asked_to_wait_a_little_waits() -> None:
+    """As long as it is told, if that is short; what changes something is not sent again, and nothing for ever."""
+
+    def answers(*waits: str) -> httpx.MockTransport:
+        left = list(waits)
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            if left:
+                problem = {"status": 429, "detail": "ask less often"}
+                return httpx.Response(429, headers={"Retry-After": left.pop(0)}, json=problem)
+            return httpx.Response(200, json={"items": []})
+
+        return httpx.MockTransport(answer)
+
+    for waits, paused in ((("2",), [2.0]), (("1", "3", "5"), [1.0, 3.0, 5.0])):
+        pauses: list[float] = []
+        with Client("http://x", "act_x", transport=answers(*waits), sleep=pauses.append) as client:
+            assert client.tokens() == []
+        assert pauses == paused
+    for waits, paused in ((("6",), []), (("soon",), []), (("1",) * 9, [1.0] * 3)):
+        pauses = []
+        with (
+            Client("http://x", "act_x", transport=answers(*waits), sleep=pauses.append) as client,
+            pytest.raises(TooMany, match="ask less often"),
+        ):
+            client.tokens()
+        assert pauses == paused
+    with (
+        Client("http://x", "act_x", transport=answers("1"), sleep=lambda _: None) as client,
+        pytest.raises(TooMany),
+    ):
+        client.cancel("s")
 
 
 def test_a_service_that_stays_away(secrets: dict[Role, str]) -> None:

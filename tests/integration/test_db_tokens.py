@@ -10,6 +10,8 @@ from actinium.errors import Conflict, NotFound, Unauthenticated
 from actinium.job import Role
 from db import tokens
 
+WAITING = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+
 
 def test_a_token_is_known_by_its_secret_and_kept_without_it(connection: Connection, now: datetime) -> None:
     secret = tokens.create(connection, name="ada", role=Role.SUBMITTER, now=now)
@@ -94,10 +96,8 @@ def test_two_admins_who_revoke_each_other_take_turns(engine: Engine, now: dateti
         made = [tokens.create(connection, name=name, role=Role.ADMIN, now=now) for name in ("a", "b")]
         ids = [tokens.authenticate(connection, secret, now).id for secret in made]
     refused: list[int] = []
-    waiting = threading.Event()
 
     def second() -> None:
-        waiting.set()
         try:
             with engine.begin() as connection:
                 tokens.revoke(connection, ids[1], now)
@@ -108,7 +108,9 @@ def test_two_admins_who_revoke_each_other_take_turns(engine: Engine, now: dateti
         tokens.revoke(connection, ids[0], now)
         other = threading.Thread(target=second)
         other.start()
-        assert waiting.wait(30)
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as watching:
+            while other.is_alive() and not watching.execute(WAITING).scalar_one():
+                pass
     other.join(30)
     assert refused == [ids[1]]
 

@@ -126,7 +126,7 @@ def test_a_provider_that_does_not_answer_is_no_fault_of_who_asks(provider: Provi
 
     answers: list[Any] = [
         away,
-        lambda address: {"issuer": "https://evil.example", "jwks_uri": f"{provider.issuer}/keys"},
+        lambda address: provider.fetch(address) | {"issuer": "https://evil.example"},
         lambda address: [],
         lambda address: {"issuer": provider.issuer},
     ]
