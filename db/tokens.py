@@ -82,6 +82,12 @@ def authenticate(conn: Connection, secret: str, now: datetime) -> Principal:
     return Principal(id=row.id, name=row.name, role=Role(row.role))
 
 
+def check_opens(conn: Connection, token_id: int, now: datetime) -> None:
+    """For what goes on for long: Unauthenticated once the token is revoked or over."""
+    if conn.execute(select(tokens.c.id).where(tokens.c.id == token_id, _opens(now))).one_or_none() is None:
+        raise Unauthenticated("the token was revoked or is over; ask an admin for another one")
+
+
 def named(conn: Connection, name: str, now: datetime) -> Principal:
     """Somebody whom an identity provider has named, with the strongest role that tokens of this name open with.
     Unauthenticated where none does.

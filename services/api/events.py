@@ -11,9 +11,10 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
+from actinium.errors import Unauthenticated
 from actinium.job import StudyId, StudyState
-from db import studies
-from services.api.access import Database
+from db import studies, tokens
+from services.api.access import Caller, Database, now
 from services.api.documents import counts_document
 from services.api.references import StudyReference, settings_of
 
@@ -29,21 +30,25 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {}}}},
 )
-async def events(request: Request, engine: Database, study: StudyReference) -> StreamingResponse:
-    """`progress` events with state, counts, progress and revision whenever they change; `finished` ends the stream."""
+async def events(request: Request, engine: Database, caller: Caller, study: StudyReference) -> StreamingResponse:
+    """`progress` events with state, counts, progress and revision whenever they change; `finished` ends the stream, and
+    so, without a word, does the end of the token.
+    """
     target = await run_in_threadpool(_resolve, engine, study)
     pause = settings_of(request).event_seconds
-    return StreamingResponse(_stream(engine, target, pause), media_type="text/event-stream", headers=HEADERS)
+    return StreamingResponse(_stream(engine, target, caller.id, pause), media_type="text/event-stream", headers=HEADERS)
 
 
-async def _stream(engine: Engine, target: StudyId, pause: float) -> AsyncIterator[str]:
+async def _stream(engine: Engine, target: StudyId, token_id: int, pause: float) -> AsyncIterator[str]:
     last: dict[str, Any] | None = None
     quiet = 0.0
     while True:
         try:
-            news: dict[str, Any] | None = await run_in_threadpool(_look, engine, target)
+            news: dict[str, Any] | None = await run_in_threadpool(_look, engine, target, token_id)
         except OperationalError:  # the database restarts: the stream outlives it
             news = last
+        except Unauthenticated:
+            return
         if news is not None and news != last:
             yield _event("progress", news)
             last, quiet = news, 0.0
@@ -63,8 +68,9 @@ def _resolve(engine: Engine, reference: str) -> StudyId:
         return studies.find(connection, reference)
 
 
-def _look(engine: Engine, target: StudyId) -> dict[str, Any]:
+def _look(engine: Engine, target: StudyId, token_id: int) -> dict[str, Any]:
     with engine.begin() as connection:
+        tokens.check_opens(connection, token_id, now())
         row = studies.get(connection, target)
     return {
         "study_id": row.id,

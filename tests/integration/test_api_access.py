@@ -110,7 +110,7 @@ def test_metrics_count_requests_and_jobs(submitter: httpx.Client) -> None:
     assert "actinium_queue_depth 3.0" in lines
     assert "actinium_database_up 1.0" in lines
     assert 'actinium_requests_total{method="POST",route="/v1/studies",status="201"} 1.0' in lines
-    assert not any("BREW" in line or "nothing" in line for line in lines)
+    assert not any("BREW" in line or "/nothing" in line for line in lines)
 
 
 def test_tokens_are_made_listed_and_revoked(admin: httpx.Client, api_url: str) -> None:
@@ -165,6 +165,18 @@ def test_expiries_that_cannot_be_meant(admin: httpx.Client, subtests: pytest.Sub
     both = {"name": "x", "role": "viewer", "expires_in_days": 1, "expires_at": (datetime.now(UTC) + DAY).isoformat()}
     assert admin.post("/v1/tokens", json=both).status_code == 422
     assert {item["name"] for item in admin.get("/v1/tokens").json()["items"]} == {"ada", "ann", "sam"}
+
+
+def test_a_stream_ends_with_its_token(submitter: httpx.Client, viewer: httpx.Client, engine: Engine) -> None:
+    """It is open for as long as a study lasts, and no longer than who reads it may."""
+    submitter.post("/v1/studies", json={"name": "s"})
+    with viewer.stream("GET", "/v1/studies/s/events", timeout=30) as answer:
+        lines = answer.iter_lines()
+        assert next(lines) == "event: progress"
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE tokens SET revoked_at = now() WHERE name = 'ann'"))
+        assert not [line for line in lines if line.startswith("event: ")]
+    assert viewer.get("/v1/studies/s/events").status_code == 401
 
 
 def test_the_last_admin_stays(admin: httpx.Client) -> None:
