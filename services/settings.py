@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     checkpoint_seconds: float = Field(default=60.0, gt=0.0)
     """How often a pack in training is saved."""
 
-    pack_silence_seconds: float = Field(default=3600.0, gt=0.0)
+    pack_silence_seconds: float = Field(default=21_600.0, gt=0.0)
     """A pack that says nothing for so long, not even that it was saved, hangs: its actor is killed and its trials are
     queued again.
     """

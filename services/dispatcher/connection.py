@@ -35,7 +35,7 @@ def connect(
     data_root: str | None,
     checkpoints: str | None,
     checkpoint_seconds: float,
-    silence_seconds: float = 3600.0,
+    silence_seconds: float = 21_600.0,
 ) -> RayFleet:
     """A fleet on the cluster at `address`, without actors yet. FleetLost when it does not let us in."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

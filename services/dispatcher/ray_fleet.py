@@ -59,6 +59,7 @@ class Slot:
     kill_at: float | None = None
     silent: float = 0.0
     """Seconds in which its pack was listened to and said nothing."""
+    why_killed: str = ""
 
 
 @dataclass(kw_only=True)
@@ -69,7 +70,7 @@ class RayFleet:
     checkpoints: str | None = None
     """Where packs are saved; None: nowhere."""
     checkpoint_seconds: float = 60.0
-    silence_seconds: float = 3600.0
+    silence_seconds: float = 21_600.0
     """A pack that says nothing for so long hangs, and its actor is killed."""
     most: int | None = None
     reachable: Callable[[], bool] = lambda: True
@@ -174,7 +175,8 @@ class RayFleet:
                 continue
             slot.silent += passed
             if slot.silent > self.silence_seconds:
-                log.warning("slot %d: its pack said nothing for %.0f s; its actor is killed", number, slot.silent)
+                slot.why_killed = f"the pack said nothing for {slot.silent:.0f} s, and its actor was killed: "
+                log.warning("slot %d: %s", number, slot.why_killed)
                 slot.silent = 0.0
                 ray.kill(slot.actor)  # its stream then ends with an ActorDiedError
 
@@ -315,7 +317,7 @@ class RayFleet:
             self._bury(number)
             return PackBroken(
                 failure_class=FailureClass.INFRASTRUCTURE,
-                error=f"{type(error).__name__}: {error}",
+                error=f"{slot.why_killed}{type(error).__name__}: {error}",
                 halve=isinstance(error, OutOfMemoryError),
             )
         if isinstance(item, PackFailed):

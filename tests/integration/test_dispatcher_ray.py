@@ -219,6 +219,7 @@ def test_a_pack_that_says_nothing_for_long_is_killed_and_blamed_on_nobody(
     fleet.start(slot, [config()], checkpoint=None)
     end = until(fleet, ended)[-1].item
     assert isinstance(end, PackBroken) and end.failure_class is FailureClass.INFRASTRUCTURE
+    assert "the pack said nothing for" in end.error
     fleet.silence_seconds = 60.0
     fleet.start(warm_slot(fleet), [config()], checkpoint=None)
     assert isinstance(until(fleet, ended)[-1].item, PackDone)
