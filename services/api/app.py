@@ -28,6 +28,7 @@ from services.api import (
 )
 from services.api.access import authorized, check_table
 from services.api.edge import Edge
+from services.api.parameters import known_parameters
 from services.api.preflight import Preflight
 from services.api.report import Reports
 from services.api.throttle import Throttle
@@ -60,7 +61,7 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> FastAPI:
     guarded = [route for resource in RESOURCES for route in resource.router.routes]
     check_table(guarded, [*app.routes, *health.router.routes])
     for resource in RESOURCES:
-        app.include_router(resource.router, dependencies=[Depends(authorized)])
+        app.include_router(resource.router, dependencies=[Depends(authorized), Depends(known_parameters)])
     health.install(app, engine=database, registry=registry)
     problem.install(app)
     openapi.install(app)

@@ -101,18 +101,13 @@ def problems(method: str, path: str, operation: dict[str, Any]) -> set[int]:
     role = ACCESS[method, path].role
     found = {500} if path == "/healthz" else {500, 503}
     if role is not None:
-        found |= {401, 429} if role is Role.VIEWER else {401, 403, 429}
+        found |= {401, 422, 429} if role is Role.VIEWER else {401, 403, 422, 429}
     if "{" in path:
         found.add(404)
     if "{study}" in path or (method, path) in NAMED:
         found.add(409)
     if "requestBody" in operation:
         found |= {408, 413, 415}
-    checked = any(
-        parameter["in"] != "path" or parameter["name"] == "name" for parameter in operation.get("parameters", ())
-    )
-    if checked or "requestBody" in operation:
-        found.add(422)
     return found
 
 

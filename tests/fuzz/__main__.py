@@ -20,7 +20,7 @@ from fuzz.tally import Tally
 
 from db.engine import embedded, make_engine, migrate
 
-CASES = {fuzz_operations: 250, fuzz_bodies: 500, fuzz_lives: 200, fuzz_documents: 6000}
+CASES = {fuzz_operations: 280, fuzz_bodies: 600, fuzz_lives: 200, fuzz_documents: 7000}
 """Cases of each kind at scale 1; more than 20,000 in all."""
 
 

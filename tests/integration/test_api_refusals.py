@@ -156,6 +156,8 @@ PARAMETERS: list[tuple[str, str | None]] = [
     ("limit=100000", "query.limit"),
     ("limit=x", "query.limit"),
     ("state=done", "query.state"),
+    ("sate=running", "query.sate"),
+    ("limit=1&&=1", "query."),
     ("q=%00", "query.q"),
     ("cursor=x", "cursor"),
     ("cursor=%00", "cursor"),
@@ -168,6 +170,14 @@ def test_parameters(viewer: httpx.Client, subtests: pytest.Subtests) -> None:
     for query, path in PARAMETERS:
         with subtests.test(query=query):
             refused(viewer.get(f"/v1/studies?{query}"), 422, path)
+
+
+def test_a_misspelt_parameter_does_nothing(submitter: httpx.Client, row_counts: Counts) -> None:
+    """`dry-run` in place of `dry_run` would submit, were it ignored."""
+    before = row_counts()
+    refused(submitter.post("/v1/studies?dry-run=true", json=STUDY), 422, "query.dry-run", "did you mean dry_run")
+    refused(submitter.post("/v1/studies/1/cancel?force=1"), 422, "query.force", "takes none")
+    assert row_counts() == before
 
 
 def test_a_series_and_a_format_that_are_not_there(submitter: httpx.Client, train: Any) -> None:
