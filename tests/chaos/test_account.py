@@ -47,7 +47,7 @@ def test_what_is_there_twice_is_doubled(change: dict[str, int]) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        {"summary": summary({"test_error": 0.1003})},
+        {"summary": summary({"test_error": 0.1006})},
         {"summary": summary({"died_rate": 0.0})},
         {"summary": summary(outcome="stalled")},
         {"summary": summary(steps=171)},
