@@ -47,7 +47,7 @@ def test_what_is_there_twice_is_doubled(change: dict[str, int]) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        {"summary": summary({"test_error": 0.1006})},
+        {"summary": summary({"test_error": 0.1002})},
         {"summary": summary({"died_rate": 0.0})},
         {"summary": summary(outcome="stalled")},
         {"summary": summary(steps=171)},
@@ -62,6 +62,12 @@ def test_the_clock_the_company_and_rounding_make_no_difference() -> None:
     assert not differs(row(), row())
     same = summary({"pretraining_seconds": 3.0, "test_error": 0.1000003}, seconds=9.0, probe_seconds=1.0, pack_width=1)
     assert not differs(row(summary=same, attempt=1), row())
+
+
+def test_an_output_on_the_other_side_of_zero_is_forgiven_to_activation_rates_alone() -> None:
+    for name, forgiven in (("activation_rate", True), ("activation_rate/layer_02", True), ("dead_unit_rate", False)):
+        mine, other = (row(summary=summary({name: value})) for value in (0.5, 0.5 + 1 / 7168))
+        assert differs(mine, other) is not forgiven
 
 
 def test_a_run_mirrors_a_trial_when_it_is_finished_and_whole() -> None:
