@@ -90,6 +90,8 @@ def test_a_part_inherits_no_secret_that_its_command_does_not_name(
     instance: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever starts the stack may have them all set; the processes that train get neither token nor database."""
+    for name in [name for name in os.environ if name.startswith("ACTINIUM_")]:
+        monkeypatch.delenv(name)
     for name in processes.SECRETS:
         monkeypatch.setenv(name, "hunter2")
     monkeypatch.setenv("ACTINIUM_LEASE_SECONDS", "7")
