@@ -1,6 +1,6 @@
 """What is to be known of a level without computing with it: the forms in which the tables of levels are written."""
 
-import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -61,7 +61,7 @@ class Parameter:
         elif self.kind == "mapping":
             if isinstance(value, Mapping):
                 return dict(value)
-        elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        elif isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
             whole = float(value).is_integer()
             inside = (
                 (self.low is None or value >= self.low)

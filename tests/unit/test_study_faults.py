@@ -122,3 +122,16 @@ def test_a_file_that_is_no_study_is_refused(text: str, words: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         parse_study(load_study(text))
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("where", ["activation", "factors.activation", "reference.activation", "exclude.0.activation"])
+def test_a_whole_number_past_every_float_is_a_fault_of_its_parameter(where: str) -> None:
+    level = {"name": "leaky_relu", "negative_slope": 10**400}
+    documents: dict[str, dict[str, Any]] = {
+        "activation": {"activation": level},
+        "factors.activation": {"factors": {"activation": [level]}},
+        "reference.activation": {"reference": {"activation": level}},
+        "exclude.0.activation": {"exclude": [{"activation": level}]},
+    }
+    (path,) = faults(documents[where])
+    assert path.startswith(where) and path.endswith("negative_slope")
