@@ -77,9 +77,9 @@ class Parameter:
 class LevelDefinition:
     """What is to be known of a level: `GET /v1/catalogue` shows it.
 
-    An activation's `formula` is phi(z) in the language of `actinium.expression` over its numeric parameters; where the
-    default of one is null, `drawn_at` has the value at which it is drawn. `resolve` brings parameters that depend on
-    each other into their canonical form, or raises ParameterFault.
+    An activation's `formula` is phi(z) in the language of `actinium.levels.expression` over its numeric parameters;
+    where the default of one is null, `drawn_at` has the value at which it is drawn. `resolve` brings parameters that
+    depend on each other into their canonical form, or raises ParameterFault.
 
     `ratio`: outputs that an activation gives for each input channel. Where that is 2, `formula` is of the first half of
     the outputs and `second_formula` of the second. `second_moment` is the mean of phi(Z)^2 over the outputs,

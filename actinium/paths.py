@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, Field, ValidationError
 
-from actinium.datasets import DATASETS
+from actinium.datasets.table import DATASETS
 from actinium.errors import MOST_TOLD, FieldError, InvalidInput
 from actinium.explain import explain
 from actinium.levels import LEVEL_KINDS, Level, compact_label, did_you_mean

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
-from actinium.dataset_names import Find, nothing_stored, settle
-from actinium.datasets import StoredDataset
+from actinium.datasets.names import Find, nothing_stored, settle
+from actinium.datasets.table import StoredDataset
 from actinium.errors import MOST_TOLD, FieldError, InvalidInput
 from actinium.explain import explain, faults_error
 from actinium.levels import LEVEL_KINDS, Activation, Initialization, Normalization, compact_label

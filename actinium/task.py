@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from actinium.datasets import DATASETS, DatasetDefinition, StoredDataset
+from actinium.datasets.table import DATASETS, DatasetDefinition, StoredDataset
 from actinium.definitions import ParameterValue, did_you_mean
 from actinium.document import Document
 from actinium.errors import FieldError

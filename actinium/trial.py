@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
-from actinium.architectures import Architecture
 from actinium.document import Document as Document
 from actinium.errors import FieldError
 from actinium.explain import faults_error
@@ -20,12 +19,20 @@ from actinium.levels import (
     invalid_start,
     stands_after,
 )
-from actinium.models import Cnn as Cnn
-from actinium.models import FeedForward
-from actinium.models import Mlp as Mlp
-from actinium.models import ResNet20 as ResNet20
-from actinium.models import ResNet50 as ResNet50
-from actinium.models import Vgg11 as Vgg11
+from actinium.models.architectures import Architecture
+from actinium.models.feedforward import Cnn as Cnn
+from actinium.models.feedforward import FeedForward
+from actinium.models.feedforward import Mlp as Mlp
+from actinium.models.feedforward import ResNet20 as ResNet20
+from actinium.models.feedforward import ResNet50 as ResNet50
+from actinium.models.feedforward import Vgg11 as Vgg11
+from actinium.models.reconstruction import Autoencoder as Autoencoder
+from actinium.models.reconstruction import Denoiser as Denoiser
+from actinium.models.reconstruction import invalid_denoiser
+from actinium.models.recurrent import Lstm as Lstm
+from actinium.models.recurrent import Rnn as Rnn
+from actinium.models.recurrent import invalid_recurrence
+from actinium.models.widths import WidthFault, sized
 from actinium.objectives import ObjectiveName
 from actinium.probes import ActivationStatistics as ActivationStatistics
 from actinium.probes import DeadUnits as DeadUnits
@@ -33,16 +40,9 @@ from actinium.probes import GradientFlow as GradientFlow
 from actinium.probes import Probes as Probes
 from actinium.probes import Schedule as Schedule
 from actinium.procedures import invalid_procedure
-from actinium.reconstruction import Autoencoder as Autoencoder
-from actinium.reconstruction import Denoiser as Denoiser
-from actinium.reconstruction import invalid_denoiser
-from actinium.recurrent import Lstm as Lstm
-from actinium.recurrent import Rnn as Rnn
-from actinium.recurrent import invalid_recurrence
 from actinium.task import Augmentation as Augmentation
 from actinium.task import Shift as Shift
 from actinium.task import Task as Task
-from actinium.widths import WidthFault, sized
 
 SPEC_VERSION = 1
 """Raised whenever the meaning of a field, a level or a measurement changes, so that old digests do not match."""

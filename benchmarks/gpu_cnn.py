@@ -25,9 +25,9 @@ from torch import nn
 from torch.nn import functional
 
 from actinium.trial import Cnn, Task, TrialConfig
-from workers.batches import PackData
 from workers.models import build_model
-from workers.steps import Steps
+from workers.training.batches import PackData
+from workers.training.steps import Steps
 
 CUDA = torch.cuda.is_available()
 DEVICE = "cuda" if CUDA else "cpu"

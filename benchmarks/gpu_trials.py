@@ -40,7 +40,7 @@ from torch.nn import functional
 
 from actinium.frame import LaneFinished
 from actinium.trial import Mlp, Training, TrialConfig
-from workers.train import train_pack
+from workers.training.train import train_pack
 
 CUDA = torch.cuda.is_available()
 DEVICE = "cuda" if CUDA else "cpu"

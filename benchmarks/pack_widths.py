@@ -12,11 +12,12 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import torch
 
-from actinium.levels import DATASETS, Normalization
+from actinium.datasets.table import DATASETS
+from actinium.levels import Normalization
 from actinium.trial import Cnn, Mlp, Task, Training, TrialConfig
 from workers.models import build_model
 from workers.objectives import cross_entropy
-from workers.optimizers import OPTIMIZERS
+from workers.training.optimizers import OPTIMIZERS
 
 WIDTHS = (1, 2, 4, 8, 16, 32, 64)
 SHAPES = {

@@ -18,16 +18,16 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import torch
 
-from actinium.levels import DATASETS
+from actinium.datasets.table import DATASETS
 from actinium.probes import Probes
 from actinium.trial import TrialConfig
-from workers.batches import PackData, pack_data
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.objectives import cross_entropy
-from workers.optimizers import OPTIMIZERS
 from workers.probes import PackProbes
-from workers.steps import Steps
+from workers.training.batches import PackData, pack_data
+from workers.training.optimizers import OPTIMIZERS
+from workers.training.steps import Steps
 
 ACTIVATIONS = ("relu", "elu")
 NORMALIZATIONS = ("none", "batch", "layer")

@@ -35,11 +35,11 @@ from rivals.plain import BATCH, DEPTH, EPOCHS, MOMENTUM, RATE, WIDTH
 from actinium.client import Client
 from actinium.home import ClientFile
 from actinium.trial import TrialConfig
-from workers.batches import pack_data
 from workers.models import build_model
 from workers.models.slices import lane_order
-from workers.steps import Steps
-from workers.train import train_pack
+from workers.training.batches import pack_data
+from workers.training.steps import Steps
+from workers.training.train import train_pack
 
 LANES = 12
 OFF: Mapping[str, Any] = {"dead_units": None, "gradient_flow": None, "activation_statistics": None}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from actinium.compare import error_word
+from actinium.terminal.compare import error_word
 from dashboard.grid import Cell, Grid
 from dashboard.tables import batch_rows, estimate_of, metric_rows, records
 from dashboard.words import (

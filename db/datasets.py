@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, select
 from sqlalchemy.dialects.postgresql import insert
 
-from actinium.datasets import StoredDataset
+from actinium.datasets.table import StoredDataset
 from actinium.errors import Conflict
 from db.documents import check, storable
 from db.models import dataset_contents, dataset_pieces, datasets

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
 
-from actinium.dataset_names import Find, nothing_stored
+from actinium.datasets.names import Find, nothing_stored
 from actinium.errors import Conflict
 from actinium.extension import Extension, extended
 from actinium.job import StudyId, StudyState

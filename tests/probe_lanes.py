@@ -13,11 +13,11 @@ from torch.nn import functional
 
 from actinium.levels import groups_for
 from actinium.trial import TrialConfig
-from workers.batches import PackData, pack_data
 from workers.models import build_model
 from workers.models.cnn import LaneCnn
 from workers.models.mlp import LaneMlp
 from workers.models.slices import lane_order
+from workers.training.batches import PackData, pack_data
 
 ACTIVATIONS: list[Any] = [
     "linear",

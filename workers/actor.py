@@ -61,10 +61,10 @@ class PackTrainer:
     ) -> None:
         import torch
 
+        import workers.checkpoints.keeper
         import workers.failures
-        import workers.keeper
-        import workers.train  # noqa: F401 - imported once, so that the first pack need not wait for it
-        from workers.checkpoint_store import CheckpointStore
+        import workers.training.train  # noqa: F401 - imported once, so that the first pack need not wait for it
+        from workers.checkpoints.store import CheckpointStore
 
         torch.set_num_threads(1)
         torch.set_num_interop_threads(1)
@@ -77,7 +77,7 @@ class PackTrainer:
 
     def ping(self) -> ActorInfo:
         """Answered once the actor is warm."""
-        from workers.train import describe_device
+        from workers.training.train import describe_device
 
         return ActorInfo(node=socket.gethostname(), pid=os.getpid(), device=describe_device(self._device))
 
@@ -96,11 +96,11 @@ class PackTrainer:
         more of its stream. An exception of the trials' code ends the stream with a PackFailed that carries its
         traceback.
         """
-        from workers.checkpoint import decoded
+        from workers.checkpoints.keeper import StoreKeeper
+        from workers.checkpoints.state import decoded
         from workers.datasets.stored import SHELF
         from workers.failures import describe
-        from workers.keeper import StoreKeeper
-        from workers.train import pack_layout, train_pack
+        from workers.training.train import pack_layout, train_pack
 
         context = ray.get_runtime_context()
         configs: list[TrialConfig] = []

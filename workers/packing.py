@@ -13,8 +13,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from actinium.reconstruction import reconstruction_weights
-from actinium.recurrent import GATES, recurrent_weights
+from actinium.models.reconstruction import reconstruction_weights
+from actinium.models.recurrent import GATES, recurrent_weights
 from actinium.trial import Autoencoder, Denoiser, Lstm, Rnn, TrialConfig
 
 GAIN = 0.05

@@ -17,16 +17,16 @@ import torch
 from torch import Tensor
 
 from actinium.errors import DatasetMissing
+from actinium.models.recurrent import GATES
 from actinium.probes import DeadUnits, GradientFlow, Probes
-from actinium.recurrent import GATES
 from actinium.trial import TrialConfig
-from workers.batches import PackData, epoch_order, pack_data
+from workers.initializations.lsuv import scale_to_unit_variance
 from workers.layers import LaneModel, Trace
-from workers.lsuv import scale_to_unit_variance
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.probes import PackProbes, probe_series
 from workers.probes.gradient_flow import gradient_slope
+from workers.training.batches import PackData, epoch_order, pack_data
 
 EXAMPLES = 256
 """On which networks are looked at: their first training examples."""

@@ -23,7 +23,7 @@ def data_ls(
 
 
 def _list_added(*, as_json: bool) -> None:
-    from actinium import terminal
+    from actinium.terminal import output as terminal
 
     with connected() as client:
         items = [item for item in client.datasets() if item["sha256"] is not None]
@@ -48,7 +48,7 @@ def data_add(
     as_json: Json = False,
 ) -> None:
     """Give the service a dataset of your own."""
-    from actinium import terminal
+    from actinium.terminal import output as terminal
 
     with connected() as client:
         added = client.add_dataset(file, name)

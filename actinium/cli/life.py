@@ -12,7 +12,7 @@ app = typer.Typer(**PLAIN)
 @app.command()
 def cancel(study: Study, as_json: Json = False) -> None:
     """Cancel what has not finished; what has stays."""
-    from actinium import terminal
+    from actinium.terminal import output as terminal
 
     with connected() as client:
         document = client.cancel(study)
@@ -27,7 +27,7 @@ def cancel(study: Study, as_json: Json = False) -> None:
 @app.command()
 def pause(study: Study, as_json: Json = False) -> None:
     """Stop training a study until it is resumed; trials in training will begin again."""
-    from actinium import terminal
+    from actinium.terminal import output as terminal
 
     with connected() as client:
         document = client.pause(study)
@@ -41,7 +41,7 @@ def pause(study: Study, as_json: Json = False) -> None:
 @app.command()
 def resume(study: Study, as_json: Json = False) -> None:
     """Go on with a study that was paused."""
-    from actinium import terminal
+    from actinium.terminal import output as terminal
 
     with connected() as client:
         document = client.resume(study)
@@ -56,7 +56,7 @@ def resume(study: Study, as_json: Json = False) -> None:
 @app.command()
 def retry(study: Study, as_json: Json = False) -> None:
     """Queue again what failed or was cancelled."""
-    from actinium import terminal
+    from actinium.terminal import output as terminal
 
     with connected() as client:
         document = client.retry(study)
@@ -79,9 +79,9 @@ def extend(
     as_json: Json = False,
 ) -> None:
     """Add seeds or levels to a study; what it has stays as it is."""
-    from actinium import terminal
-    from actinium.overrides import added_levels
     from actinium.paths import cell_label
+    from actinium.terminal import output as terminal
+    from actinium.terminal.overrides import added_levels
 
     if seeds is None and not levels:
         raise typer.BadParameter("give --seeds, --set or both", param_hint="--seeds")

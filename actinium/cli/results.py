@@ -13,8 +13,8 @@ app = typer.Typer(**PLAIN)
 @app.command()
 def compare(study: Study, as_json: Json = False) -> None:
     """Print the three comparisons: dead units, convergence, small batches."""
-    from actinium import terminal
-    from actinium.compare import comparisons, mixed_measurements
+    from actinium.terminal import output as terminal
+    from actinium.terminal.compare import comparisons, mixed_measurements
 
     with connected() as client:
         report = client.report(study)
@@ -41,7 +41,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a row a trial to a file."""
-    from actinium import terminal
+    from actinium.terminal import output as terminal
 
     chosen = file_format or file.suffix.removeprefix(".")
     if chosen not in ("csv", "parquet", "jsonl"):
@@ -59,8 +59,8 @@ def export(
 @app.command()
 def catalogue(as_json: Json = False) -> None:
     """List the levels: activations, normalizations, initializations; and the datasets."""
-    from actinium import terminal
-    from actinium.show import learned, number, parameters
+    from actinium.terminal import output as terminal
+    from actinium.terminal.show import learned, number, parameters
 
     with connected() as client:
         document = client.catalogue()

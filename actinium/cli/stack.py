@@ -39,8 +39,8 @@ def doctor(
         child("services.stack", "check", *(["--json"] if as_json else []))
     from dataclasses import asdict
 
-    from actinium import terminal
-    from actinium.doctor import examine
+    from actinium.terminal import output as terminal
+    from actinium.terminal.doctor import examine
 
     findings = list(examine())
     if as_json:

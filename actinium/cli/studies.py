@@ -20,7 +20,7 @@ def ls_studies(
     as_json: Json = False,
 ) -> None:
     """List studies, newest first."""
-    from actinium import terminal
+    from actinium.terminal import output as terminal
 
     with connected() as client:
         page = client.studies_page(limit=limit, q=q, state=state, owner=owner, project=project, tag=tag)
@@ -53,9 +53,9 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show a study: state, counts, factors, what was left out, what failed; or one of its trials."""
-    from actinium import terminal
     from actinium.errors import NotFound
-    from actinium.show import lines, trial_lines
+    from actinium.terminal import output as terminal
+    from actinium.terminal.show import lines, trial_lines
 
     with connected() as client:
         document = client.study(study)

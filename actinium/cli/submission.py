@@ -30,9 +30,9 @@ def submit(
     as_json: Json = False,
 ) -> None:
     """Submit a study."""
-    from actinium import terminal
-    from actinium.overrides import with_overrides
     from actinium.study import read_study
+    from actinium.terminal import output as terminal
+    from actinium.terminal.overrides import with_overrides
 
     wanted = [*(overrides or []), *([] if priority is None else [f"priority={priority}"])]
     malformed = [word for word in wanted if "=" not in word]
@@ -52,9 +52,9 @@ def submit(
 
 
 def _tell_submitted(answer: dict[str, Any], *, dry_run: bool) -> None:
-    from actinium import terminal
     from actinium.paths import cell_label
-    from actinium.untrained import tell_untrained
+    from actinium.terminal import output as terminal
+    from actinium.terminal.preflight import tell_untrained
 
     done = "would be accepted" if dry_run else f"is study {answer['id']}"
     terminal.say(f"{answer['name']} {done}: {answer['cells']} cells, {answer['trials']} trials")
@@ -70,7 +70,7 @@ def _tell_submitted(answer: dict[str, Any], *, dry_run: bool) -> None:
 
 
 def _watch(client: "Client", study: int | str, name: str, *, as_json: bool) -> None:
-    from actinium import terminal
+    from actinium.terminal import output as terminal
 
     with terminal.progress_of(name) as watcher:
         document = client.wait(study, watcher)

@@ -23,7 +23,7 @@ def token_create(
     as_json: Json = False,
 ) -> None:
     """Make a token; its secret is shown once."""
-    from actinium import terminal
+    from actinium.terminal import output as terminal
 
     ending = {} if expires is None else expiry(expires)
     with connected() as client:
@@ -51,7 +51,7 @@ def expiry(word: str) -> dict[str, float | str]:
 @app.command("ls")
 def token_ls(as_json: Json = False) -> None:
     """List tokens, without their secrets."""
-    from actinium import terminal
+    from actinium.terminal import output as terminal
 
     with connected() as client:
         items = client.tokens()
@@ -66,7 +66,7 @@ def token_ls(as_json: Json = False) -> None:
 @app.command("revoke")
 def token_revoke(token_id: Annotated[int, typer.Argument(metavar="ID", min=1)], as_json: Json = False) -> None:
     """Make a token worthless."""
-    from actinium import terminal
+    from actinium.terminal import output as terminal
 
     with connected() as client:
         client.revoke_token(token_id)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from actinium.compare import error_word, mixed_measurements
+from actinium.terminal.compare import error_word, mixed_measurements
 from dashboard import session
 from dashboard.charts import completeness, curves, dots
 from dashboard.headlines import headlines, target_value

@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from actinium.compare import error_word
+from actinium.terminal.compare import error_word
 from dashboard import markup
 from dashboard.charts import curves
 from dashboard.headlines import small_batch

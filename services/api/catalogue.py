@@ -9,8 +9,9 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from actinium.curves import drawing
-from actinium.levels import ACTIVATIONS, DATASETS, INITIALIZATIONS, NORMALIZATIONS, LevelDefinition, Parameter
+from actinium.datasets.table import DATASETS
+from actinium.levels import ACTIVATIONS, INITIALIZATIONS, NORMALIZATIONS, LevelDefinition, Parameter
+from actinium.levels.curves import drawing
 from actinium.objectives import OBJECTIVES
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy import Connection
 
-from actinium.dataset_file import read_dataset, refusal
-from actinium.dataset_names import Find
-from actinium.datasets import DATASET_NAME, DATASETS, LONGEST_NAME, DatasetDefinition, StoredDataset
+from actinium.datasets.file import read_dataset, refusal
+from actinium.datasets.names import Find
+from actinium.datasets.table import DATASET_NAME, DATASETS, LONGEST_NAME, DatasetDefinition, StoredDataset
 from actinium.errors import Conflict, TooLarge
 from actinium.objectives import ObjectiveName
 from db import datasets

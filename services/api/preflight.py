@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from actinium.initializations import PROCEDURES
+from actinium.levels.initializations import PROCEDURES
 from actinium.study import Design
 from actinium.trial import TrialConfig
 from services.api.documents import PreflightDocument

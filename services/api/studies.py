@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
-from actinium.dataset_names import with_stored
+from actinium.datasets.names import with_stored
 from actinium.errors import FieldError, InvalidInput
 from actinium.explain import explain
 from actinium.frame import Outcome

@@ -22,7 +22,7 @@ from services.dispatcher.widths import planned_width
 from services.loop import announce_ready, backoff, open_database, repeat, set_up_logging, stop_on_signals, utc_now
 from services.room import lacking
 from services.settings import Settings
-from workers.checkpoint_store import CheckpointStore
+from workers.checkpoints.store import CheckpointStore
 
 log = logging.getLogger(__name__)
 

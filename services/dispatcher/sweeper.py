@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine
 
 from db import queue
-from workers.checkpoint_store import CheckpointStore
+from workers.checkpoints.store import CheckpointStore
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from actinium.study import expand, parse_study
 from services.api.catalogue import catalogue
 from services.sink.wording import params
 from workers.activations import ACTIVATION_FUNCTIONS, ActivationFunction
-from workers.train import pack_layout, train_pack
+from workers.training.train import pack_layout, train_pack
 
 
 def test_a_level_added_at_run_time_is_studied(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,23 +16,23 @@ from pydantic import ValidationError
 from torch import Tensor
 from torch.nn import functional
 
-from actinium.curves import OPERATIONS as NUMPY_OPERATIONS
-from actinium.curves import curve
-from actinium.curves import gain as gain_of_formula
-from actinium.expression import FUNCTIONS, parse
 from actinium.frame import LaneFinished, PackFrames
 from actinium.levels import ACTIVATIONS, Activation
+from actinium.levels.curves import OPERATIONS as NUMPY_OPERATIONS
+from actinium.levels.curves import curve
+from actinium.levels.curves import gain as gain_of_formula
+from actinium.levels.expression import FUNCTIONS, parse
 from actinium.trial import Cnn, Mlp, Model, Probes, Schedule, Task, Training, TrialConfig
 from workers.activations import ACTIVATION_FUNCTIONS, gain
+from workers.activations.expressions import OPERATIONS as TORCH_OPERATIONS
 from workers.activations.s_shaped import srelu_learned
 from workers.draws import StepDraws
-from workers.expressions import OPERATIONS as TORCH_OPERATIONS
 from workers.layers import Trace
 from workers.models import build_model
 from workers.models.lanes import PackedNetworks
 from workers.models.slices import lane_order
 from workers.models.start import parameter_count
-from workers.train import pack_layout, train_pack
+from workers.training.train import pack_layout, train_pack
 
 EXAMPLES, CHANNELS = 6, 8
 TIGHT = {"rtol": 1e-11, "atol": 1e-12}

@@ -10,13 +10,13 @@ from actinium.frame import LaneFinished, PackFrames
 from actinium.levels import Activation, Initialization, Normalization
 from actinium.study import expand, parse_study
 from actinium.trial import Lstm, Mlp, Probes, Rnn, Schedule, Shift, Task, Training, TrialConfig
-from workers.batches import pack_data
 from workers.datasets import load_task
 from workers.models import build_model
 from workers.probes import PackProbes, probe_series
 from workers.probes.gradient_flow import gradient_rms, preactivation_gradients
 from workers.probes.gradient_time import time_rms, time_values
-from workers.train import pack_layout, train_pack
+from workers.training.batches import pack_data
+from workers.training.train import pack_layout, train_pack
 
 LONGER = {"examples": 200, "length": 10, "test_length": 24}
 

@@ -14,7 +14,7 @@ from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.models.start import parameter_count
 from workers.packing import most_lanes, weight_count
-from workers.train import train_pack
+from workers.training.train import train_pack
 
 LEVELS = [
     ("relu", "batch"),

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from actinium.curves import curve, drawing
-from actinium.expression import parse
 from actinium.levels import ACTIVATIONS, Activation
+from actinium.levels.curves import curve, drawing
+from actinium.levels.expression import parse
 from actinium.trial import Mlp, TrialConfig
 from workers.activations import ACTIVATION_FUNCTIONS, gain
 from workers.layers import Trace

@@ -17,7 +17,7 @@ from actinium.trial import TrialConfig
 from workers.layers import Parameters, Trace
 from workers.models import build_model
 from workers.models.slices import lane_order
-from workers.train import pack_layout, train_pack
+from workers.training.train import pack_layout, train_pack
 
 DOUBLING = ("crelu", "two_path_half_wave", "two_path_square")
 POST = {"name": "batch", "position": "post"}

@@ -14,13 +14,13 @@ from torch.nn import functional
 
 from actinium.frame import LaneFinished, PackFrames, layer_series
 from actinium.trial import TrialConfig
-from workers.batches import PackData, pack_data
 from workers.layers import LaneModel, Trace
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.probes import PackProbes, probe_series
 from workers.probes.covariate_shift import layer_of
-from workers.train import pack_layout, train_pack
+from workers.training.batches import PackData, pack_data
+from workers.training.train import pack_layout, train_pack
 
 EPSILON, TAU, EXAMPLES, AVERAGED, FLAT, BLOCKED = 0.02, 0.3, 50, 30, 0.05, 0.05
 PROBES = {

@@ -12,8 +12,8 @@ import pytest
 
 from actinium.frame import Checkpointed, CheckpointFailed, LaneFinished, Outcome, PackEvent, PackFrames
 from actinium.trial import TrialConfig
-from workers.checkpoint import PackState, decoded, encoded
-from workers.train import train_pack
+from workers.checkpoints.state import PackState, decoded, encoded
+from workers.training.train import train_pack
 
 ALL_PROBES = {
     "schedule": {"points": 6},

@@ -6,14 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from actinium.levels import DATASETS, Activation, DatasetDefinition, Initialization, Normalization
+from actinium.datasets.table import DATASETS, DatasetDefinition
+from actinium.levels import Activation, Initialization, Normalization
 from actinium.trial import Mlp, Task, TrialConfig
 from workers.activations import gain
 from workers.layers import Trace
 from workers.models import build_model
 from workers.models.lanes import PackedNetworks
 from workers.models.slices import lane_order
-from workers.normalizations import Affine, RunningStatistics, normalize_channels, normalize_units
+from workers.normalizations.apply import Affine, RunningStatistics, normalize_channels, normalize_units
 from workers.objectives import cross_entropy
 
 WIDTH = 500

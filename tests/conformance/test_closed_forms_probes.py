@@ -13,10 +13,10 @@ from torch import Tensor
 
 from actinium.frame import layer_series
 from actinium.trial import TrialConfig
-from workers.batches import PackData
 from workers.models import build_model
 from workers.models.mlp import LaneMlp
 from workers.probes import PackProbes, probe_series
+from workers.training.batches import PackData
 
 PIXELS = 28 * 28
 

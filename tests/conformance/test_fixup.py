@@ -14,7 +14,7 @@ from actinium.trial import Mlp, Model, Probes, ResNet20, ResNet50, Schedule, Tas
 from workers.models import Networks, build_model
 from workers.models.slices import lane_order
 from workers.models.start import base_draws, parameter_count
-from workers.train import train_pack
+from workers.training.train import train_pack
 
 MODELS: dict[str, Model] = {
     "mlp": Mlp(depth=4, width=8, residual=True, residual_activation="after_add"),

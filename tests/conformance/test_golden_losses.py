@@ -23,7 +23,7 @@ import torch
 from actinium.frame import LaneFinished, PackFrames, layer_series
 from actinium.levels import ACTIVATIONS, INITIALIZATIONS, NORMALIZATIONS
 from actinium.trial import Model, Training, TrialConfig
-from workers.train import pack_layout, train_pack
+from workers.training.train import pack_layout, train_pack
 
 FILE = Path(__file__).with_name("golden_losses.json")
 RTOL = {"train_losses": 1e-5, "frame": 1e-3}

@@ -15,15 +15,15 @@ from torch.nn import functional
 
 from actinium.levels import INITIALIZATIONS, Activation, Initialization
 from actinium.trial import Cnn, Mlp, Task, Training, TrialConfig
-from workers.batches import epoch_order, pack_data
-from workers.initializations import INITIALIZERS, asymmetric_start, initial_weight, uniform_of
-from workers.lsuv import output_deviations, scale_to_unit_variance
+from workers.initializations.lsuv import output_deviations, scale_to_unit_variance
+from workers.initializations.weights import INITIALIZERS, asymmetric_start, initial_weight, uniform_of
 from workers.models import build_model
 from workers.models.lanes import PackedNetworks
 from workers.models.slices import lane_order
 from workers.models.start import base_draws
 from workers.seeding import generator
-from workers.train import Pack
+from workers.training.batches import epoch_order, pack_data
+from workers.training.train import Pack
 
 LEVELS: dict[str, list[object]] = {
     "zero": ["zero"],

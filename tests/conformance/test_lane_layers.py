@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from actinium.levels import Normalization
-from workers.normalizations import Affine, RunningStatistics, normalize_channels, normalize_units
+from workers.normalizations.apply import Affine, RunningStatistics, normalize_channels, normalize_units
 
 LANES, EXAMPLES, CHANNELS, SIDE = 3, 6, 8, 5
 TIGHT = {"rtol": 1e-11, "atol": 1e-12}

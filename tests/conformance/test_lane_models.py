@@ -8,18 +8,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from actinium.datasets.table import DATASETS
 from actinium.frame import PackFrames
-from actinium.levels import DATASETS, Activation, Initialization, Normalization, groups_for
+from actinium.levels import Activation, Initialization, Normalization, groups_for
 from actinium.trial import Cnn, Mlp, Task, Training, TrialConfig
 from workers.datasets import load, split
 from workers.layers import Trace
 from workers.models import build_model
 from workers.models.slices import lane_order, slices_of
 from workers.objectives import cross_entropy
-from workers.optimizers import OPTIMIZERS
 from workers.probes.chunk import only_units
 from workers.seeding import generator, order_stream
-from workers.train import pack_layout, train_pack
+from workers.training.optimizers import OPTIMIZERS
+from workers.training.train import pack_layout, train_pack
 
 MLP_LEVELS: list[tuple[object, object, object]] = [
     ("relu", "none", "he"),

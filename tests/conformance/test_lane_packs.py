@@ -11,13 +11,13 @@ from actinium.errors import InvalidInput
 from actinium.frame import LaneFinished, Outcome, PackFrames, TrialSummary
 from actinium.levels import Activation, Initialization, Normalization
 from actinium.trial import Cnn, Mlp, Model, Probes, Schedule, Task, Training, TrialConfig
-from workers.batches import epoch_order, pack_data
-from workers.evaluation import evaluate
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.objectives import cross_entropy
-from workers.optimizers import OPTIMIZERS
-from workers.train import pack_layout, train_pack
+from workers.training.batches import epoch_order, pack_data
+from workers.training.evaluation import evaluate
+from workers.training.optimizers import OPTIMIZERS
+from workers.training.train import pack_layout, train_pack
 
 SMALL = Task(train_examples=160)
 SHORT = Probes(schedule=Schedule(points=6))

@@ -15,14 +15,12 @@ from torch import Tensor, nn
 from actinium.frame import LaneFinished, PackFrames
 from actinium.levels import NORMALIZATIONS, Activation, Normalization, cancels_bias
 from actinium.trial import Cnn, Mlp, Task, Training, TrialConfig
-from workers.batches import pack_data
 from workers.draws import StepDraws
-from workers.evaluation import evaluate, with_precise_statistics
 from workers.models import build_model
 from workers.models.lanes import PackedNetworks
 from workers.models.slices import lane_order
 from workers.models.start import parameter_count
-from workers.normalizations import (
+from workers.normalizations.apply import (
     Affine,
     RunningStatistics,
     keeps_statistics,
@@ -32,8 +30,10 @@ from workers.normalizations import (
     with_noise,
 )
 from workers.objectives import cross_entropy
-from workers.optimizers import OPTIMIZERS
-from workers.train import pack_layout, train_pack
+from workers.training.batches import pack_data
+from workers.training.evaluation import evaluate, with_precise_statistics
+from workers.training.optimizers import OPTIMIZERS
+from workers.training.train import pack_layout, train_pack
 
 LANES, EXAMPLES, CHANNELS, SIDE = 2, 6, 8, 3
 TIGHT = {"rtol": 1e-10, "atol": 1e-11}

@@ -13,15 +13,15 @@ from torch.nn import functional
 from actinium.frame import LaneFinished, Outcome, PackFrames
 from actinium.levels import Activation, Initialization, Normalization
 from actinium.objectives import OBJECTIVES
-from actinium.show import learned
+from actinium.terminal.show import learned
 from actinium.trial import Mlp, Shift, Task, Training, TrialConfig
 from services.api.catalogue import catalogue
-from workers.batches import epoch_order, pack_data
 from workers.datasets import load_task, split
 from workers.models import build_model
 from workers.objectives import OBJECTIVE_FUNCTIONS, Measure, SquaredErrors, squared_error
-from workers.train import train_pack
-from workers.trivial import constant_within, trivial_scores
+from workers.training.batches import epoch_order, pack_data
+from workers.training.train import train_pack
+from workers.training.trivial import constant_within, trivial_scores
 
 LINE = Task(dataset="regression_1d", parameters={"function": "linear", "noise": 0.2, "examples": 500})
 

@@ -12,8 +12,8 @@ from actinium.study import expand, parse_study
 from actinium.trial import Cnn, Lstm, Mlp, Model, Probes, ResNet20, Rnn, Schedule, Task, Training, TrialConfig
 from workers.models import build_model
 from workers.objectives import cross_entropy
-from workers.precision import ARITHMETIC, precision_on
-from workers.train import pack_layout, train_pack
+from workers.training.precision import ARITHMETIC, precision_on
+from workers.training.train import pack_layout, train_pack
 
 BFLOAT_ULP = 2.0**-8
 """Half the distance of neighbouring bfloat16 numbers is at most this share of them."""

@@ -18,12 +18,12 @@ from torch.nn import functional
 
 from actinium.frame import layer_series
 from actinium.trial import TrialConfig
-from workers.batches import PackData, pack_data
 from workers.models import build_model
 from workers.models.cnn import LaneCnn
 from workers.models.mlp import LaneMlp
 from workers.probes import PackProbes, pack, probe_series
 from workers.probes.series import LAYER_MEANS
+from workers.training.batches import PackData, pack_data
 
 PROBES = {
     "averaged_examples": 30,

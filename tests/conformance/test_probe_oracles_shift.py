@@ -13,13 +13,13 @@ from torch.nn import functional
 
 from actinium.frame import layer_series
 from actinium.trial import TrialConfig
-from workers.batches import PackData, pack_data
 from workers.layers import LaneModel, Parameters
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.probes import PackProbes, pack, probe_series
 from workers.probes.covariate_shift import gradients, layer_of
-from workers.steps import Steps
+from workers.training.batches import PackData, pack_data
+from workers.training.steps import Steps
 
 OFF = {"dead_units": {"examples": 50}, "gradient_flow": None, "activation_statistics": None}
 MLP = {"kind": "mlp", "depth": 3, "width": 12}

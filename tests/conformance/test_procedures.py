@@ -13,16 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from actinium.frame import LaneFinished, Outcome, TrialSummary
-from actinium.initializations import PROCEDURES as NAMES
+from actinium.levels.initializations import PROCEDURES as NAMES
 from actinium.trial import TrialConfig
-from workers.batches import epoch_order, pack_data
 from workers.draws import step_stream
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.procedures import PROCEDURES, prepare
 from workers.procedures.transfer import source_config
 from workers.seeding import generator, pretraining_order_stream
-from workers.train import Pack, train_pack
+from workers.training.batches import epoch_order, pack_data
+from workers.training.train import Pack, train_pack
 
 GREEDY = {"name": "greedy_autoencoder", "epochs": 2}
 TRANSFER = {"name": "transfer", "source": "digits_0_4", "epochs": 2}
@@ -263,7 +263,7 @@ def test_gradients_of_what_is_frozen_count_for_no_norm() -> None:
 
 
 def test_steps_of_frozen_lanes_are_the_same_where_they_are_recorded() -> None:
-    """As functions of static tensors (`workers.captured`)."""
+    """As functions of static tensors (`workers.training.captured`)."""
     configs = [transferred(TRANSFER | {"freeze": "features"}), transferred("he")]
     plain, captured = (
         [e.summary.metrics for e in train_pack(configs, captured=captured) if isinstance(e, LaneFinished)]

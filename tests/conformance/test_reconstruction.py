@@ -13,16 +13,16 @@ from actinium.frame import LaneFinished, Outcome, PackFrames
 from actinium.levels import Activation, Initialization, Normalization
 from actinium.objectives import OBJECTIVES
 from actinium.trial import Augmentation, Autoencoder, Denoiser, Mlp, Shift, Task, Training, TrialConfig
-from workers.batches import epoch_order, pack_data
 from workers.datasets import load_task
-from workers.evaluation import evaluate
-from workers.initializations import initial_weight
+from workers.initializations.weights import initial_weight
 from workers.models import build_model, parameter_count
 from workers.models.slices import lane_order
 from workers.models.start import base_draws
 from workers.packing import weight_count
-from workers.steps import Steps
-from workers.train import train_pack
+from workers.training.batches import epoch_order, pack_data
+from workers.training.evaluation import evaluate
+from workers.training.steps import Steps
+from workers.training.train import train_pack
 
 NOISY = Task(dataset="brightness_denoising", parameters={"examples": 300, "noise": 0.1})
 AUTOENCODER = TrialConfig(model=Autoencoder(depth=1, width=24, bottleneck=6), task=Task(train_examples=200))

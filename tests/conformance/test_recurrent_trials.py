@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from actinium.datasets import DATASETS
+from actinium.datasets.table import DATASETS
 from actinium.frame import LaneFinished, PackFrames, TrialSummary
 from actinium.levels import Activation, Initialization, Normalization
 from actinium.probes import Sparsity, UnitStates
 from actinium.study import expand, parse_study
 from actinium.trial import Lstm, Probes, Rnn, Schedule, Task, Training, TrialConfig
-from workers.batches import pack_data
 from workers.datasets import load
 from workers.datasets.digits import fixed_permutation
 from workers.models import build_model
@@ -22,7 +21,8 @@ from workers.preflight import looked_at, memory_bytes
 from workers.probes import PackProbes, probe_series
 from workers.probes.gradient_flow import gradient_rms, preactivation_gradients
 from workers.probes.weights import weight_values
-from workers.train import train_pack
+from workers.training.batches import pack_data
+from workers.training.train import train_pack
 
 ORDER = [14, 33, 11, 9, 29, 58, 60, 20]
 """How the fixed permutation of 64 begins, always."""

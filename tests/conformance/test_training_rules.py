@@ -10,7 +10,7 @@ from workers.draws import StepDraws
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.objectives import cross_entropy
-from workers.optimizers import OPTIMIZERS, Clipping
+from workers.training.optimizers import OPTIMIZERS, Clipping
 
 TRAININGS = [
     {"weight_decay": 0.05},

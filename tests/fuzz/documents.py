@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from actinium.datasets import DATASETS
+from actinium.datasets.table import DATASETS
 from actinium.levels import LEVEL_KINDS
 from actinium.paths import paths
 from actinium.study import StudySpec, read_study

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from actinium.cli import app
 from actinium.client import Client
-from actinium.datasets import DATASETS
+from actinium.datasets.table import DATASETS
 from actinium.errors import Conflict, InvalidInput
 from actinium.job import Lease, Role
 from services.settings import Settings

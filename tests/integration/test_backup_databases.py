@@ -13,7 +13,7 @@ from psycopg import sql
 from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.exc import DBAPIError
 
-from actinium.datasets import StoredDataset
+from actinium.datasets.table import StoredDataset
 from actinium.errors import Conflict, StackError
 from actinium.frame import Frame, Layout, TrialSummary
 from actinium.job import JobState, Role

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from actinium.datasets import StoredDataset
+from actinium.datasets.table import StoredDataset
 from actinium.frame import Frame, Layout, TrialSummary
 from actinium.job import FailureClass
 from actinium.study import Design

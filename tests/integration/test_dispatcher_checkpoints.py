@@ -21,10 +21,10 @@ from services.dispatcher.ledger import Ledger
 from services.dispatcher.roster import Roster
 from services.dispatcher.sweeper import SPARE_SECONDS, Sweeper
 from services.dispatcher.widths import planned_width
-from workers.checkpoint import decoded
-from workers.checkpoint_store import CheckpointStore
-from workers.keeper import StoreKeeper
-from workers.train import pack_layout, train_pack
+from workers.checkpoints.keeper import StoreKeeper
+from workers.checkpoints.state import decoded
+from workers.checkpoints.store import CheckpointStore
+from workers.training.train import pack_layout, train_pack
 
 LEASE_SECONDS = 30.0
 SLOT = SlotId(0)

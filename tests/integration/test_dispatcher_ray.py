@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import ray
 
-from actinium.dataset_file import read_dataset
+from actinium.datasets.file import read_dataset
 from actinium.frame import LaneFinished, Layout, PackFrames
 from actinium.job import FailureClass
 from actinium.trial import TrialConfig
@@ -22,7 +22,7 @@ from services.dispatcher.connection import answers, split
 from services.dispatcher.fleet import FleetLost, News, PackBroken, PackDone, SlotId
 from services.dispatcher.ray_fleet import MOST_DATASETS, RayFleet
 from workers.actor import PackFailed, PackTrainer
-from workers.train import pack_layout
+from workers.training.train import pack_layout
 
 PATIENCE = 600
 """Rounds of a tenth of a second."""

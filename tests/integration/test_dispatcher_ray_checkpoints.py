@@ -23,7 +23,7 @@ from services.dispatcher.ledger import Ledger
 from services.dispatcher.ray_fleet import RayFleet
 from services.dispatcher.roster import Roster
 from services.dispatcher.widths import planned_width
-from workers.train import train_pack
+from workers.training.train import train_pack
 
 PATIENCE = 600
 """Rounds of a tenth of a second."""

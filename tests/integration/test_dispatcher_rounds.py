@@ -13,7 +13,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy import Engine, event, text
 
-from actinium.dataset_file import read_dataset
+from actinium.datasets.file import read_dataset
 from actinium.errors import DatasetMissing
 from actinium.frame import LaneFinished, Layout, PackFrames
 from actinium.job import Attempt, FailureClass, Lease, StudyId, StudyState
@@ -29,7 +29,7 @@ from services.dispatcher.roster import Roster
 from services.dispatcher.widths import fair_share, planned_width
 from workers import packing
 from workers.datasets.stored import SHELF
-from workers.train import pack_layout, train_pack
+from workers.training.train import pack_layout, train_pack
 
 LEASE_SECONDS = 30.0
 SMALL: dict[str, Any] = {

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from actinium.curves import drawing
 from actinium.definitions import LevelDefinition, Parameter
 from actinium.levels import ACTIVATIONS
+from actinium.levels.curves import drawing
 from dashboard.charts.activations import functions
 from services.api.catalogue import catalogue
 

@@ -9,9 +9,9 @@ import pytest
 
 from actinium.errors import CheckpointUnusable, InvalidInput
 from services.settings import Settings
-from workers.checkpoint import PackState, decoded, encoded
-from workers.checkpoint_store import CheckpointStore
-from workers.keeper import MOST_SHARE, StoreKeeper
+from workers.checkpoints.keeper import MOST_SHARE, StoreKeeper
+from workers.checkpoints.state import PackState, decoded, encoded
+from workers.checkpoints.store import CheckpointStore
 
 NOTHING = PackState(digests=(), step=3, steps=(0,), times=(0.5,), elapsed=1.0, prepared=(), arrays={})
 numbers = itertools.count()

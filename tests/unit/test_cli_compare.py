@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from actinium import terminal
-from actinium.compare import comparisons, convergence, dead_units, small_batches
+from actinium.terminal import output as terminal
+from actinium.terminal.compare import comparisons, convergence, dead_units, small_batches
 
 
 def interval(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from actinium.doctor import Finding, examine
 from actinium.home import PORTS, ClientFile
+from actinium.terminal.doctor import Finding, examine
 
 HEAVY = ("pandas", "numpy", "httpx", "ray", "torch", "sqlalchemy", "mlflow")
 

@@ -3,7 +3,7 @@
 import pytest
 
 from actinium.errors import InvalidInput
-from actinium.overrides import with_overrides
+from actinium.terminal.overrides import with_overrides
 
 
 def test_values_are_yaml_and_paths_are_dotted() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from actinium.untrained import tell_untrained
+from actinium.terminal.preflight import tell_untrained
 
 ROW: dict[str, Any] = {
     "cell": {"activation": "tanh"},

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from actinium.datasets.table import DATASETS
 from actinium.errors import DatasetMissing, InvalidInput
-from actinium.levels import DATASETS
 from workers.datasets import load, standardize
 from workers.datasets.files import IDX_NAMES, default_root, present
 

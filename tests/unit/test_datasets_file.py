@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from actinium.dataset_file import LARGEST_DIRECTORY, read_dataset
+from actinium.datasets.file import LARGEST_DIRECTORY, read_dataset
 from actinium.errors import InvalidInput, TooLarge
 
 ROOM = 10**7

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from actinium.datasets import DATASETS
+from actinium.datasets.table import DATASETS
 from actinium.errors import InvalidInput
 from actinium.frame import LaneFinished
 from actinium.study import expand, parse_study
 from actinium.trial import Task, TrialConfig
-from workers.batches import PackData, pack_data
 from workers.datasets import Arrays, load, load_task
 from workers.datasets.generated import GENERATED, GENERATED_WITH_TARGETS
-from workers.train import train_pack
+from workers.training.batches import PackData, pack_data
+from workers.training.train import train_pack
 
 NAMES = [name for name, definition in DATASETS.items() if definition.generated()]
 MANY = 20_000

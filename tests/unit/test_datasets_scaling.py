@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from actinium.frame import LaneFinished
 from actinium.study import expand, parse_study
 from actinium.trial import Training, TrialConfig
-from workers.batches import PackData, pack_data
 from workers.datasets import load_task, split
 from workers.datasets.scaling import whitened
 from workers.packing import most_lanes
-from workers.train import train_pack
+from workers.training.batches import PackData, pack_data
+from workers.training.train import train_pack
 
 
 def config(seed: int = 0, **task: Any) -> TrialConfig:

@@ -7,9 +7,9 @@ import torch
 
 from actinium.frame import LaneFinished
 from actinium.trial import TrialConfig
-from workers.batches import PackData, pack_data
 from workers.datasets import load_task
-from workers.train import train_pack
+from workers.training.batches import PackData, pack_data
+from workers.training.train import train_pack
 
 SHIFT = {"scale": 0.5, "offset": 0.25}
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from actinium.levels import DATASETS
+from actinium.datasets.table import DATASETS
 from actinium.trial import Task
 from workers.datasets import load, split
 from workers.datasets.splits import proportional

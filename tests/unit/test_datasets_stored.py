@@ -5,14 +5,14 @@ import io
 import numpy as np
 import pytest
 
-from actinium.dataset_file import read_dataset
-from actinium.datasets import StoredDataset
+from actinium.datasets.file import read_dataset
+from actinium.datasets.table import StoredDataset
 from actinium.errors import DatasetMissing, InvalidInput
 from actinium.frame import LaneFinished, Outcome
 from actinium.trial import Task, TrialConfig
 from workers.datasets.stored import SHELF, Shelf
 from workers.datasets.tasks import load_task
-from workers.train import train_pack
+from workers.training.train import train_pack
 
 
 def made(seed: int = 0) -> tuple[bytes, StoredDataset]:

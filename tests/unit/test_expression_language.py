@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actinium.curves import curve, gain
-from actinium.expression import FUNCTIONS, Call, Expression, ExpressionError, Name, Number, canonical, parse
+from actinium.levels.curves import curve, gain
+from actinium.levels.expression import FUNCTIONS, Call, Expression, ExpressionError, Name, Number, canonical, parse
 
 Z = np.array([-2.3, -0.7, 0.4, 1.9])
 

@@ -12,7 +12,7 @@ from actinium.trial import TrialConfig
 from dashboard.charts.filters import mosaic, tiles
 from workers.models import build_model
 from workers.probes import first_filters as probe
-from workers.train import train_pack
+from workers.training.train import train_pack
 
 
 def config_of(kind: str = "cnn", **document: Any) -> TrialConfig:

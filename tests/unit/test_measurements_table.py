@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from actinium import measurements
-from actinium.compare import mixed_measurements
 from actinium.frame import LaneFinished, Layout
 from actinium.job import TrialId
 from actinium.measurements import MEASUREMENTS, Measurement, frames_only, mixed, page, quantity_of, versions
 from actinium.probes import Probes
+from actinium.terminal.compare import mixed_measurements
 from actinium.trial import TrialConfig
 from db.frames import TrialFrames
 from services.sink import wording
-from workers.train import pack_layout, train_pack
+from workers.training.train import pack_layout, train_pack
 
 EVERY_PROBE = {
     name: {} for name in Probes.model_fields if name not in ("schedule", "averaged_examples", "averaged_points")

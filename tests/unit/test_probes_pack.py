@@ -9,14 +9,14 @@ import torch
 
 from actinium.frame import LaneFinished, PackFrames
 from actinium.trial import TrialConfig
-from workers.batches import PackData, pack_data
 from workers.layers import LaneModel
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.probes import PackProbes, probe_series
 from workers.probes.series import probe_examples, rank_steps
-from workers.steps import Steps
-from workers.train import pack_layout, train_pack
+from workers.training.batches import PackData, pack_data
+from workers.training.steps import Steps
+from workers.training.train import pack_layout, train_pack
 
 OFF = {"dead_units": None, "gradient_flow": None, "activation_statistics": None}
 EXTRA: dict[str, Any] = {

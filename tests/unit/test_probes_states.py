@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from actinium.trial import TrialConfig
-from workers.batches import PackData, pack_data
 from workers.layers import LaneModel
 from workers.models import build_model
 from workers.probes import PackProbes, probe_series
 from workers.probes.trajectory import transitions
+from workers.training.batches import PackData, pack_data
 
 
 def pack_of(*seeds: int, **probes: Any) -> tuple[list[TrialConfig], LaneModel, PackData]:

@@ -6,8 +6,8 @@ import pytest
 
 from actinium.errors import InvalidInput
 from actinium.extension import extended, parse_extension
-from actinium.overrides import added_levels
 from actinium.study import StudySpec, parse_study
+from actinium.terminal.overrides import added_levels
 
 STUDY: dict[str, Any] = {
     "name": "small",

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from actinium.errors import InvalidInput
-from actinium.expression import ExpressionError, parse
-from actinium.overrides import with_overrides
+from actinium.levels.expression import ExpressionError, parse
 from actinium.study import expand, load_study, parse_study, read_study
+from actinium.terminal.overrides import with_overrides
 from actinium.yaml_text import MOST_CHARACTERS, plain
 
 LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 40))

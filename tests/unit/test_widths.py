@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from actinium.levels import BATCH_NORMALIZATIONS
+from actinium.models.widths import learned_numbers, linear_width
 from actinium.trial import TrialConfig
-from actinium.widths import learned_numbers, linear_width
-from workers.batch_normalization import TRAINING_RULES
 from workers.models import build_model
 from workers.models.start import parameter_count
+from workers.normalizations.batch import TRAINING_RULES
 from workers.packing import most_lanes, weight_count
 from workers.procedures.transfer import source_config
 

@@ -11,12 +11,12 @@ from torch import Tensor
 from actinium.errors import InvalidInput
 from actinium.frame import PackEvent, PackFrames
 from actinium.trial import Cnn, Mlp, Model, Probes, Schedule, Task, Training, TrialConfig
-from workers.batches import pack_data
-from workers.captured import CapturedStep
 from workers.models import build_model
 from workers.models.slices import lane_order
-from workers.steps import Steps
-from workers.train import train_pack
+from workers.training.batches import pack_data
+from workers.training.captured import CapturedStep
+from workers.training.steps import Steps
+from workers.training.train import train_pack
 
 
 def config(*, model: Model | None = None, training: dict[str, Any] | None = None, **levels: Any) -> TrialConfig:

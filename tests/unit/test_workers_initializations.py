@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from actinium.levels import INITIALIZATIONS, Initialization
-from workers.initializations import INITIALIZERS, fans_of, initial_weight, uniform_of
+from workers.initializations.weights import INITIALIZERS, fans_of, initial_weight, uniform_of
 from workers.models.start import base_draws
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from actinium.frame import Outcome
 from actinium.trial import TrialConfig
-from workers.outcome import LaneRecord
-from workers.trivial import Trivial, beyond_luck
+from workers.training.outcome import LaneRecord
+from workers.training.trivial import Trivial, beyond_luck
 
 
 def record(*losses: tuple[float, float, float], target: float | None = None) -> LaneRecord:

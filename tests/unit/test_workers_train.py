@@ -12,16 +12,16 @@ from actinium.frame import LaneFinished, PackFrames
 from actinium.levels import Activation, Normalization
 from actinium.probes import ActivationStatistics, GradientFlow
 from actinium.trial import EarlyStopping, Mlp, Probes, Schedule, Task, Training, TrialConfig
-from workers.batches import epoch_order, pack_data
 from workers.datasets import load
-from workers.evaluation import GAP_BATCH, evaluate, train_eval_gap
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.models.start import parameter_count
 from workers.objectives import cross_entropy
-from workers.outcome import LaneRecord
-from workers.train import pack_layout, train_pack
-from workers.trivial import Trivial
+from workers.training.batches import epoch_order, pack_data
+from workers.training.evaluation import GAP_BATCH, evaluate, train_eval_gap
+from workers.training.outcome import LaneRecord
+from workers.training.train import pack_layout, train_pack
+from workers.training.trivial import Trivial
 
 BASE = TrialConfig(
     task=Task(train_examples=100),
@@ -108,7 +108,7 @@ def test_evaluation_in_parts_is_evaluation_at_once(monkeypatch: pytest.MonkeyPat
     configs = [with_seed(0), with_seed(1)]
     model, data = build_model(configs), pack_data(configs, lane_axis=0, device="cpu", data_root=None)
     whole = evaluate(model, data, data.validation)
-    monkeypatch.setattr("workers.evaluation.CHUNK_ELEMENTS", {"cpu": 7 * 2 * 8})
+    monkeypatch.setattr("workers.training.evaluation.CHUNK_ELEMENTS", {"cpu": 7 * 2 * 8})
     parts = evaluate(model, data, data.validation)
     torch.testing.assert_close(parts.loss, whole.loss)
     assert torch.equal(parts.error, whole.error)
@@ -140,7 +140,7 @@ def test_the_gap_is_running_against_batch_statistics_on_the_same_batches(monkeyp
     assert float(gaps[:3].abs().sum()) > 0
     assert torch.isnan(gaps[3])
     assert all(torch.equal(held[name], tensor) for name, tensor in model.statistics.items())
-    monkeypatch.setattr("workers.evaluation.CHUNK_ELEMENTS", {"cpu": 1})
+    monkeypatch.setattr("workers.training.evaluation.CHUNK_ELEMENTS", {"cpu": 1})
     torch.testing.assert_close(train_eval_gap(model, data), gaps, equal_nan=True)
 
 

@@ -8,15 +8,15 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from actinium.datasets import StoredDataset
+from actinium.datasets.table import StoredDataset
 from actinium.frame import LaneFinished, PackFrames, TrialSummary
 from actinium.trial import Augmentation, Cnn, EarlyStopping, Mlp, Probes, Schedule, Task, Training, TrialConfig
-from workers.augmentation import augmented
 from workers.draws import StepDraws
-from workers.evaluation import evaluate
-from workers.outcome import LaneRecord
-from workers.train import Pack, pack_layout, train_pack
-from workers.trivial import Trivial
+from workers.training.augmentation import augmented
+from workers.training.evaluation import evaluate
+from workers.training.outcome import LaneRecord
+from workers.training.train import Pack, pack_layout, train_pack
+from workers.training.trivial import Trivial
 
 BASE = TrialConfig(
     task=Task(train_examples=100),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch.nn import functional
 
+from workers.activations.expressions import written, written_derivative, written_parameters, written_steepest
 from workers.activations.forms import ActivationFunction, LearnedParameter, gate, slope_derivative
 from workers.activations.neuron import lif, lif_derivative
 from workers.activations.pairs import (
@@ -36,7 +37,6 @@ from workers.activations.smooth import (
     silu_derivative,
     softplus,
 )
-from workers.expressions import written, written_derivative, written_parameters, written_steepest
 
 BOTH_SIGNS = ActivationFunction(
     forward=both_signs,

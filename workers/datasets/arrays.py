@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from actinium.datasets import DATASETS
+from actinium.datasets.table import DATASETS
 from actinium.definitions import did_you_mean
 from actinium.errors import InvalidInput
 from workers.datasets.digits import SHIPPED

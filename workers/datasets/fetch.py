@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from actinium.datasets import DATASETS
+from actinium.datasets.table import DATASETS
 from actinium.definitions import did_you_mean
 from actinium.errors import InvalidInput, Unavailable
 from workers.datasets.files import OFFICIAL, present

@@ -1,7 +1,7 @@
 """Where each dataset's official files lie, and what must be in them.
 
 A dataset lives in `ACTINIUM_DATA/NAME/`. One visible table: a dataset is added by an entry here, a definition in
-`actinium.datasets.DATASETS` and, if its format is new, a reader.
+`actinium.datasets.table.DATASETS` and, if its format is new, a reader.
 """
 
 import os
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_data_path
 
-from actinium.datasets import DATASETS
+from actinium.datasets.table import DATASETS
 from actinium.errors import DatasetMissing
 from workers.datasets.cifar import read_cifar
 from workers.datasets.idx import read_idx

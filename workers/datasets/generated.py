@@ -1,4 +1,4 @@
-"""Generated datasets: their equations are in `actinium.datasets.DATASETS`, under the same names.
+"""Generated datasets: their equations are in `actinium.datasets.table.DATASETS`, under the same names.
 
 Every example is drawn from the task's seed stream alone, so that all arms of a seed see the same examples. Classes take
 turns: example i has the label i mod K. Legend: N examples, K classes, D dimensions, S height and width.
@@ -12,7 +12,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from actinium.datasets import DATASETS
+from actinium.datasets.table import DATASETS
 from actinium.definitions import ParameterValue
 from actinium.trial import Task
 from workers.datasets.arrays import Arrays

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from actinium.dataset_file import DatasetArrays, read_dataset
-from actinium.datasets import StoredDataset
+from actinium.datasets.file import DatasetArrays, read_dataset
+from actinium.datasets.table import StoredDataset
 from actinium.errors import DatasetMissing, InvalidInput
 from workers.datasets.arrays import Arrays
 

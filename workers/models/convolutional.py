@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from actinium.architectures import Block, Convolution
+from actinium.models.architectures import Block, Convolution
 from actinium.trial import TrialConfig
 from workers.draws import StepDraws
 from workers.layers import Parameters, Trace, classify

@@ -19,7 +19,7 @@ from workers.layers import Parameters, Trace
 from workers.models.fixup import scaled_by, shifted_by, starts_by_fixup
 from workers.models.slices import LaneSlice, lane_order, slices_of, slices_of_some
 from workers.models.start import initial_parameters, initial_statistics
-from workers.normalizations import (
+from workers.normalizations.apply import (
     learned_affine,
     normalize_channels,
     normalize_units,

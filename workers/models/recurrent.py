@@ -1,7 +1,7 @@
 """Recurrent networks, lane-first: one loop over time, in it one batched product for all lanes.
 
 Legend: L lanes, l lanes of a slice, T time steps, B examples, F features, N units, G columns (N of an rnn, 4 N of an
-lstm). The equations are those of `actinium.recurrent`; parameters are named in `workers.models.recurrent_start`.
+lstm). The equations are those of `actinium.models.recurrent`; parameters are named in `workers.models.recurrent_start`.
 """
 
 from collections.abc import Sequence

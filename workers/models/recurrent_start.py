@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from actinium.recurrent import GATES, Lstm, Rnn
+from actinium.models.recurrent import GATES, Lstm, Rnn
 from actinium.trial import TrialConfig
 from workers.activations import ACTIVATION_FUNCTIONS, LearnedParameter
 from workers.layers import Parameters
 from workers.models.start import initial_parameters
-from workers.normalizations import keeps_statistics, learns_scale, learns_shift
+from workers.normalizations.apply import keeps_statistics, learns_scale, learns_shift
 
 GATE_NAMES = ("input_gate", "forget_gate", "output_gate")
 """Blocks of an lstm's columns behind the first, which is the cell's input."""

@@ -13,7 +13,7 @@ from workers.activations.forms import Learned
 from workers.draws import StepDraws
 from workers.layers import Parameters, Trace
 from workers.models.slices import LaneSlice
-from workers.normalizations import (
+from workers.normalizations.apply import (
     Affine,
     RunningStatistics,
     keeps_statistics,

@@ -11,10 +11,10 @@ from torch import Tensor
 from actinium.levels import cancels_bias, learns_scale, learns_shift, stands_after, stands_before
 from actinium.trial import TrialConfig
 from workers.activations import ACTIVATION_FUNCTIONS, LearnedParameter
-from workers.initializations import asymmetric_start, initial_weight
+from workers.initializations.weights import asymmetric_start, initial_weight
 from workers.layers import Parameters
 from workers.models.fixup import fixup_factor, fixup_scalars, scalar_count, starts_by_fixup
-from workers.normalizations import follows_progress, keeps_statistics
+from workers.normalizations.apply import follows_progress, keeps_statistics
 from workers.seeding import asymmetry_stream, generator, learned_stream, weights_stream
 
 

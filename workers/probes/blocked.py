@@ -10,10 +10,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from workers.batches import PackData
 from workers.layers import LaneModel, Trace
 from workers.objectives import Loss
 from workers.probes.chunk import LayerChunk, larger_half
+from workers.training.batches import PackData
 
 
 def blocked_units(

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from actinium.frame import layer_series
 from actinium.trial import TrialConfig
-from workers.batches import PackData
 from workers.layers import LaneModel, Parameters
 from workers.probes.gradient_flow import gradient_slope
+from workers.training.batches import PackData
 
 LossOf: TypeAlias = Callable[[Parameters], Tensor]
 Stepped: TypeAlias = Callable[[Mapping[str, Tensor]], Parameters]

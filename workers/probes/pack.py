@@ -15,7 +15,6 @@ from torch import Tensor
 from actinium.errors import CheckpointUnusable
 from actinium.frame import layer_series
 from actinium.trial import DeadUnits, TrialConfig
-from workers.batches import PackData
 from workers.layers import LaneModel, Trace
 from workers.probes.blocked import blocked_units
 from workers.probes.covariate_shift import Stepped, covariate_shift
@@ -40,6 +39,7 @@ from workers.probes.silence import decide_silence
 from workers.probes.statistic_error import statistic_errors
 from workers.probes.trajectory import classify, transitions
 from workers.probes.weights import weight_values
+from workers.training.batches import PackData
 
 ELEMENTS_AT_ONCE = {"cpu": 2**18, "cuda": 2**26}
 """Values of the widest layer in one pass, so that on a CPU they stay in the cache, and on a GPU in its memory."""

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from workers.batches import PackData
 from workers.layers import LaneModel, Trace
 from workers.probes.layer_probes import LayerProbes
 from workers.probes.network_constant import NetworkConstant
+from workers.training.batches import PackData
 
 GROWTH = 4
 """Each round ends at so many times the examples seen before it; a last one that would be short is joined to it."""

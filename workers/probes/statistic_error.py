@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from actinium.frame import layer_series
-from workers.batches import PackData
-from workers.evaluation import with_precise_statistics
 from workers.layers import LaneModel
-from workers.normalizations import keeps_statistics
+from workers.normalizations.apply import keeps_statistics
+from workers.training.batches import PackData
+from workers.training.evaluation import with_precise_statistics
 
 STILL = 2.0**-30
 """A variance, by the layer's largest, up to which a channel of a time step does not vary."""

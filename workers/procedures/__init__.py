@@ -11,10 +11,10 @@ from typing import TypeAlias
 import torch
 
 from actinium.trial import TrialConfig
-from workers.batches import PackData
 from workers.layers import LaneModel
 from workers.procedures.greedy_autoencoder import train_greedily
 from workers.procedures.transfer import train_on_source
+from workers.training.batches import PackData
 
 Procedure: TypeAlias = Callable[[LaneModel, PackData, Path | None], list[dict[str, float]]]
 """Moves the parameters of all lanes of a model, in place, and says what it measured of each."""

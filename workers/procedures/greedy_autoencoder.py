@@ -11,12 +11,12 @@ from torch import Tensor
 from actinium.frame import layer_series
 from actinium.levels import stands_after
 from actinium.trial import Training, TrialConfig
-from workers.batches import PackData, epoch_order
 from workers.draws import StepDraws
 from workers.layers import LaneModel, Parameters
 from workers.models.mlp import LaneMlp
-from workers.optimizers import OPTIMIZERS
 from workers.seeding import pretraining_order_stream
+from workers.training.batches import PackData, epoch_order
+from workers.training.optimizers import OPTIMIZERS
 
 
 def train_greedily(model: LaneModel, data: PackData, data_root: Path | None) -> list[dict[str, float]]:

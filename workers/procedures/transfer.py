@@ -6,11 +6,11 @@ import torch
 
 from actinium.levels import Activation, Initialization
 from actinium.trial import TrialConfig
-from workers.batches import PackData, pack_data
-from workers.evaluation import evaluate
 from workers.layers import LaneModel
 from workers.models import build_model
-from workers.steps import Steps
+from workers.training.batches import PackData, pack_data
+from workers.training.evaluation import evaluate
+from workers.training.steps import Steps
 
 
 def source_config(config: TrialConfig) -> TrialConfig:

@@ -1,0 +1,3 @@
+"""The Python client of the REST API."""
+
+from actinium.client.client import Client as Client

@@ -1,0 +1,324 @@
+"""The Python client of the REST API. Tables come as DataFrames, documents as plain dictionaries.
+
+from actinium.client import Client
+
+client = Client()
+study = client.submit("study.yaml")
+client.wait(study["id"])
+client.report(study["id"])
+"""
+
+import io
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from urllib.parse import quote
+
+from actinium.client.http import Door
+from actinium.errors import FieldError, InvalidInput, Unavailable
+
+if TYPE_CHECKING:  # pandas takes half a second to import, and not every command needs it
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from actinium.study import StudySpec
+
+Study: TypeAlias = int | str
+Document: TypeAlias = dict[str, Any]
+ARROW = "application/vnd.apache.arrow.stream"
+ENDED = ("finished", "cancelled")
+RECONNECT_SECONDS = 1.0
+PATIENCE = 120
+"""How often in a row a stream that broke is opened again."""
+
+
+class Client:
+    """One door to the service; for `url` and `token` see `actinium.client.http.Door`. Its errors: `actinium.errors`."""
+
+    def __init__(self, url: str | None = None, token: str | None = None, **options: Any) -> None:
+        self._door = Door(url, token, **options)
+
+    @property
+    def url(self) -> str:
+        """The API's address."""
+        return self._door.url
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._door.close()
+
+    def submit(
+        self,
+        study: "str | Path | Mapping[str, Any] | StudySpec",
+        *,
+        dry_run: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Document:
+        """Submits a study: a file's path, a mapping, or a StudySpec. Gives the service's answer, with its `id`.
+
+        Every submission carries an Idempotency-Key, so that a lost answer never leads to a second study.
+        """
+        try:
+            body = json.dumps(_document(study), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise InvalidInput(
+                "the study is not plain data", [FieldError("", f"{error}; quote it as a word")]
+            ) from error
+        headers = {"Content-Type": "application/json", "Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        params = {"dry_run": "true"} if dry_run else {}
+        return self._json("POST", "/v1/studies", content=body, headers=headers, params=params, repeatable=True)
+
+    def studies_page(self, *, cursor: str | None = None, limit: int = 50, **filters: str | None) -> Document:
+        """One page of the history, newest first: `{items, next_cursor}`. Filters: q, state, owner, project, tag."""
+        given = {"cursor": cursor, "limit": limit, **filters}
+        return self._json(
+            "GET", "/v1/studies", params={key: value for key, value in given.items() if value is not None}
+        )
+
+    def studies(self, *, limit: int = 200, **filters: str | None) -> "pd.DataFrame":
+        """The newest studies, a row each: id, name, project, owner, created_at, state, progress, counts."""
+        import pandas as pd
+
+        rows: list[Document] = []
+        cursor: str | None = None
+        while len(rows) < limit:
+            page = self.studies_page(cursor=cursor, limit=min(limit - len(rows), 200), **filters)
+            for item in page["items"]:
+                counts = item.pop("counts")
+                rows.append({**item, **counts["states"], **counts["outcomes"]})
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+        frame = pd.DataFrame(rows)
+        if "created_at" in frame:
+            frame["created_at"] = pd.to_datetime(frame["created_at"], utc=True)
+        return frame
+
+    def study(self, study: Study) -> Document:
+        """A study with spec, state, counts, progress, invalid designs and links."""
+        return self._json("GET", _at(study))
+
+    def update(self, study: Study, **changes: Any) -> Document:
+        """Changes name, description, tags, notes or priority."""
+        return self._json("PATCH", _at(study), json=changes)
+
+    def cancel(self, study: Study) -> Document:
+        """Cancels what has not finished."""
+        return self._json("POST", _at(study) + "/cancel")
+
+    def pause(self, study: Study) -> Document:
+        """Leases nothing more of it and takes back what is in training; nobody is blamed."""
+        return self._json("POST", _at(study) + "/pause")
+
+    def resume(self, study: Study) -> Document:
+        """Goes on with a study that was paused; trials that were in training go on from their checkpoints."""
+        return self._json("POST", _at(study) + "/resume")
+
+    def retry(self, study: Study) -> Document:
+        """Queues again what failed or was cancelled; `{..., retried: N}`."""
+        return self._json("POST", _at(study) + "/retry")
+
+    def extend(
+        self,
+        study: Study,
+        *,
+        seeds: int | list[int] | None = None,
+        factors: Mapping[str, list[Any]] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Document:
+        """Adds seeds, and levels to factors it has; `{..., added_cells, added_trials}`. What it has stays as it is."""
+        body = {"seeds": seeds, "factors": dict(factors or {})}
+        headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        return self._json("POST", _at(study) + "/extend", json=body, headers=headers, repeatable=True)
+
+    def trials_page(
+        self,
+        study: Study,
+        *,
+        cursor: str | None = None,
+        limit: int = 100,
+        state: str | None = None,
+        outcome: str | None = None,
+    ) -> Document:
+        """One page of a study's trials: `{items, next_cursor}`."""
+        given = {"cursor": cursor, "limit": limit, "state": state, "outcome": outcome}
+        params = {key: value for key, value in given.items() if value is not None}
+        return self._json("GET", _at(study) + "/trials", params=params)
+
+    def trials(self, study: Study, *, state: str | None = None, outcome: str | None = None) -> "pd.DataFrame":
+        """All trials, a row each: id, label, factor columns, seed, state, attempt, outcome, error, mlflow, metrics."""
+        given = {"state": state, "outcome": outcome}
+        params = {key: value for key, value in given.items() if value is not None}
+        return self._table(_at(study) + "/trials", params=params)
+
+    def trial(self, trial: int) -> Document:
+        """One trial with summary, error and links."""
+        return self._json("GET", f"/v1/trials/{int(trial)}")
+
+    def trial_events(self, trial: int) -> list[Document]:
+        """Every change of a trial's state: at, state, attempt, cause, who, reason."""
+        events: list[Document] = self._json("GET", f"/v1/trials/{int(trial)}/events")["events"]
+        return events
+
+    def frames(self, trial: int) -> "pd.DataFrame":
+        """What a trial measured, a row a step: step, time, and a column a series."""
+        frame = self._table(f"/v1/trials/{int(trial)}/frames")
+        return frame.astype(dict.fromkeys(frame.columns[1:], "float64"))
+
+    def artifact(self, trial: int, name: str) -> "NDArray[Any]":
+        """An array that a trial left at its end, such as `first_filters` [filters, channels, k, k]. NotFound."""
+        import numpy as np
+
+        response = self._door.request("GET", f"/v1/trials/{int(trial)}/artifacts/{name}")
+        array: NDArray[Any] = np.load(io.BytesIO(response.content), allow_pickle=False)
+        return array
+
+    def curves(self, study: Study, series: str) -> Document:
+        """A series of every cell by step, over its trials: `{series, curves: [{cell, steps, mean, low, high, n}]}`."""
+        return self._json("GET", _at(study) + "/curves", params={"series": series})
+
+    def report(self, study: Study, *, layers: Sequence[str] | None = None) -> Document:
+        """The comparisons. `layers` names the metrics to list layer by layer too; unsaid: all, unless the study is
+        large. The report's own `layers` says which are.
+        """
+        params = {} if layers is None else {"layers": list(layers) or [""]}
+        return self._json("GET", _at(study) + "/report", params=params)
+
+    def export(self, study: Study, path: str | Path, *, file_format: str | None = None) -> Path:
+        """Writes a row a trial as csv, parquet or jsonl (by the path's ending, or `file_format`); gives the path."""
+        target = Path(path)
+        chosen = file_format or target.suffix.removeprefix(".")
+        draft = target.with_name(target.name + ".part")
+        with self._door.stream(_at(study) + "/export", params={"format": chosen}, read_timeout=300.0) as response:
+            try:
+                with draft.open("wb") as file:
+                    for piece in response.iter_bytes():
+                        file.write(piece)
+                draft.replace(target)
+            except OSError as error:
+                raise InvalidInput(f"{target} cannot be written: {error.strerror}; name another file") from error
+            finally:
+                draft.unlink(missing_ok=True)
+        return target
+
+    def events(self, study: Study) -> Iterator[Document]:
+        """What happens to a study as it happens: `{event, data}`; ends after the `finished` event."""
+        with self._door.stream(_at(study) + "/events") as response:
+            name = "message"
+            for line in response.iter_lines():
+                field, _, value = line.partition(":")
+                if field == "event":
+                    name = value.strip()
+                elif field == "data":
+                    yield {"event": name, "data": json.loads(value)}
+                    if name == "finished":
+                        return
+
+    def wait(
+        self,
+        study: Study,
+        progress: Callable[[Document], None] | None = None,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> Document:
+        """Waits until a study has ended; `progress` is called with each news (state, counts, progress).
+
+        Survives a restart of the service: Unavailable is raised only when it has been away for about two minutes.
+        """
+        failures = 0
+        while True:
+            try:
+                for event in self.events(study):
+                    failures = 0
+                    if progress is not None:
+                        progress(event["data"])
+                document = self.study(study)
+                if document["state"] in ENDED:
+                    return document
+            except Unavailable:
+                failures += 1
+                if failures > PATIENCE:
+                    raise
+            sleep(RECONNECT_SECONDS)
+
+    def catalogue(self) -> Document:
+        """Levels with parameters, equation, derivative and citation; datasets."""
+        return self._json("GET", "/v1/catalogue")
+
+    def pack_widths(self, *, limit: int = 100) -> list[Document]:
+        """What packs cost by their width, newest first: pack_key, device, width, packs, seconds_per_lane_step."""
+        items: list[Document] = self._json("GET", "/v1/pack-widths", params={"limit": limit})["items"]
+        return items
+
+    def dispatchers(self) -> list[Document]:
+        """The dispatchers that live: holder, slots, busy, avoided nodes, and why one is halted."""
+        items: list[Document] = self._json("GET", "/v1/dispatchers")["items"]
+        return items
+
+    def datasets(self) -> list[Document]:
+        """Every dataset that studies can name: those of the house, then those that were added."""
+        items: list[Document] = self._json("GET", "/v1/datasets")["items"]
+        return items
+
+    def add_dataset(self, file: str | Path, name: str | None = None) -> Document:
+        """Adds an .npz file of `inputs` [N, C, H, W] or [N, D] and `labels` [N] under a name (by default, the file's).
+
+        The same arrays under the same name again change nothing.
+        """
+        path = Path(file)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise InvalidInput(f"{path} cannot be read: {error.strerror}; name an .npz file") from error
+        headers = {"Content-Type": "application/octet-stream"}
+        params = {"name": name or path.stem}
+        return self._json("POST", "/v1/datasets", content=content, headers=headers, params=params, repeatable=True)
+
+    def tokens(self) -> list[Document]:
+        """All tokens, without their secrets."""
+        items: list[Document] = self._json("GET", "/v1/tokens")["items"]
+        return items
+
+    def create_token(self, name: str, role: str = "submitter", **expiry: float | str) -> Document:
+        """A new token; its secret is in `token`, this once. `expires_in_days` or `expires_at` end it; else nothing."""
+        return self._json("POST", "/v1/tokens", json={"name": name, "role": role, **expiry})
+
+    def revoke_token(self, token_id: int) -> None:
+        """Makes a token worthless."""
+        self._door.request("DELETE", f"/v1/tokens/{int(token_id)}", repeatable=False)
+
+    def _table(self, path: str, **given: Any) -> "pd.DataFrame":
+        """The Arrow stream that a route gives."""
+        import pyarrow as pa
+
+        answer = self._door.request("GET", path, headers={"Accept": ARROW}, **given)
+        with pa.ipc.open_stream(answer.content) as reader:
+            frame: pd.DataFrame = reader.read_pandas()
+        return frame
+
+    def _json(self, method: str, path: str, **given: Any) -> Document:
+        document: Document = self._door.request(method, path, **given).json()
+        return document
+
+
+def _at(study: Study) -> str:
+    return f"/v1/studies/{quote(str(study), safe='')}"
+
+
+def _document(study: "str | Path | Mapping[str, Any] | StudySpec") -> Mapping[str, Any]:
+    if isinstance(study, Mapping):
+        return study
+    from actinium.study import StudySpec, read_study
+
+    if isinstance(study, StudySpec):
+        return study.model_dump(mode="json")
+    return read_study(Path(study))

@@ -1,0 +1,1 @@
+"""How the command line speaks: tables, sentences, progress and JSON; the commands themselves are `actinium.cli`."""

@@ -1,0 +1,40 @@
+"""How the command line shows what a study's untrained networks do."""
+
+from typing import Any
+
+from actinium.paths import cell_label
+from actinium.terminal import output as terminal
+
+
+def tell_untrained(answer: dict[str, Any]) -> None:
+    """What the untrained networks do: a row a cell, then the warnings."""
+    found = answer.get("preflight", [])
+    if not found:
+        return
+
+    def number(value: float | None) -> str:
+        return "–" if value is None else f"{value:.3g}"
+
+    recurrent = any(row.get("time_factor") is not None for row in found)
+    through_time = ("backward a time step",) if recurrent else ()
+    numbers = ("forward a layer", "backward a layer", *through_time, "born dead", "memory")
+    terminal.show_table(
+        ("untrained", *numbers),
+        [
+            (
+                cell_label(row["cell"]) or "the only cell",
+                number(row["forward_factor"]),
+                number(row["backward_factor"]),
+                *(number(row.get("time_factor")) for _ in through_time),
+                terminal.percent(row["born_dead_rate"]),
+                f"{row['memory_bytes'] / 2**20:.1f} MiB",
+            )
+            for row in found
+        ],
+        numbers=numbers,
+    )
+    for row in found:
+        for warning in row["warnings"]:
+            terminal.say(f"  {cell_label(row['cell']) or 'the only cell'}: {warning}")
+    if len(found) < answer["cells"]:
+        terminal.say(f"  {answer['cells'] - len(found)} more cells were not looked at")

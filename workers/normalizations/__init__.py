@@ -1,0 +1,1 @@
+"""Normalizations of one slice of lanes."""
