@@ -13,10 +13,31 @@ PORTS = {"api": 8321, "dashboard": 8322, "mlflow": 8323, "ray": 8324}
 """The local stack's ports; ACTINIUM_API_PORT and so on change them."""
 
 
+LOCAL = ".actinium"
+"""The folder in which `make demo` and `make up` keep the state of a checkout's own stack."""
+
+
 def default_home() -> Path:
-    """`$ACTINIUM_HOME`, or the platform's user data folder."""
+    """`$ACTINIUM_HOME`; else the nearest `.actinium` of the working directory and the folders above it, so that commands
+    in a checkout find the stack that `make` started there; else the platform's user data folder.
+
+    A `.actinium` that belongs to somebody else is passed over: it could name a service of theirs.
+    """
     given = os.environ.get("ACTINIUM_HOME")
-    return Path(given).expanduser() if given else platformdirs.user_data_path("actinium", appauthor=False)
+    if given:
+        return Path(given).expanduser()
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if _is_own_folder(folder / LOCAL):
+            return folder / LOCAL
+    return platformdirs.user_data_path("actinium", appauthor=False)
+
+
+def _is_own_folder(path: Path) -> bool:
+    try:
+        return path.is_dir() and path.stat().st_uid == os.getuid()
+    except OSError:
+        return False
 
 
 class ClientFile(BaseModel):
