@@ -18,8 +18,8 @@ LOCAL = ".actinium"
 
 
 def default_home() -> Path:
-    """`$ACTINIUM_HOME`; else the nearest `.actinium` of the working directory and the folders above it, so that commands
-    in a checkout find the stack that `make` started there; else the platform's user data folder.
+    """`$ACTINIUM_HOME`; else the nearest `.actinium` in the working directory or a folder above it, so that commands in
+    a checkout find the stack that `make` started there; else the platform's user data folder.
 
     A `.actinium` that belongs to somebody else is passed over: it could name a service of theirs.
     """
