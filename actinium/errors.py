@@ -85,6 +85,11 @@ class StackError(ActiniumError):
     """The stack cannot be started, found or stopped."""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, cut to 200 characters: a driver's errors go on with the statement."""
+    return str(error).strip().split("\n", 1)[0][:200]
+
+
 STATUS: Mapping[type[ActiniumError], int] = {
     InvalidInput: 422,
     NotFound: 404,

@@ -14,7 +14,7 @@ from db.documents import check, storable
 from db.models import dataset_contents, dataset_pieces, datasets
 
 PIECE_BYTES = 2**23
-"""A row holds no more of a file than this, so that neither side ever needs it whole in one message."""
+"""Bytes of a file in one row: server and client hold one piece at a time, not the whole file in one message."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Who works on the queue. Each dispatcher says how it stands with every heartbeat, and hears who else there is."""
+"""The table of dispatchers: each writes its standing with every heartbeat, and reads which others are alive."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,13 +10,13 @@ from sqlalchemy.dialects.postgresql import insert
 from db.models import dispatchers
 
 FORGOTTEN = timedelta(hours=1)
-"""A dispatcher that has been silent for so long is taken out of the table."""
+"""A dispatcher that has been silent for so long is removed from the table."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """A dispatcher: its slots, how many of them train, the nodes that it avoids (each until when), and why it leases
-    nothing at present (None: it does).
+    """What a dispatcher says of itself: its slots, how many of them are busy, the nodes that it avoids and until when,
+    and why it leases nothing at present (None: it does).
     """
 
     holder: str
@@ -29,7 +29,7 @@ class Standing:
 
 
 def report(conn: Connection, standing: Standing, *, silent_seconds: float) -> list[str]:
-    """Write down how a dispatcher stands; the holders of all that live, those that began first in front."""
+    """Write a dispatcher's standing; the holders of all that are alive, in the order of their start."""
     values = asdict(standing) | {"avoided": dict(standing.avoided)}
     conn.execute(
         insert(dispatchers)
@@ -46,7 +46,7 @@ def leave(conn: Connection, holder: str) -> None:
 
 
 def living(conn: Connection, *, now: datetime, silent_seconds: float) -> list[Standing]:
-    """The dispatchers heard of within the last `silent_seconds`, those that began first in front."""
+    """The dispatchers heard of within the last `silent_seconds`, in the order of their start."""
     since = now - timedelta(seconds=silent_seconds)
     found = conn.execute(
         select(dispatchers)

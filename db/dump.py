@@ -16,7 +16,7 @@ from actinium.errors import Conflict
 from db.binary_copy import psycopg_connection
 
 VERSION_TABLE = "alembic_version"
-"""Whoever makes the schema writes it."""
+"""Alembic's own table: migrations write it, a dump leaves it out."""
 UNLIMITED = ("statement_timeout", "idle_in_transaction_session_timeout")
 
 TABLES = """
@@ -54,7 +54,7 @@ class Table(BaseModel):
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """One snapshot, for as long as it takes."""
+    """A read-only transaction of one snapshot, without timeouts."""
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as conn:
         _without_limits(conn)
         conn.execute(text("SET TRANSACTION READ ONLY"))
@@ -64,11 +64,10 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def mirror_held(engine: Engine) -> Iterator[None]:
-    """As long as this holds, no progress of the mirror is written down: `mirrored_*` wait. Hold it for moments only.
+    """Meanwhile nobody can write to `mirrored_studies` and `mirrored_trials`. Hold it for moments only.
 
-    Snapshots of this database and of MLflow's that are taken meanwhile stand to each other as if the sink had been
-    killed at that instant, after which it finds its way: MLflow has all that was noted, and what it has more is told
-    again.
+    Two snapshots taken meanwhile, of this database and of MLflow's, are to each other as if the sink had been killed
+    at that instant: MLflow has everything that these tables say it has, and perhaps more, which the sink sends again.
     """
     with engine.begin() as conn:
         conn.execute(text("LOCK TABLE mirrored_studies, mirrored_trials IN SHARE MODE"))
@@ -125,7 +124,7 @@ def sequences(conn: Connection) -> dict[str, int]:
 
 
 def set_sequences(conn: Connection, last: Mapping[str, int]) -> None:
-    """Let sequences go on behind these numbers."""
+    """Set sequences to their last values, so that the next id is a new one."""
     for name, value in last.items():
         conn.execute(text("SELECT setval(CAST(:name AS regclass), :value)"), {"name": _quoted(name), "value": value})
 
@@ -156,7 +155,7 @@ def clear(engine: Engine, *, whose: str) -> None:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction for as long as it takes; the caller commits it."""
+    """A transaction without timeouts that has emptied every table; the caller commits it."""
     with engine.connect() as conn:
         _without_limits(conn)
         empty(conn)

@@ -1,4 +1,4 @@
-"""PostgreSQL in a wheel, run under ACTINIUM_HOME.
+"""The PostgreSQL server that comes in a Python wheel, run under ACTINIUM_HOME.
 
 Driven with `pg_ctl` directly: the wheel's own Python would stop the server at interpreter exit, waits at most ten
 seconds for crash recovery, and takes any process that has the old server's number for the server. Here the server
@@ -62,17 +62,17 @@ FLEETING: Mapping[str, str] = {"fsync": "off", "synchronous_commit": "off", "ful
 
 
 LEAVING = "the database system is shutting down"
-"""What a client is told (the server speaks the C locale)."""
+"""The server's message to a client that connects during a shutdown (in the C locale, which it is started with)."""
 
 log = logging.getLogger(__name__)
 
 
-class Standing(Enum):
-    """What a server says to a client."""
+class Readiness(Enum):
+    """How a server answers an attempt to connect."""
 
     READY = "ready"
     BUSY = "busy"  # it starts, recovers, or says nothing
-    LEAVING = "leaving"  # it is about to end, and lets nobody in
+    LEAVING = "leaving"  # it is shutting down, and refuses connections
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,13 +103,13 @@ class EmbeddedServer:
         """Whether the server process lives; it may still be recovering."""
         return _server_pid(self.data) == self.pid
 
-    def standing(self) -> "Standing":
-        """Whether it answers, asked by a connection that takes two seconds at most."""
+    def readiness(self) -> "Readiness":
+        """How the server answers an attempt to connect, which takes two seconds at most."""
         try:
             psycopg.connect(host=str(self.sockets), user="postgres", dbname="postgres", connect_timeout=2).close()
         except psycopg.OperationalError as error:
-            return Standing.LEAVING if LEAVING in str(error) else Standing.BUSY
-        return Standing.READY
+            return Readiness.LEAVING if LEAVING in str(error) else Readiness.BUSY
+        return Readiness.READY
 
     def stop(self, *, at_once: bool = False) -> None:
         """Stop in order, disconnecting clients. Calling it again does nothing.

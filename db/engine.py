@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 DATABASE_AWAY = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
-"""What a statement or COPY raises when the server is gone, restarts, or a lock is kept too long: try again later."""
+"""Raised by a statement or COPY when the server is gone or restarts, or a timeout is reached: try again later."""
 
 DISK_FULL = "53100"
 """What PostgreSQL calls it (SQLSTATE)."""

@@ -1,4 +1,4 @@
-"""What happened to a trial: the changes of its job's state, written by the statements that make them."""
+"""The history of a trial: each change of its job's state, written by the statement that makes the change."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +22,7 @@ class TrialEvent:
 
 
 def of_trial(conn: Connection, trial_id: TrialId) -> list[TrialEvent]:
-    """All changes since the trial was queued, the first first."""
+    """All changes since the trial was queued, in order."""
     wanted = select(trial_events).where(trial_events.c.trial_id == trial_id).order_by(trial_events.c.id)
     return [
         TrialEvent(

@@ -1,4 +1,4 @@
-"""A study grows: more seeds, more cells. What is there, its numbers, digests and results, is left alone."""
+"""Extending a study by seeds and cells. Its existing cells, trials and results are not changed."""
 
 import hashlib
 import json
@@ -44,7 +44,7 @@ def extend(
     idempotency_key: str | None = None,
     most_queued: int | None = None,
 ) -> Extended:
-    """Queue the trials that the study lacks to have these seeds and levels too; one that had ended is open again.
+    """Queue the trials that these seeds and levels add to a study; a finished study is open again.
 
     New cells are numbered after the old, and new trials stand behind the old ones. The same owner, key and document
     give the answer that was given then. InvalidInput: `extended` and `expand` say of what. Conflict: the study is

@@ -34,7 +34,7 @@ class TrialFrames:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cursor:
+class FramePosition:
     """How far somebody has read a trial's attempt: the frames past `step` are wanted (-1: all of them)."""
 
     trial_id: TrialId
@@ -79,7 +79,7 @@ def read(conn: Connection, trial_id: TrialId) -> TrialFrames:
     )
 
 
-def after(conn: Connection, cursors: Sequence[Cursor], *, most: int) -> dict[TrialId, TrialFrames]:
+def after(conn: Connection, cursors: Sequence[FramePosition], *, most: int) -> dict[TrialId, TrialFrames]:
     """The frames past each cursor, at most `most` a trial; trials without any are absent."""
     rows = conn.execute(
         statement("frames_after"),

@@ -1,4 +1,4 @@
-"""What an operator watches: how long things wait."""
+"""The numbers of /metrics that come from the database: how many things wait, and how long."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,7 +1,7 @@
-"""Whether what the database holds agrees with itself: the promises of docs/state_machine.md, looked for in every row.
+"""The integrity check: the promises of docs/state_machine.md as queries over every row.
 
-Each rule is a query that finds who breaks it; a healthy database gives none. All are read in one snapshot, so that a
-service at work does not look broken. A *leftover* harms nobody: no reader sees it.
+Each rule is a query that selects the rows that break it; a healthy database gives none. All rules read one snapshot, so
+that a service at work does not look broken. A *leftover* is harmless: no reader sees it.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from actinium.job import TRANSITIONS
 Severity = Literal["fault", "leftover"]
 
 EXAMPLES = 5
-"""How many of those that break a rule are named."""
+"""How many ids a violation names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +30,8 @@ class Rule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
-    """How many break a rule, and the first few of them in order of id."""
+class Violation:
+    """A broken rule: how many rows break it, and the first few of their ids."""
 
     rule: Rule
     count: int
@@ -222,18 +222,18 @@ RULES: Sequence[Rule] = (
 """One visible table. A rule more is an entry more."""
 
 
-def check(conn: Connection) -> list[Finding]:
+def check(conn: Connection) -> list[Violation]:
     """Every rule that something breaks, in the caller's transaction; in one of REPEATABLE READ all see one moment."""
     findings = []
     for rule in RULES:
         first = f"SELECT count(*) OVER (), id FROM ({rule.sql}) AS broken (id) ORDER BY id LIMIT {EXAMPLES}"  # noqa: S608
         found = conn.execute(text(first)).all()
         if found:
-            findings.append(Finding(rule=rule, count=found[0][0], examples=tuple(str(row[1]) for row in found)))
+            findings.append(Violation(rule=rule, count=found[0][0], examples=tuple(str(row[1]) for row in found)))
     return findings
 
 
-def examine(engine: Engine) -> list[Finding]:
+def examine(engine: Engine) -> list[Violation]:
     """`check` in one snapshot of its own, with as much time as it takes. Reads only; a service may be at work."""
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as conn:
         conn.execute(text("SET TRANSACTION READ ONLY"))

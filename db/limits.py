@@ -1,4 +1,4 @@
-"""How many trials one owner may have waiting, over all of their studies."""
+"""The limit on queued trials of one owner, over all of their studies."""
 
 from sqlalchemy import Connection
 
@@ -7,13 +7,15 @@ from db.statements import statement
 
 
 def take_turn(conn: Connection, *, owner: str, most_queued: int | None) -> None:
-    """Before trials are written: two requests of one owner are counted one after the other, where there is a limit."""
+    """Call it before trials are written: where there is a limit, requests of one owner wait for each other, so that two
+    cannot pass it together.
+    """
     if most_queued is not None:
         conn.execute(statement("owner_lock"), {"owner": owner})
 
 
 def check_queued(conn: Connection, *, owner: str, most_queued: int | None) -> None:
-    """After trials were written: TooMany, for the caller to roll back, where the owner has more than `most_queued`."""
+    """Call it after trials were written: TooMany where the owner now has more than `most_queued`; roll back then."""
     if most_queued is None:
         return
     queued = conn.execute(statement("owner_queued"), {"owner": owner, "most": most_queued + 1}).scalar_one()

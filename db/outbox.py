@@ -1,10 +1,9 @@
-"""What the mirror has yet to be told: a set of studies and trials with news.
+"""The outbox: the studies and trials of which MLflow does not have the newest state.
 
-A row is put there in the transaction that makes the news, and says only *whose* news it is; the mirror then reads how
-things stand. So a trial that trains while the mirror is down for a week costs one row, and what is mirrored is always
-the truth of that moment. The mirror claims rows for a while, works outside any transaction, and ends each with
-`advance_trial`, `advance_study` or `defer`; a mirror that dies leaves claims that expire. At least once, therefore,
-and the mirror's writes must be idempotent.
+A row is written in the transaction that changes a study or trial, and names it, not the change; the sink then reads its
+state of that moment. A trial that trains while the sink is down for a week therefore costs one row. The sink claims
+rows for a while, works outside any transaction, and ends each claim with `advance_trial`, `advance_study` or `defer`;
+claims of a sink that died expire. News is so mirrored at least once, and the sink's writes must be idempotent.
 """
 
 from collections.abc import Collection, Sequence
@@ -73,7 +72,7 @@ class TrialNews:
         return self.mirrored_attempt is not None and self.mirrored_attempt < self.attempt
 
 
-News: TypeAlias = StudyNews | TrialNews
+MirrorNews: TypeAlias = StudyNews | TrialNews
 
 
 def announce(conn: Connection, *, kind: Kind, subjects: Collection[int]) -> None:
@@ -82,7 +81,7 @@ def announce(conn: Connection, *, kind: Kind, subjects: Collection[int]) -> None
         conn.execute(statement("announce"), {"kind": kind, "subject_ids": sorted(subjects)})
 
 
-def pending(conn: Connection, *, now: datetime, limit: int, claim_seconds: float = 60.0) -> list[News]:
+def pending(conn: Connection, *, now: datetime, limit: int, claim_seconds: float = 60.0) -> list[MirrorNews]:
     """Claim at most `limit` pieces of news, studies first. Commit, then mirror them within `claim_seconds`."""
     until = now + timedelta(seconds=claim_seconds)
     claimed = conn.execute(statement("outbox_claim"), {"now": now, "until": until, "most": limit}).all()
@@ -123,7 +122,7 @@ def advance_trial(
     _forget(conn, now=now, kind="trial", subject_id=news.trial_id, version=news.version, complete=complete)
 
 
-def defer(conn: Connection, *, now: datetime, news: Sequence[News], seconds: float) -> None:
+def defer(conn: Connection, *, now: datetime, news: Sequence[MirrorNews], seconds: float) -> None:
     """This news could not be mirrored; try again in a while."""
     for item in news:
         kind, subject = ("study", item.study_id) if isinstance(item, StudyNews) else ("trial", item.trial_id)

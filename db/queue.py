@@ -1,4 +1,4 @@
-"""The durable queue: who may train what, and what became of it.
+"""The durable queue: leases of jobs, their ends, failures and rescues.
 
 Every function runs in the caller's transaction and takes `now`. Jobs are locked before studies, in order of id.
 docs/state_machine.md draws the states. The policy of failures is the constants below; its mechanism is
@@ -22,14 +22,14 @@ from db.progress import touch
 from db.statements import statement
 
 TRIAL_LIMIT = 2
-"""How often a trial may fail by itself: once, and once more."""
+"""At this many failures of its own code a trial has failed: it is tried again once."""
 INFRASTRUCTURE_LIMIT = 5
-"""How often a trial may be lost to its surroundings before it counts as failed."""
+"""How many infrastructure failures a trial may have before it counts as failed."""
 COMPANY_LIMIT = 2
-"""After how many such losses a trial goes alone: it may be what kills its company."""
+"""After so many of them a trial is packed alone: it may be what kills the process of its pack."""
 BACKOFF_FIRST = 2.0
 BACKOFF_MOST = 120.0
-"""Seconds before a job lost to its surroundings is due again: doubled with each loss, up to the most."""
+"""Seconds before a job is due again after an infrastructure failure: doubled with each, up to the most."""
 ERROR_CHARACTERS = 20_000
 """How much of a traceback is kept: its end."""
 MOST_LEASED = 2**31 - 1
@@ -42,8 +42,8 @@ RESCUE_MOST = 1_000
 
 @dataclass(frozen=True, kw_only=True)
 class Lead:
-    """The trial that leads the next pack, and the key that those share that come along. `resumes`: they go on from a
-    checkpoint, and are the rest of the pack that made it.
+    """The first trial of the next pack, and the pack key that the others must share. `resumes`: the pack goes on from a
+    checkpoint, and consists of the trials in it that are still open.
     """
 
     pack_key: str
@@ -51,12 +51,14 @@ class Lead:
     resumes: bool = False
 
 
-Width = Callable[[Lead], int]
+LeadWidth = Callable[[Lead], int]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """What became of attempts that ended without a result. What is in neither was no longer held."""
+    """The trials whose attempts ended without a result: queued again, or failed. A trial in neither set was no longer
+    leased to that attempt.
+    """
 
     requeued: frozenset[TrialId]
     failed: frozenset[TrialId]
@@ -68,7 +70,7 @@ def lease(
     now: datetime,
     holder: str,
     lease_seconds: float,
-    width: Width | int,
+    width: LeadWidth | int,
     most_leased: int | None = None,
 ) -> list[Lease]:
     """Take one whole pack: up to `width` due jobs of one study and one pack key; empty when nothing is due.

@@ -1,4 +1,4 @@
-"""What reports and exports read of a study, set-wise; and the rows that let them, written with each summary.
+"""What reports and exports read of a study in few queries, from report rows that are written with each summary.
 
 Shapes: N trials that succeeded, M metrics, E evaluations of all of them.
 """

@@ -1,4 +1,4 @@
-"""What the database hands out: frozen rows in the words of the house."""
+"""What functions of `db` return: frozen dataclasses, not SQLAlchemy rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Studies: made whole in one transaction, found, searched, changed, stopped and gone on with; and their trials."""
+"""Studies: created in one transaction, found, searched, changed, cancelled, paused, resumed and retried."""
 
 import hashlib
 import json
@@ -191,9 +191,8 @@ def cancel(conn: Connection, study_id: StudyId, now: datetime, *, who: str | Non
 
 
 def pause(conn: Connection, study_id: StudyId, now: datetime, *, who: str | None = None) -> None:
-    """Lease nothing more of a study, and take its leases back; nobody is blamed, and what is trained begins again.
-
-    Doing it again changes nothing. Conflict when nothing is open.
+    """Lease nothing more of a study, and queue again what is in training: no failure is counted, and after `resume`
+    each trial goes on from its last checkpoint. Pausing again changes nothing. Conflict when nothing is open.
     """
     conn.execute(statement("study_lock"), {"study_id": study_id})
     if get(conn, study_id).state is StudyState.PAUSED:

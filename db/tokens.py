@@ -18,7 +18,7 @@ from db.rows import LARGEST_ID
 
 PREFIX = "act_"
 LAST_USED_GRAIN = timedelta(minutes=1)
-"""How exactly `last_used_at` is kept, so that not every request is a write."""
+"""`last_used_at` is written at most this often, so that not every request is a write."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ def create(conn: Connection, *, name: str, role: Role, now: datetime, expires_at
 def ensure(
     conn: Connection, *, secret: str, name: str, role: Role, now: datetime, expires_at: datetime | None = None
 ) -> Principal:
-    """See to it that this secret, chosen by somebody else, is a valid token of this name and role."""
+    """Make this secret a valid token of this name and role: insert it, or change the token that it is already."""
     check({"name": name})
     row = {"name": name, "role": role.value, "digest": _digest(secret), "created_at": now, "expires_at": expires_at}
     as_wanted = {"name": name, "role": role.value, "revoked_at": None, "expires_at": expires_at}
@@ -83,7 +83,7 @@ def authenticate(conn: Connection, secret: str, now: datetime) -> Principal:
 
 
 def check_opens(conn: Connection, token_id: int, now: datetime) -> None:
-    """For what goes on for long: Unauthenticated once the token is revoked or over."""
+    """For long-lived streams: Unauthenticated once the token is revoked or expired."""
     if conn.execute(select(tokens.c.id).where(tokens.c.id == token_id, _opens(now))).one_or_none() is None:
         raise Unauthenticated("the token was revoked or is over; ask an admin for another one")
 
@@ -118,16 +118,14 @@ def get(conn: Connection, token_id: int) -> TokenRow:
 
 
 def namesakes(conn: Connection, token_id: int, now: datetime) -> int:
-    """How many other tokens of the same name open something: they own the same studies."""
+    """How many other valid tokens have the same name, and so own the same studies."""
     same_name = select(tokens.c.name).where(tokens.c.id == token_id).scalar_subquery()
     others = select(func.count()).where(tokens.c.name == same_name, tokens.c.id != token_id, _opens(now))
     return conn.execute(others).scalar_one()
 
 
 def revoke(conn: Connection, token_id: int, now: datetime) -> None:
-    """Make a token useless from now on. NotFound; Conflict: it is the last that opens as admin. Revoking again changes
-    nothing.
-    """
+    """Revoke a token. NotFound; Conflict: it is the last valid admin token. Revoking again changes nothing."""
     target = get(conn, token_id)
     if target.role is Role.ADMIN:
         # Locked in one order, so that two admins who revoke each other take turns, and the second is refused.

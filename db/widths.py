@@ -1,4 +1,4 @@
-"""What packs cost by their width, remembered for every pack key and device."""
+"""Measured times of packs by width, for every pack key and device."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -13,13 +13,13 @@ from db.statements import statement
 KEPT = 5
 """How many of the latest times of a width are kept; their median counts."""
 MEMORY_FORGIVEN = timedelta(days=1)
-"""After how long a width that lacked memory may be tried again: perhaps something else had taken it."""
+"""A width that ran out of memory may be tried again after so long: another process may have used the memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measurements:
-    """A pack key on a device: seconds per lane and step of the latest packs, by width, oldest first; and the least
-    width for which memory was lacking of late.
+class MeasuredTimes:
+    """Of one pack key on one device: by width, seconds per lane and step of the latest packs, oldest first; and the
+    smallest width that ran out of memory lately.
     """
 
     seconds: Mapping[int, Sequence[float]]
@@ -51,7 +51,7 @@ def out_of_memory(conn: Connection, *, pack_key: str, device: str, width: int, n
     conn.execute(statement("width_out_of_memory"), parameters)
 
 
-def of_key(conn: Connection, *, pack_key: str, device: str, now: datetime) -> Measurements:
+def of_key(conn: Connection, *, pack_key: str, device: str, now: datetime) -> MeasuredTimes:
     """What is known of a pack key on a device: a row a width, by the primary key."""
     known = conn.execute(
         select(pack_widths.c.width, pack_widths.c.seconds_per_lane_step, pack_widths.c.out_of_memory_at).where(
@@ -59,7 +59,7 @@ def of_key(conn: Connection, *, pack_key: str, device: str, now: datetime) -> Me
         )
     ).all()
     lacking = [row.width for row in known if row.out_of_memory_at and row.out_of_memory_at > now - MEMORY_FORGIVEN]
-    return Measurements(
+    return MeasuredTimes(
         seconds={row.width: tuple(row.seconds_per_lane_step) for row in known},
         too_wide=min(lacking, default=None),
     )

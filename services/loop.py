@@ -1,4 +1,4 @@
-"""What every long-running service is made of: rounds that are repeated until a signal says stop."""
+"""The loop of every long-running service: rounds until a signal stops it, further apart after errors."""
 
 import logging
 import os
@@ -12,21 +12,18 @@ from types import FrameType
 
 from sqlalchemy import Engine
 
-from actinium.errors import StackError, Unavailable
+from actinium.errors import StackError, Unavailable, first_line
 from db.engine import DATABASE_AWAY, make_engine, migrate, wait_ready
 from services.settings import Settings
 
 log = logging.getLogger(__name__)
 
-BACKOFF_MOST_SECONDS = 15.0
-"""The longest pause after rounds that keep failing."""
-
 Round = Callable[[datetime], object]
-"""The body of a loop, called with the time. What it gives back is ignored."""
+"""The body of a loop, called with the time of the round. Its return value is ignored."""
 
 
 def utc_now() -> datetime:
-    """The wall clock, read at the rim and handed inwards."""
+    """The wall clock. Only the outermost functions read it; everything inside is given the time as an argument."""
     return datetime.now(UTC)
 
 
@@ -39,7 +36,7 @@ def set_up_logging() -> None:
 
 
 def stop_on_signals(stop: threading.Event | None = None) -> threading.Event:
-    """An event that SIGTERM and SIGINT set. To be called again after a library that takes the signals for itself."""
+    """An event that SIGTERM and SIGINT set. Call it again after a library has set signal handlers (Ray does)."""
     asked = stop or threading.Event()
 
     def ask(number: int, frame: FrameType | None) -> None:
@@ -50,13 +47,13 @@ def stop_on_signals(stop: threading.Event | None = None) -> threading.Event:
     return asked
 
 
-def backoff(failures: int, *, first: float = 0.25) -> float:
-    """Seconds to wait after this many failures in a row."""
-    return float(min(BACKOFF_MOST_SECONDS, first * 2.0 ** min(failures, 30)))
+def backoff(failures: int, *, first: float = 0.5, most: float = 15.0) -> float:
+    """Seconds to wait after this many failures in a row: `first` after one, then doubled, up to `most`."""
+    return min(most, first * 2.0 ** min(failures - 1, 40))
 
 
 def announce_ready() -> None:
-    """Tell the supervisor, where there is one, that this service has begun its work."""
+    """Write the file by which the supervisor, if there is one, sees that this service has begun its work."""
     path = os.environ.get("ACTINIUM_READY_FILE")
     if path:
         try:
@@ -66,14 +63,14 @@ def announce_ready() -> None:
 
 
 def repeat(body: Round, *, seconds: float, stop: threading.Event, name: str) -> None:
-    """Rounds, `seconds` apart, until `stop`. A round that raises is logged and tried again, later and later."""
+    """Call `body` every `seconds` until `stop`. A round that raises is logged, and tried again after `backoff`."""
     failures = 0
     while not stop.is_set():
         try:
             body(utc_now())
         except DATABASE_AWAY as error:
             failures += 1
-            log.warning("%s: the database is away: %s", name, str(error).strip().split("\n", 1)[0])
+            log.warning("%s: the database is away: %s", name, first_line(error))
         except Exception:
             failures += 1
             log.exception("%s: a round failed", name)
@@ -98,7 +95,7 @@ def open_database(settings: Settings, *, stop: threading.Event, pool_size: int =
             return engine
         except (Unavailable, *DATABASE_AWAY) as error:
             failures += 1
-            log.warning("waiting for the database: %s", str(error).strip().split("\n", 1)[0])
+            log.warning("waiting for the database: %s", first_line(error))
             stop.wait(backoff(failures))
     engine.dispose()
     raise Unavailable("stopped while waiting for the database")

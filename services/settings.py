@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     ray_port: int = Field(default=PORTS["ray"], ge=0, le=65535)
 
     lease_seconds: float = Field(default=30.0, gt=0.0)
-    """How long a leased trial stays with a dispatcher that is not heard of."""
+    """How long a dispatcher may be silent before its leased trials are queued again."""
 
     dispatchers: int = Field(default=1, ge=1, le=16)
     """How many dispatchers `up` starts. One does the work; a second goes on at once where it is killed."""
@@ -57,8 +57,8 @@ class Settings(BaseSettings):
     """How often a pack in training is saved."""
 
     pack_silence_seconds: float = Field(default=21_600.0, gt=0.0)
-    """A pack that says nothing for so long, not even that it was saved, hangs: its actor is killed and its trials are
-    queued again.
+    """A pack that sends neither a frame nor a checkpoint for so long is taken to hang: its actor is killed, and its
+    trials are queued again.
     """
     min_free_bytes: int = Field(default=512 * 2**20, ge=0)
     """With less room than this on the disk of `home` no trial is begun; those in training go on."""
@@ -80,7 +80,9 @@ class Settings(BaseSettings):
     oidc_audience: str | None = None
     """The client id for which they must be made."""
     oidc_claim: str = "email"
-    """What of them is the name that a token of ours must have; `email` counts where the provider has verified it."""
+    """The claim that holds the person's name: it must equal the name of a token of ours. `email` counts only where the
+    provider says that it has verified the address.
+    """
 
     max_body_bytes: int = Field(default=1_000_000, ge=1)
     """Largest request body; a larger one is answered 413."""

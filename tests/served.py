@@ -9,7 +9,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from services.api.connection import Connection
+from services.api.http_protocol import BoundedHeads
 
 
 class Announced(uvicorn.Server):
@@ -28,7 +28,7 @@ class Announced(uvicorn.Server):
 @contextmanager
 def served(app: FastAPI, **options: Any) -> Iterator[str]:
     """The address of the app while it runs; `options` are uvicorn's."""
-    given = {"http": Connection, "log_config": None, "access_log": False, "timeout_graceful_shutdown": 1, **options}
+    given = {"http": BoundedHeads, "log_config": None, "access_log": False, "timeout_graceful_shutdown": 1, **options}
     server = Announced(uvicorn.Config(app, **given))
     # IPPROTO_TCP by name: asyncio switches Nagle's delay off for such sockets only, 40 ms a request.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:

@@ -26,7 +26,7 @@ def cancel(study: Study, as_json: Json = False) -> None:
 
 @app.command()
 def pause(study: Study, as_json: Json = False) -> None:
-    """Stop training a study until it is resumed; trials in training will begin again."""
+    """Stop training a study until it is resumed; trials in training go on from their last checkpoint."""
     from actinium.terminal import output as terminal
 
     with connected() as client:

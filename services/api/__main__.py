@@ -12,7 +12,7 @@ from db import tokens
 from db.engine import make_engine, migrate, wait_ready
 from services.api.access import now
 from services.api.app import create_app
-from services.api.connection import Connection
+from services.api.http_protocol import BoundedHeads
 from services.settings import Settings
 
 GRACE_SECONDS = 3
@@ -54,7 +54,7 @@ def serve(settings: Settings) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
-            http=Connection,
+            http=BoundedHeads,
             **proxied(settings),
             timeout_graceful_shutdown=GRACE_SECONDS,
         )

@@ -22,22 +22,22 @@ from services.api.throttle import Throttle
 
 
 @dataclass(frozen=True)
-class Rule:
-    """What a route asks for: a token of this role or a stronger one (None: no token), and with `own` that the study
-    named by the path is the caller's, or the caller an admin.
+class Requirement:
+    """What a caller needs for a route: a token of this role or a stronger one (None: no token at all); with `own` also
+    that they own the study named by the path, or are an admin.
     """
 
     role: Role | None
     own: bool = False
 
 
-ANYBODY = Rule(None)
-READ = Rule(Role.VIEWER)
-SUBMIT = Rule(Role.SUBMITTER)
-CHANGE = Rule(Role.SUBMITTER, own=True)
-ADMINISTER = Rule(Role.ADMIN)
+ANYBODY = Requirement(None)
+READ = Requirement(Role.VIEWER)
+SUBMIT = Requirement(Role.SUBMITTER)
+CHANGE = Requirement(Role.SUBMITTER, own=True)
+ADMINISTER = Requirement(Role.ADMIN)
 
-ACCESS: dict[tuple[str, str], Rule] = {
+ACCESS: dict[tuple[str, str], Requirement] = {
     ("POST", "/v1/studies"): SUBMIT,
     ("GET", "/v1/studies"): READ,
     ("GET", "/v1/studies/{study}"): READ,
@@ -101,7 +101,9 @@ def authorized(
     at: Now,
     given: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)],
 ) -> Principal:
-    """The caller, if the token opens and its role is enough for the route. A request without one is no attempt."""
+    """The caller, if the token is valid and its role is enough for the route. A request without a token is not counted
+    as a failed attempt.
+    """
     if given is None or not given.credentials.strip():
         raise Unauthenticated("no token; send the header Authorization: Bearer TOKEN")
     throttle: Throttle = request.app.state.throttle
@@ -154,10 +156,10 @@ OwnStudy = Annotated[StudyId, Depends(own_study)]
 
 
 def check_table(guarded: Iterable[BaseRoute], unguarded: Iterable[BaseRoute]) -> None:
-    """Every route stands in the table, which names no other; those for anybody are the ones that nothing guards, and
-    those that ask for one's own study are the ones that look whose it is.
+    """Assert that the table and the app agree: every route stands in the table and no other does; the routes for
+    anybody are exactly those without a check of tokens, and those with `own` exactly those that depend on `own_study`.
     """
-    found: dict[tuple[str, str], Rule | None] = {}
+    found: dict[tuple[str, str], Requirement | None] = {}
     for route, anybody in [*((route, False) for route in guarded), *((route, True) for route in unguarded)]:
         if isinstance(route, Route):
             for method in route.methods or ():

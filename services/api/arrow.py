@@ -12,7 +12,7 @@ from actinium.levels import compact_label
 from actinium.paths import Cell, cell_label
 from db.frames import TrialFrames
 from db.rows import TrialRow
-from services.api.pieces import Pieces
+from services.api.stream_buffer import StreamBuffer
 
 MEDIA = "application/vnd.apache.arrow.stream"
 ROWS = 5000
@@ -74,12 +74,12 @@ def streamed(table: pa.Table) -> StreamingResponse:
 
 
 def _batches(table: pa.Table) -> Iterator[bytes]:
-    sink = Pieces()
+    sink = StreamBuffer()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         for batch in table.to_batches(max_chunksize=ROWS):
             writer.write_batch(batch)
-            yield sink.taken()
-    yield sink.taken()
+            yield sink.take()
+    yield sink.take()
 
 
 def _plain(value: object) -> object:

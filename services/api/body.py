@@ -95,7 +95,7 @@ def _too_deep(max_nesting: int) -> InvalidInput:
 
 
 def _faults(document: Any, max_nesting: int) -> Iterator[FieldError]:
-    """Words that no text column can hold, and nesting without need; walked without recursion."""
+    """Faults of a parsed body: strings that no text column can hold, and nesting that is too deep. Not recursive."""
     waiting: list[tuple[tuple[str, ...], Any]] = [((), document)]
     while waiting:
         path, node = waiting.pop()

@@ -108,13 +108,13 @@ def ls(engine: Database) -> dict[str, list[DatasetDocument]]:
 
 
 def _checked(content: bytes, *, most_bytes: int) -> tuple[StoredDataset, list[int]]:
-    """What the file holds; its arrays are forgotten."""
+    """Facts and label counts of the file; its arrays are freed on return."""
     arrays = read_dataset(content, most_bytes=most_bytes)
     return arrays.facts(), arrays.label_counts()
 
 
 def finder(connection: Connection) -> Find:
-    """Looks for what is held under a name."""
+    """A function that looks up a stored dataset by name, for resolving the names in a study document."""
 
     def find(name: str) -> StoredDataset | None:
         row = datasets.get(connection, name)

@@ -1,4 +1,4 @@
-"""Who works on the queue, and how they stand."""
+"""The route of dispatchers: which are alive, their slots, and why one leases nothing."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,9 +12,9 @@ from services.api.documents import Answer
 router = APIRouter(prefix="/v1", tags=["dispatchers"])
 
 
-class Dispatcher(Answer):
-    """One of those that live. `avoided`: nodes that lose their workers, each until when it gets no work. `halted`: why
-    nothing is leased at present; null: it is.
+class DispatcherDocument(Answer):
+    """A dispatcher that is alive. `busy` of its `slots` train; `avoided`: nodes whose workers keep dying, and until
+    when each gets no work; `halted`: why the dispatcher leases nothing now, null where it does.
     """
 
     holder: str
@@ -26,16 +26,16 @@ class Dispatcher(Answer):
     halted: str | None
 
 
-class Dispatchers(Answer):
-    """Those that live, the one that began first in front."""
+class DispatcherList(Answer):
+    """The dispatchers that are alive, in the order of their start."""
 
-    items: list[Dispatcher]
+    items: list[DispatcherDocument]
 
 
 @router.get("/dispatchers")
-def list_dispatchers(request: Request, engine: Database, at: Now) -> Dispatchers:
+def list_dispatchers(request: Request, engine: Database, at: Now) -> DispatcherList:
     """The dispatchers heard of within a lease's length: their slots, the nodes they avoid, why they wait."""
     silent = request.app.state.settings.lease_seconds
     with engine.begin() as connection:
         found = dispatchers.living(connection, now=at, silent_seconds=silent)
-    return Dispatchers(items=[Dispatcher.model_validate(standing) for standing in found])
+    return DispatcherList(items=[DispatcherDocument.model_validate(standing) for standing in found])

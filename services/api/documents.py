@@ -168,7 +168,7 @@ class TrialHistory(Answer):
 
 
 Spelled: TypeAlias = float | Literal["NaN", "Infinity", "-Infinity"]
-"""A number as JSON can say it."""
+"""A number in JSON, which has no NaN and no infinity: those are words."""
 
 
 class FramesDocument(Answer):
@@ -190,14 +190,14 @@ class ArtifactDocument(Answer):
     values: Sequence[Spelled]
 
 
-class StudyPage(Answer):
+class StudyList(Answer):
     """A page of the history, newest first."""
 
     items: Sequence[StudyItem]
     next_cursor: str | None
 
 
-class TrialPage(Answer):
+class TrialList(Answer):
     """A page of a study's trials."""
 
     items: Sequence[TrialDocument]

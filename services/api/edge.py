@@ -1,4 +1,4 @@
-"""The rim of the service, as plain ASGI: request ids, the request log, request counts, and the last catch."""
+"""The outermost middleware, as plain ASGI: request ids, the request log, request counts, and the last `except`."""
 
 import logging
 import re

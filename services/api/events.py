@@ -31,8 +31,8 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     responses={200: {"content": {"text/event-stream": {}}}},
 )
 async def events(request: Request, engine: Database, caller: Caller, study: StudyReference) -> StreamingResponse:
-    """`progress` events with state, counts, progress and revision whenever they change; `finished` ends the stream, and
-    so, without a word, does the end of the token.
+    """`progress` events with state, counts, progress and revision whenever they change. The stream ends with a
+    `finished` event, or without one when the token is revoked or expires.
     """
     target = await run_in_threadpool(_resolve, engine, study)
     pause = settings_of(request).event_seconds

@@ -15,8 +15,8 @@ from actinium.levels import compact_label
 from actinium.paths import Cell
 from db import reports, studies, trials
 from services.api.access import Database
-from services.api.pieces import Pieces
 from services.api.references import StudyReference
+from services.api.stream_buffer import StreamBuffer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,9 +118,9 @@ def jsonl_pieces(table: "pd.DataFrame") -> Iterator[bytes]:
 def parquet_pieces(table: "pd.DataFrame") -> Iterator[bytes]:
     """A Parquet file, a row group a piece."""
     arrow = arrow_table(table)
-    sink = Pieces()
+    sink = StreamBuffer()
     with pq.ParquetWriter(sink, arrow.schema, compression="zstd") as writer:
         for batch in range(0, len(table), ROWS):
             writer.write_table(arrow.slice(batch, ROWS))
-            yield sink.taken()
-    yield sink.taken()
+            yield sink.take()
+    yield sink.take()

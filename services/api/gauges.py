@@ -18,7 +18,7 @@ from services.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class Scrape:
     """Everything that one scrape has seen."""
 
     jobs: dict[JobState, int]
@@ -26,38 +26,38 @@ class Look:
     living: Sequence[Standing]
 
 
-GAUGES: Sequence[tuple[str, str, Callable[[Look], float]]] = (
-    ("actinium_queue_depth", "Jobs that wait", lambda look: look.jobs[JobState.QUEUED]),
-    ("actinium_oldest_due_seconds", "How long a job that is due has waited", lambda look: look.gauges.oldest_due),
-    ("actinium_oldest_lease_seconds", "How long ago the oldest lease began", lambda look: look.gauges.oldest_lease),
-    ("actinium_leases_expiring", "Leases with less than a third left", lambda look: look.gauges.expiring),
-    ("actinium_leases_expired", "Leases that ran out and are not rescued", lambda look: look.gauges.expired),
-    ("actinium_studies_paused", "Studies that are paused", lambda look: look.gauges.paused_studies),
-    ("actinium_outbox_depth", "News not mirrored, counted to 10,000", lambda look: look.gauges.unmirrored),
+GAUGES: Sequence[tuple[str, str, Callable[[Scrape], float]]] = (
+    ("actinium_queue_depth", "Jobs that wait", lambda scrape: scrape.jobs[JobState.QUEUED]),
+    ("actinium_oldest_due_seconds", "How long a job that is due has waited", lambda scrape: scrape.gauges.oldest_due),
+    ("actinium_oldest_lease_seconds", "How long ago the oldest lease began", lambda scrape: scrape.gauges.oldest_lease),
+    ("actinium_leases_expiring", "Leases with less than a third left", lambda scrape: scrape.gauges.expiring),
+    ("actinium_leases_expired", "Leases that ran out and are not rescued", lambda scrape: scrape.gauges.expired),
+    ("actinium_studies_paused", "Studies that are paused", lambda scrape: scrape.gauges.paused_studies),
+    ("actinium_outbox_depth", "News not mirrored, counted to 10,000", lambda scrape: scrape.gauges.unmirrored),
     (
         "actinium_outbox_oldest_seconds",
         "How long ago a trial ended that MLflow does not show as ended",
-        lambda look: look.gauges.oldest_unmirrored,
+        lambda scrape: scrape.gauges.oldest_unmirrored,
     ),
-    ("actinium_dispatchers", "Dispatchers that live", lambda look: len(look.living)),
+    ("actinium_dispatchers", "Dispatchers that live", lambda scrape: len(scrape.living)),
     (
         "actinium_dispatchers_halted",
         "Those that lease nothing",
-        lambda look: sum(1 for one in look.living if one.halted),
+        lambda scrape: sum(1 for one in scrape.living if one.halted),
     ),
-    ("actinium_slots", "Slots of all dispatchers", lambda look: sum(one.slots for one in look.living)),
-    ("actinium_slots_busy", "Slots that train", lambda look: sum(one.busy for one in look.living)),
+    ("actinium_slots", "Slots of all dispatchers", lambda scrape: sum(one.slots for one in scrape.living)),
+    ("actinium_slots_busy", "Slots that train", lambda scrape: sum(one.busy for one in scrape.living)),
     (
         "actinium_nodes_avoided",
         "Nodes that lose their workers and get no work",
-        lambda look: len({node for one in look.living for node in one.avoided}),
+        lambda scrape: len({node for one in scrape.living for node in one.avoided}),
     ),
 )
 """Name, help, value."""
 
 
 class QueueGauges(Collector):
-    """Counted when somebody looks."""
+    """A Prometheus collector that asks the database at each scrape."""
 
     def __init__(self, engine: Engine, settings: Settings, clock: Callable[[], datetime]) -> None:
         self._engine = engine
@@ -65,31 +65,31 @@ class QueueGauges(Collector):
         self._clock = clock
 
     def describe(self) -> list[Metric]:
-        """Nothing is counted to register."""
+        """Empty: registering must not ask the database, which may be away."""
         return []
 
     def collect(self) -> Iterator[Metric]:
         """Gauges of now; without a database only that it is away, and the disk."""
         yield from self._disk()
         try:
-            look = self._look()
+            scrape = self._scrape()
         except SQLAlchemyError:
-            look = None
-        up = look is not None
+            scrape = None
+        up = scrape is not None
         yield GaugeMetricFamily("actinium_database_up", "1 while the database answers", value=float(up))
-        if look is None:
+        if scrape is None:
             return
         jobs = GaugeMetricFamily("actinium_jobs", "Open jobs by state", labels=["state"])
-        for state, count in look.jobs.items():
+        for state, count in scrape.jobs.items():
             jobs.add_metric([state.value], count)
         yield jobs
         for name, told, value in GAUGES:
-            yield GaugeMetricFamily(name, told, value=value(look))
+            yield GaugeMetricFamily(name, told, value=value(scrape))
 
-    def _look(self) -> Look:
+    def _scrape(self) -> Scrape:
         now, lease = self._clock(), self._settings.lease_seconds
         with self._engine.begin() as conn:
-            return Look(
+            return Scrape(
                 jobs=progress.totals(conn),
                 gauges=gauges(conn, now=now, lease_seconds=lease),
                 living=dispatchers.living(conn, now=now, silent_seconds=lease),

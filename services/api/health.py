@@ -8,11 +8,13 @@ from actinium.errors import Unavailable
 from db import dispatchers, progress
 from services.api.access import Database, Now, now
 from services.api.gauges import QueueGauges
-from services.room import lacking
+from services.disk_space import disk_shortage
 from services.settings import Settings
 
 NO_ROOM = "no room"
-"""How a 503 begins where the service answers and only waits for room on a disk; the stack's own check knows it."""
+"""How the detail of a 503 begins where only a full disk is in the way. `services.stack.checks` looks for these words: a
+service that answers so need not be restarted.
+"""
 
 router = APIRouter(tags=["health"])
 
@@ -30,7 +32,7 @@ def readyz(request: Request, engine: Database, at: Now) -> dict[str, str]:
     with engine.begin() as connection:
         progress.totals(connection)
         living = dispatchers.living(connection, now=at, silent_seconds=settings.lease_seconds)
-    why = lacking(settings.home, least=settings.min_free_bytes)
+    why = disk_shortage(settings.home, least=settings.min_free_bytes)
     why = why or next((standing.halted for standing in living if standing.halted), None)
     if why is not None:
         raise Unavailable(f"{NO_ROOM}: {why}")

@@ -114,5 +114,5 @@ def of(settings: Settings) -> Identities | None:
 
 
 def may_be(secret: str) -> bool:
-    """Whether it has the form of an identity token: three parts with points between, which no token of ours has."""
+    """Whether a secret has the form of a JWT: three parts with dots between, which no token of ours has."""
     return secret.count(".") == 2

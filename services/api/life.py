@@ -34,7 +34,7 @@ def cancel(request: Request, engine: Database, caller: Caller, at: Now, study: O
 
 @router.post("/studies/{study}/pause")
 def pause(request: Request, engine: Database, caller: Caller, at: Now, study: OwnStudy) -> StudyDocument:
-    """Leases nothing more of it and takes back what is in training, which begins again when it is resumed."""
+    """Stops leasing its trials and takes back those in training; once resumed they go on from their last checkpoint."""
     with engine.begin() as connection:
         studies.pause(connection, study, at, who=caller.name)
         row = studies.get(connection, study)

@@ -58,11 +58,11 @@ LINKS = {
     "trial": ("GET", "/v1/studies/{study}/trials", "200", "$response.body#/items/0/id"),
     "token_id": ("POST", "/v1/tokens", "201", "$response.body#/id"),
 }
-"""By the path parameter that it fills: an answer that has the id of what other operations take."""
+"""By path parameter: the operation and the place in its answer where an id for that parameter is found."""
 
 
 def install(app: FastAPI) -> None:
-    """Lets the app's OpenAPI document say all: every status, the headers that come with it, and links."""
+    """Completes the app's OpenAPI document: every status with its headers, and links between operations."""
     generated = app.openapi
 
     def whole() -> dict[str, Any]:

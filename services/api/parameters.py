@@ -1,4 +1,4 @@
-"""Query parameters: none that the route does not know, because a misspelt `dry_run` would submit."""
+"""Unknown query parameters are refused: with a misspelt `dry_run` a study would otherwise be submitted."""
 
 from fastapi import Request
 from fastapi.dependencies.models import Dependant

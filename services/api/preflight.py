@@ -64,7 +64,9 @@ def warnings_of(found: Mapping[str, Any]) -> list[str]:
 
 
 def before_procedures(config: TrialConfig) -> list[str]:
-    """That what was looked at is where a procedure starts: it takes too long to be run here."""
+    """A sentence for initializations that train: the preflight shows their starting network, training it takes too
+    long.
+    """
     level = config.initialization
     if level.name not in PROCEDURES:
         return []

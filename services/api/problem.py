@@ -73,7 +73,7 @@ def problem(
 
 
 def on_own_error(request: Request, error: Exception) -> Response:
-    """The error tree, by its table; what has no entry is a fault of the service."""
+    """An error of our own tree, with the status of `ANSWERED`; a class without one is a fault of the service (500)."""
     for kind, status in ANSWERED.items():
         if isinstance(error, kind):
             errors = error.errors if isinstance(error, InvalidInput) else ()
@@ -124,7 +124,7 @@ def on_fault(request: Request, error: Exception) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Puts every kind of error into the one shape."""
+    """Registers a handler for every kind of error, so that all are answered as problem+json."""
     app.add_exception_handler(ActiniumError, on_own_error)
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(RequestValidationError, on_bad_parameters)

@@ -1,4 +1,4 @@
-"""The words of a path and query: studies by id or name, trials by id, and text that a database can look for."""
+"""Path and query parameters that several routes share: studies by id or name, trials by id, search words, cursors."""
 
 from typing import Annotated
 

@@ -20,15 +20,15 @@ from db.curves import Moments
 from db.rows import StudyRow
 from services.api.access import Database
 from services.api.documents import Curve, Curves
-from services.api.kept import Kept, collector_at_rest
 from services.api.references import StudyReference
+from services.api.report_cache import StudyCache, collector_at_rest
 
 router = APIRouter(prefix="/v1", tags=["studies"])
 LEVEL = 0.95
 
 
 MOST_FIGURES = 50_000
-"""Up to so many cells times metrics, a report lists every layer's unasked."""
+"""Up to so many cells times metrics, a report lists the metrics of every layer unless `layers` says which."""
 REPORT_BYTES = 256 * 2**20
 PLAN_CELLS = 50_000
 
@@ -37,8 +37,8 @@ class Reports:
     """The reports that were asked for last, as JSON, and the plans that are good for every revision of a study."""
 
     def __init__(self) -> None:
-        self.documents: Kept[bytes] = Kept(most=REPORT_BYTES, weight=len)
-        self.plans: Kept[Plan] = Kept(most=PLAN_CELLS, weight=lambda plan: len(plan.cells))
+        self.documents: StudyCache[bytes] = StudyCache(most=REPORT_BYTES, weight=len)
+        self.plans: StudyCache[Plan] = StudyCache(most=PLAN_CELLS, weight=lambda plan: len(plan.cells))
 
 
 @router.get("/studies/{study}/report")

@@ -20,9 +20,9 @@ from services.api.datasets import finder
 from services.api.documents import (
     StudyChanges,
     StudyDocument,
-    StudyPage,
+    StudyList,
     Submitted,
-    TrialPage,
+    TrialList,
     estimate,
     invalid_documents,
     run_link,
@@ -108,14 +108,14 @@ def history(
     tag: Words = None,
     cursor: Cursor = None,
     limit: Limit = 50,
-) -> StudyPage:
+) -> StudyList:
     """Studies, newest first. `q` searches name and description; `tag` is KEY or KEY=VALUE."""
     with engine.begin() as connection:
         page = studies.page(
             connection, q=q, state=state, owner=owner, project=project, tag=tag, cursor=cursor, limit=limit
         )
     settings = settings_of(request)
-    return StudyPage(items=[study_item(row, settings) for row in page.items], next_cursor=page.next_cursor)
+    return StudyList(items=[study_item(row, settings) for row in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/studies/{study}")
@@ -146,7 +146,7 @@ def _changes(document: Any) -> dict[str, Any]:
     return changes
 
 
-@router.get("/studies/{study}/trials", response_model=TrialPage, responses=arrow.ANSWERS)
+@router.get("/studies/{study}/trials", response_model=TrialList, responses=arrow.ANSWERS)
 def list_trials(
     request: Request,
     engine: Database,
@@ -155,7 +155,7 @@ def list_trials(
     outcome: Annotated[Outcome | None, Query()] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
-) -> TrialPage | Response:
+) -> TrialList | Response:
     """A study's trials with their summaries, page by page; or as one Arrow stream of them all, which has no pages."""
     if arrow.wanted(request):
         return _all_trials(request, engine, study, state=state, outcome=outcome)
@@ -163,7 +163,7 @@ def list_trials(
         target = studies.find(connection, study)
         page = trials.trials_page(connection, target, cursor=cursor, limit=limit, state=state, outcome=outcome)
     settings = settings_of(request)
-    return TrialPage(items=[trial_document(row, settings) for row in page.items], next_cursor=page.next_cursor)
+    return TrialList(items=[trial_document(row, settings) for row in page.items], next_cursor=page.next_cursor)
 
 
 def _all_trials(

@@ -1,4 +1,4 @@
-"""How often may be asked: tokens that open nothing, by the address that sends them; requests, by the token."""
+"""Rate limits: wrong tokens by the address that sends them, and requests by token."""
 
 import hashlib
 import math
@@ -18,7 +18,7 @@ NETWORK_BITS = 64
 
 
 class Allowances:
-    """What each key has left: `per_minute` to begin with and at most, coming back evenly; 0 is without limit."""
+    """A token bucket a key: it holds `per_minute` at most, starts full and refills evenly; 0 means no limit."""
 
     def __init__(self, *, per_minute: int) -> None:
         self._most = per_minute
@@ -41,8 +41,8 @@ class Allowances:
 
 
 class Throttle:
-    """Both limits. Whoever guesses is stopped, and nobody else: a token that was right here once is looked at even
-    where others at the same address (behind one proxy, on one machine) send wrong ones.
+    """Both limits. A token that was valid here before is still looked at when its address has sent too many wrong ones,
+    so that one who guesses does not lock out others behind the same proxy or on the same machine.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -52,7 +52,7 @@ class Throttle:
         self._lock = threading.Lock()
 
     def check(self, host: str | None, secret: str, now: datetime) -> None:
-        """Before a token is looked at. TooMany where its sender has sent too many that open nothing."""
+        """Called before a token is looked up. TooMany where its address has sent too many wrong ones."""
         wait = self._failures.missing(sender(host), now, spend=False)
         if wait and _digest(secret) not in self._right:
             raise TooMany(
@@ -60,13 +60,13 @@ class Throttle:
             )
 
     def failed(self, host: str | None, secret: str, now: datetime) -> None:
-        """A token that opened nothing."""
+        """Count a wrong token against its address."""
         self._failures.missing(sender(host), now, spend=True)
         with self._lock:
             self._right.pop(_digest(secret), None)
 
     def opened(self, token_id: int, secret: str, now: datetime) -> None:
-        """A token that is right. TooMany where it asks too often."""
+        """Count a request with a valid token. TooMany where it makes too many."""
         with self._lock:
             self._right[_digest(secret)] = None
             self._right.move_to_end(_digest(secret))
@@ -78,7 +78,7 @@ class Throttle:
 
 
 def sender(host: str | None) -> str:
-    """An address as one sender: IPv4 whole, of IPv6 the network; without an address (a unix socket) all are one."""
+    """The key that an address is counted under: IPv4 as it is, IPv6 by its /64 network, '' where there is none."""
     try:
         address = ip_address(host or "")
     except ValueError:

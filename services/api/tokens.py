@@ -40,7 +40,7 @@ def ls(engine: Database) -> dict[str, list[TokenDocument]]:
 
 @router.delete("/tokens/{token_id}", status_code=204)
 def revoke(engine: Database, at: Now, token_id: str) -> Response:
-    """Makes a token worthless; the last one that opens as admin stays (409)."""
+    """Revokes a token. The last valid admin token cannot be revoked (409): nobody could make another."""
     known = token_id.isascii() and token_id.isdigit() and len(token_id) < 20 and int(token_id) <= LARGEST_ID
     if not known:
         raise NotFound(f"there is no token {token_id[:80]!r}")

@@ -98,7 +98,7 @@ def artifact(
 
 
 def spelled(value: float) -> Any:
-    """A number as JSON can say it: what is not finite as a word that `float` reads."""
+    """A number for JSON: NaN and infinities become the words that Python's `float` reads."""
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

@@ -10,8 +10,9 @@ import socket
 import sys
 import threading
 
-from actinium.errors import ActiniumError, StackError, Unavailable
+from actinium.errors import ActiniumError, StackError, Unavailable, first_line
 from db.engine import DATABASE_AWAY
+from services.disk_space import disk_shortage
 from services.dispatcher.dispatcher import Dispatcher
 from services.dispatcher.fleet import Fleet, FleetLost
 from services.dispatcher.heart import Heart, beat_seconds
@@ -20,14 +21,13 @@ from services.dispatcher.roster import Roster
 from services.dispatcher.sweeper import SWEEP_SECONDS, Sweeper
 from services.dispatcher.widths import planned_width
 from services.loop import announce_ready, backoff, open_database, repeat, set_up_logging, stop_on_signals, utc_now
-from services.room import lacking
 from services.settings import Settings
 from workers.checkpoints.store import CheckpointStore
 
 log = logging.getLogger(__name__)
 
 PARTING_ROUNDS = 25
-"""How many rounds packs have at a stop in order, to end with a checkpoint."""
+"""How many rounds of a shutdown packs have to end with a checkpoint."""
 WAIT_SECONDS = 0.2
 """How long a round listens to the packs."""
 
@@ -64,7 +64,7 @@ def serve(settings: Settings, *, stop: threading.Event) -> int:
         holder=holder,
         lease_seconds=settings.lease_seconds,
         roster=roster,
-        room=lambda: lacking(settings.home, least=settings.min_free_bytes),
+        room=lambda: disk_shortage(settings.home, least=settings.min_free_bytes),
         most_leased=settings.owner_running_trials,
     )
     beats = threading.Thread(
@@ -76,7 +76,7 @@ def serve(settings: Settings, *, stop: threading.Event) -> int:
     try:
         heart.run_once(now=utc_now())  # who else lives, before any slot is asked for
     except DATABASE_AWAY as error:
-        log.warning("the database is away: %s", str(error).strip().split("\n", 1)[0])
+        log.warning("the database is away: %s", first_line(error))
     sweeper = Sweeper(engine=engine, store=CheckpointStore(settings.checkpoint_address()))
     sweeps = threading.Thread(
         target=repeat,
@@ -99,8 +99,8 @@ def serve(settings: Settings, *, stop: threading.Event) -> int:
 
 
 def dispatch(dispatcher: Dispatcher, fleet: Fleet, roster: Roster, *, stop: threading.Event) -> int:
-    """Rounds until `stop`; 1 when the fleet was lost. Ready with the first actor that is warm, or where others before
-    this dispatcher have all the slots.
+    """Rounds until `stop`; 1 when the fleet was lost. Announces readiness with the first warm actor, or at once where
+    the dispatchers before this one have all the slots.
     """
     failures, ready = 0, False
     while not stop.is_set():
@@ -122,18 +122,16 @@ def dispatch(dispatcher: Dispatcher, fleet: Fleet, roster: Roster, *, stop: thre
 
 def hire(settings: Settings, *, stop: threading.Event) -> Fleet:
     """A fleet on the settings' Ray cluster, once its head answers."""
-    from services.dispatcher import (
-        connection,
-    )  # ray takes a second to import: not before the database is being waited for
+    from services.dispatcher import ray_connection  # ray takes a second to import: the database is waited for first
 
     address = settings.ray_address
     if address is None:
         raise StackError("ACTINIUM_RAY_ADDRESS is not set; `actinium up` sets it for the services that it starts")
     failures = 0
     while not stop.is_set():
-        if connection.answers(address):
+        if ray_connection.answers(address):
             try:
-                fleet = connection.connect(
+                fleet = ray_connection.connect(
                     address,
                     data_root=str(settings.data_root()),
                     checkpoints=settings.checkpoint_address(),
@@ -147,7 +145,7 @@ def hire(settings: Settings, *, stop: threading.Event) -> Fleet:
                 return fleet
         failures += 1
         log.info("waiting for Ray at %s", address)
-        stop.wait(min(2.0, backoff(failures)))
+        stop.wait(backoff(failures, most=2.0))
     raise Unavailable("stopped while waiting for Ray")
 
 

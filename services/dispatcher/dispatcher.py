@@ -1,4 +1,4 @@
-"""The dispatcher: leases packs for idle slots, and brings what they measure into the database."""
+"""The dispatcher: leases packs for idle slots, and writes what they measure into the database."""
 
 import logging
 import time
@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
+from actinium.errors import first_line
 from actinium.job import Attempt, Lease
 from db import datasets, dispatchers, queue
 from db.engine import DATABASE_AWAY, disk_full
@@ -17,32 +18,33 @@ from services.dispatcher.pack import PackRun
 from services.dispatcher.recorder import Recorder
 from services.dispatcher.roster import Roster
 from services.dispatcher.widths import fair_share
+from services.loop import backoff
 
 log = logging.getLogger(__name__)
 
 SAVE_SECONDS = 0.4
-"""Frames wait in memory no longer than this."""
+"""Frames are written at least this often."""
 LOOK_SECONDS = 0.3
-"""How long after finding the queue empty it is asked again."""
+"""How long to wait after the queue was found empty."""
 BACKOFF_MOST_SECONDS = 10.0
 """The longest pause between two tries while the database is away."""
 WAY_SECONDS = 1.0
-"""How often a full fleet looks whether somebody more important waits."""
+"""How often a dispatcher without an idle slot looks for a waiting study of higher priority."""
 PARTING_SECONDS = 0.2
 """How long a round of a shutdown listens to the packs."""
 ROOM_SECONDS = 2.0
 """How often the disk is looked at."""
 UNSAVED_BYTES_MOST = 256 * 2**20
-"""With more than this in memory, because the database is away or full, packs are not listened to: they wait."""
+"""With more unsaved frames than this in memory (the database is away or full) no news is read, and packs wait."""
 COUNTED_LANES = 256
 """Queued jobs are counted up to this many a slot, to spread a small study over all slots."""
 
-Width = Callable[[Connection, queue.Lead, str, datetime], int]
-"""How many lanes a pack of this lead should have on a device."""
+PlannedWidth = Callable[[Connection, queue.Lead, str, datetime], int]
+"""How many lanes the pack of a lead should have on a device: called with connection, lead, device and time."""
 
 
 class Dispatcher:
-    """One round of the loop is `run_once`. It is the only one to touch the fleet and the packs."""
+    """One round of the loop is `run_once`. Only the thread that calls it touches the fleet and the packs."""
 
     def __init__(
         self,
@@ -50,7 +52,7 @@ class Dispatcher:
         engine: Engine,
         fleet: Fleet,
         ledger: Ledger,
-        width: Width,
+        width: PlannedWidth,
         holder: str,
         lease_seconds: float,
         roster: Roster | None = None,
@@ -79,7 +81,10 @@ class Dispatcher:
         self._room_at: datetime | None = None
 
     def run_once(self, *, now: datetime, wait: float) -> None:
-        """Lease, hear for up to `wait` seconds what the packs bring, save. Never raises for an absent database."""
+        """Save what packs have sent, lease packs for idle slots, then listen to the packs for up to `wait` seconds.
+
+        Does not raise when the database is away: it tries again later, and packs go on meanwhile.
+        """
         if self._roster is not None:
             turn, of = self._roster.turn()
             self._fleet.share(turn=turn, of=of)
@@ -96,9 +101,9 @@ class Dispatcher:
                 if disk_full(error):
                     self._halt("the database's disk is full: nothing is lost, and it goes on when there is room")
                 self._tries += 1
-                pause = min(BACKOFF_MOST_SECONDS, 0.25 * 2.0**self._tries)
+                pause = backoff(self._tries, most=BACKOFF_MOST_SECONDS)
                 self._quiet_until = now + timedelta(seconds=pause)
-                log.warning("the database is away (%s); next try in %.1f s", _first_line(error), pause)
+                log.warning("the database is away (%s); next try in %.1f s", first_line(error), pause)
             else:
                 self._tries, self._quiet_until = 0, None
         self._hear(wait=wait)
@@ -109,9 +114,10 @@ class Dispatcher:
         return bool(self._running or self._ended)
 
     def shut_down(self, *, now: datetime, rounds: int = 0) -> None:
-        """Save what there is and give back the leases, nobody blamed. A database that is away lets them expire.
+        """Stop the packs, save what they sent, and give the leases back without counting a failure.
 
-        Packs are asked for a checkpoint, and have so many rounds of PARTING_SECONDS to end with one.
+        Packs are asked for a checkpoint and have `rounds` times PARTING_SECONDS to write it. Where the database is
+        away, the leases are left to expire.
         """
         packs = list(self._running.values())
         try:
@@ -129,11 +135,13 @@ class Dispatcher:
             with self._engine.begin() as conn:
                 dispatchers.leave(conn, self._holder)
         except DATABASE_AWAY as error:
-            log.warning("the database is away (%s); leases are left to expire", _first_line(error))
+            log.warning("the database is away (%s); leases are left to expire", first_line(error))
         self._running.clear()
 
     def _look_for_room(self, *, now: datetime) -> None:
-        """Whether there is room; the database has just taken what there was to save."""
+        """Look at the disk, and halt or lease again accordingly. The database has just accepted a write, so it has
+        room.
+        """
         if self._room_at is None or now >= self._room_at:
             self._room_at = now + timedelta(seconds=ROOM_SECONDS)
             self._halt(self._room())
@@ -145,7 +153,7 @@ class Dispatcher:
         self._halted = reason
 
     def _tell(self) -> None:
-        """Say how things stand, for whoever looks from outside."""
+        """Hand the roster what the next heartbeat tells the database of this dispatcher."""
         if self._roster is not None:
             slots, avoided = self._fleet.size(), self._fleet.avoided()
             self._roster.tell(slots=slots, busy=len(self._running), avoided=avoided, halted=self._halted)
@@ -174,7 +182,9 @@ class Dispatcher:
             log.info("slot %d %s %d lanes of %s", slot, begun, len(leases), leases[0].pack_key)
 
     def _make_way(self, *, now: datetime) -> None:
-        """Stop a pack for a study of higher priority that finds no slot: the one of least priority, one at a time."""
+        """Where every slot is busy and a study of higher priority waits: stop the pack of lowest priority, one at a
+        time.
+        """
         full = len(self._running) >= self._fleet.size() > 0
         stopping = any(pack.stopping for pack in self._running.values())
         if not full or stopping or (self._way_at is not None and now < self._way_at):
@@ -226,7 +236,7 @@ class Dispatcher:
     # ---- packs ------------------------------------------------------------------------------------------------
 
     def _stop_lost(self) -> None:
-        """Stop packs of which nobody wants a lane any more."""
+        """Stop packs none of whose trials is still leased to this dispatcher (cancelled, paused, or rescued)."""
         for slot, pack in self._running.items():
             if not pack.stopping and not pack.open_attempts():
                 pack.stopping = True
@@ -261,7 +271,7 @@ class Dispatcher:
             self._saved_at = now
 
     def _save_pack(self, pack: PackRun, *, now: datetime) -> bool:
-        """Whether the pack's news could be saved; otherwise its trials have failed with the reason."""
+        """Save a pack's news. False: the database refuses it, and the pack's trials have failed with the reason."""
         try:
             self._recorder.save(pack, now=now)
         except DATABASE_AWAY:
@@ -271,7 +281,3 @@ class Dispatcher:
             self._recorder.give_up(pack, error=traceback.format_exc(), now=now)
             return False
         return True
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n", 1)[0][:200]

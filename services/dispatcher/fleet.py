@@ -1,4 +1,4 @@
-"""What the dispatcher asks of those who train: slots that each run one pack at a time, and news of them."""
+"""The interface between the dispatcher and the processes that train: slots with one pack each, and their news."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ SlotId = NewType("SlotId", int)
 
 @dataclass(frozen=True, kw_only=True)
 class PackDone:
-    """The pack came to its end; so did every lane that it reported. `checkpoint`: what it left when it was stopped."""
+    """The pack has ended in order. `checkpoint`: the one that it wrote because it was stopped."""
 
     checkpoint: Checkpointed | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class PackBroken:
-    """The pack came to no end. `halve`: memory was lacking, and a narrower pack may do. `final`: no trial of the pack
-    can do better until somebody mends what `error` says.
+    """The pack failed. `halve`: it ran out of memory, and a narrower pack may fit. `final`: trying again cannot help
+    until a person mends what `error` says.
     """
 
     failure_class: FailureClass
@@ -33,7 +33,7 @@ class PackBroken:
 
 
 PackItem: TypeAlias = Layout | PackEvent | PackDone | PackBroken
-"""In a pack's order: its layout, its events, and its end."""
+"""What a pack sends, in this order: its layout, its events, its end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +45,11 @@ class News:
 
 
 class FleetLost(Unavailable):
-    """The whole fleet is gone, and this process cannot reach it any more."""
+    """The cluster is gone or cannot be reached any more from this process, which must be started again."""
 
 
 class Fleet(Protocol):
-    """Slots, each for one pack at a time. Nothing here blocks for longer than it says."""
+    """Slots, each for one pack at a time. Only `news` blocks, for as long as it says."""
 
     def size(self) -> int:
         """How many slots there are or soon will be."""
@@ -58,10 +58,12 @@ class Fleet(Protocol):
         """The slots that are warm and free, on nodes that are not avoided."""
 
     def avoided(self) -> Mapping[str, datetime]:
-        """The nodes that get no work for a while, because they keep losing their workers, and until when."""
+        """The nodes that get no work for a while because their workers keep dying, and until when."""
 
     def share(self, *, turn: int, of: int) -> None:
-        """Have only the slots that are due to number `turn` of `of` fleets; surplus ones end once they are free."""
+        """Several dispatchers share a cluster: keep the slots of dispatcher number `turn` of `of`, and end the others
+        once they are free.
+        """
 
     def device(self, slot: SlotId) -> str:
         """What a warm slot computes on: `cpu`, or the accelerator's name."""
@@ -70,21 +72,21 @@ class Fleet(Protocol):
         """Whether the fleet has the dataset of this SHA-256."""
 
     def hold(self, sha256: str, content: bytes) -> None:
-        """Take in a dataset's file, for packs to come."""
+        """Store a dataset's file where the packs started later find it."""
 
     def start(self, slot: SlotId, configs: Sequence[TrialConfig], *, checkpoint: str | None) -> None:
-        """Train a pack in an idle slot, from its checkpoint or its beginning. The fleet holds the pack's dataset, if it
-        is one that was added.
+        """Train a pack in an idle slot, from its checkpoint or from step 0. Call `hold` first where its dataset is one
+        that a person added.
         """
 
     def stop(self, slot: SlotId) -> None:
-        """End the slot's pack soon, with a checkpoint. Its end still comes as news."""
+        """Ask the slot's pack to write a checkpoint and end. Its end comes as news."""
 
     def news(self, *, seconds: float) -> list[News]:
-        """What has happened, after waiting up to `seconds` for something to. FleetLost when there is no fleet."""
+        """What packs have sent, after waiting up to `seconds` for it. FleetLost when the cluster is gone."""
 
     def tend(self, *, now: datetime) -> None:
-        """Replace what died, and follow the nodes that come and go."""
+        """Start actors for slots whose actor died, and for nodes that were added; forget nodes that are gone."""
 
     def close(self) -> None:
-        """Let everything go."""
+        """Kill the actors and disconnect."""

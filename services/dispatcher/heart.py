@@ -1,4 +1,4 @@
-"""The heartbeat: renews leases whatever the main loop is doing, and rescues what others let expire."""
+"""The heartbeat: a thread that renews this dispatcher's leases and rescues the expired leases of others."""
 
 import logging
 from datetime import datetime, timedelta
@@ -12,20 +12,20 @@ from services.dispatcher.roster import Roster
 log = logging.getLogger(__name__)
 
 LONGEST_SECONDS = 5.0
-"""The longest time between two beats, and so between a study's cancellation and the word of it here."""
+"""The longest time between two beats. A cancellation is noticed at the next beat."""
 
 
 def beat_seconds(lease_seconds: float) -> float:
-    """The time between two beats: several may be late before a lease expires."""
+    """The time between two beats: a fifth of a lease, so that one may fail before the lease expires."""
     return min(LONGEST_SECONDS, lease_seconds / 5)
 
 
 class Heart:
-    """One round: renew what this dispatcher holds, hear what it does not hold any more, rescue what expired.
+    """One round: renew the leases of this dispatcher, note those that it has lost, rescue those that have expired.
 
-    Its own leases come first: after a pause of this process or of the database they are taken up again before
-    anything expired is rescued. Having been out of touch for as long as a lease, it also gives the other dispatchers
-    one lease's time to do the same. With each beat it says how this dispatcher stands, and hears who else lives.
+    Its own leases come first: after this process or the database was away, they are renewed before anything expired
+    is rescued. When the last beat is longer ago than a lease, rescuing waits for one lease more, so that the other
+    dispatchers can renew theirs too. Each beat also writes this dispatcher's standing and reads who else is alive.
     """
 
     def __init__(self, *, engine: Engine, ledger: Ledger, roster: Roster, lease_seconds: float) -> None:

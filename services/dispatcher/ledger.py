@@ -7,7 +7,7 @@ from actinium.job import Attempt, TrialId
 
 
 class Ledger:
-    """The attempts held, and those of them that turned out to be somebody else's by now."""
+    """The attempts leased to this dispatcher, and those of them that a heartbeat found to be lost."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -21,7 +21,7 @@ class Ledger:
                 self._held[attempt.trial_id] = fence(attempt)
 
     def remove(self, attempts: Iterable[Attempt]) -> None:
-        """These came to their end."""
+        """These have ended."""
         with self._lock:
             for attempt in map(fence, attempts):
                 self._lost.discard(attempt)
@@ -29,12 +29,12 @@ class Ledger:
                     del self._held[attempt.trial_id]
 
     def held(self) -> list[Attempt]:
-        """What heartbeats must keep alive."""
+        """The attempts whose leases a heartbeat must renew."""
         with self._lock:
             return [attempt for attempt in self._held.values() if attempt not in self._lost]
 
     def confirm(self, asked: Collection[Attempt], still_held: Collection[TrialId]) -> list[Attempt]:
-        """The answer to a heartbeat for `asked`: those not in it are lost, unless they ended meanwhile."""
+        """A heartbeat for `asked` renewed `still_held`: note the others as lost, unless they ended meanwhile."""
         with self._lock:
             gone = [
                 attempt
@@ -51,5 +51,5 @@ class Ledger:
 
 
 def fence(attempt: Attempt) -> Attempt:
-    """An attempt's fence alone, comparable whatever else came with it (a lease is an attempt too)."""
+    """Trial and attempt number alone: a `Lease` is an `Attempt` too, and would not equal one."""
     return Attempt(trial_id=attempt.trial_id, attempt=attempt.attempt)

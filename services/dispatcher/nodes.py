@@ -1,22 +1,24 @@
-"""Which nodes keep losing actors, and are left alone for a while."""
+"""The health of nodes: those whose actors keep dying get no work for a while."""
 
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from services.loop import backoff
+
 log = logging.getLogger(__name__)
 
 FAILURES = 3
-"""So many failures within WINDOW, and a node is avoided."""
+"""After so many failures within WINDOW a node is avoided."""
 WINDOW = timedelta(minutes=10)
 TOGETHER = timedelta(seconds=5)
-"""Failures closer to each other than this are one: whatever takes a node takes all its actors."""
+"""Failures closer together than this count once: what kills a node kills all of its actors at the same time."""
 AVOIDED_FIRST = timedelta(minutes=1)
 AVOIDED_MOST = timedelta(hours=1)
 """How long a node is avoided: doubled each time, up to the most."""
 FORGIVEN = timedelta(hours=2)
-"""A node that kept its actors for so long is as good as new."""
+"""After so long without a failure a node's earlier ones no longer count."""
 HIRE_FIRST = timedelta(seconds=1)
 HIRE_MOST = timedelta(seconds=30)
 """The pause before the next actor on a node whose actors do not start: doubled each time, up to the most."""
@@ -36,11 +38,11 @@ class Node:
 
 
 class NodeHealth:
-    """The record of all nodes, by Ray's id: a machine whose Ray was started anew begins anew.
+    """What is remembered of each node, by Ray's node id (a machine whose Ray was restarted has a new one).
 
-    A failure is an actor that died, lost its device, or did not start; what a trial's code raised is none, nor lack of
-    memory that a narrower pack may mend. The last node left is never avoided: a trial that kills its actors is then
-    stopped by its own limit.
+    A failure is an actor that died, lost its device, or did not start. An exception of a trial's code is none, nor an
+    out-of-memory error that a narrower pack may avoid. The last node is never avoided: a trial that kills every actor
+    is stopped by its own limit instead.
     """
 
     def __init__(self) -> None:
@@ -57,15 +59,15 @@ class NodeHealth:
         if node.until is not None and now - node.until > FORGIVEN:
             node.times = 0
         node.times += 1
-        node.until = now + min(AVOIDED_MOST, AVOIDED_FIRST * 2 ** (node.times - 1))
+        node.until = now + _pause(node.times, first=AVOIDED_FIRST, most=AVOIDED_MOST)
         node.failures.clear()
         log.warning("node %s lost its actors %d times; it is avoided until %s", name, FAILURES, node.until.isoformat())
 
     def not_started(self, name: str, *, now: datetime) -> None:
         """An actor of the node did not become warm; the next one waits."""
         node = self._node(name)
-        node.hire_at = now + min(HIRE_MOST, HIRE_FIRST * 2 ** min(node.unstarted, 10))
         node.unstarted += 1
+        node.hire_at = now + _pause(node.unstarted, first=HIRE_FIRST, most=HIRE_MOST)
         self.failed(name, now=now)
 
     def started(self, name: str) -> None:
@@ -85,3 +87,7 @@ class NodeHealth:
 
     def _node(self, name: str) -> Node:
         return self._nodes.setdefault(name, Node())
+
+
+def _pause(failures: int, *, first: timedelta, most: timedelta) -> timedelta:
+    return timedelta(seconds=backoff(failures, first=first.total_seconds(), most=most.total_seconds()))

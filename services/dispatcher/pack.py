@@ -1,4 +1,4 @@
-"""A pack in training, as the dispatcher sees it: what came in and is not yet in the database."""
+"""A pack in training, as the dispatcher sees it: its leases, and the news of it that is not yet in the database."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -14,13 +14,17 @@ from services.dispatcher.fleet import PackBroken, PackDone, PackItem, SlotId
 log = logging.getLogger(__name__)
 
 WHOLE = 0.9
-"""The share of its lanes' steps that a pack must have trained to be measured: lanes that leave make it narrower."""
+"""A pack's time counts as a measurement of its width only if it trained this share of all its lanes' steps: lanes
+that diverge leave, and the pack is narrower from then on.
+"""
 ENDED_SILENTLY = "the pack ended without a summary of this trial"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unsaved:
-    """What one transaction writes of a pack. `unfinished` are the lanes that failed, where `broken` says why."""
+    """What one transaction writes of a pack. Where the pack failed, `unfinished` are its lanes without a result, and
+    `broken` says why.
+    """
 
     layout: Layout | None
     frames: Sequence[Frame]
@@ -36,7 +40,7 @@ class Unsaved:
 class PackRun:
     """A pack's leases in the order of its lanes, and its news since the last save.
 
-    A lane that is lost (`is_lost`) writes nothing any more, whatever its network still computes.
+    Of a lane whose lease is lost (`is_lost`) nothing is written any more, though the pack may still train it.
     """
 
     def __init__(
@@ -47,7 +51,7 @@ class PackRun:
         self.leases = tuple(leases)
         self.stopping = False
         self.unsaved_bytes = 0
-        """Of frames."""
+        """Bytes of the frames that are not in the database yet."""
         self._is_lost = is_lost
         self._layout: Layout | None = None
         self._frames: list[PackFrames] = []
@@ -56,7 +60,7 @@ class PackRun:
         self._saved_lanes: set[int] = set()
         self._end: PackDone | PackBroken | None = None
         self._seconds, self._steps = 0.0, 0
-        """Of all lanes that came to their end."""
+        """Training time and steps of the lanes that have ended."""
 
     def take(self, item: PackItem) -> None:
         """One piece of news of this pack."""
@@ -80,16 +84,16 @@ class PackRun:
                 self._end = item
 
     def ended(self) -> bool:
-        """Whether its slot is free again."""
+        """Whether the pack has ended and its slot is free."""
         return self._end is not None
 
     def urgent(self) -> bool:
-        """Whether something came to its end and waits to be saved."""
+        """Whether a lane or the pack has ended and is not saved yet: that is saved at once, frames can wait."""
         return bool(self._finished) or self.ended()
 
     def seconds_per_lane_step(self) -> float | None:
-        """What a step took per lane, measurements included, procedures not; None unless (nearly) all were trained, and
-        here.
+        """Seconds a step and lane, with measurements and without pretraining. None unless this pack trained (nearly)
+        all steps of all its lanes itself.
         """
         steps = len(self.leases) * self.leases[0].config.steps()
         whole = (
@@ -128,12 +132,14 @@ class PackRun:
         )
 
     def unsaved_checkpoint(self) -> tuple[Checkpointed, Sequence[Attempt]] | None:
-        """The latest that is to be written, with its lanes' attempts: lost ones too, the queue decides for itself."""
+        """The latest checkpoint that is not in the database yet, with the attempts in it; also lost ones, of which the
+        queue decides by its own guard.
+        """
         last = self._checkpoint
         return None if last is None else (last, [self.leases[lane] for lane in last.lanes])
 
     def saved(self) -> list[Attempt]:
-        """All that `unsaved` gave is in the database: forget it; which attempts are over."""
+        """Call it once what `unsaved` gave is committed: forgets that, and gives the attempts that have ended."""
         over = range(len(self.leases)) if self.ended() else [news.lane for news in self._finished]
         self._saved_lanes.update(over)
         self._frames.clear()

@@ -19,7 +19,7 @@ from actinium.job import FailureClass
 from actinium.trial import TrialConfig
 from services.dispatcher.fleet import FleetLost, News, PackBroken, PackDone, PackItem, SlotId
 from services.dispatcher.nodes import NodeHealth
-from services.dispatcher.placement import Place, places, shared
+from services.dispatcher.placement import NodeSlots, places, shared
 from workers.actor import PackActor, PackFailed
 
 log = logging.getLogger(__name__)
@@ -27,11 +27,11 @@ log = logging.getLogger(__name__)
 SURVEY_SECONDS = 5.0
 """How often the cluster's nodes are looked at."""
 GRACE_SECONDS = 5.0
-"""How long a stopped pack may take to its next step, and to its checkpoint, before its actor is killed."""
+"""How long a stopped pack may take to end its step and write its checkpoint before its actor is killed."""
 GET_SECONDS = 30.0
 """How long what is ready may take to arrive from its node; then the node counts as lost."""
 LISTENING_MOST_SECONDS = 5.0
-"""The most that passes between two rounds that listen; longer, and somebody was away."""
+"""A longer gap between two calls of `news` counts as this much silence: the dispatcher itself was away."""
 WARM_UP_SECONDS = 300.0
 """How long a new actor may take to become warm."""
 MOST_DATASETS = 4
@@ -47,7 +47,7 @@ ITEMS_A_ROUND = 200
 class Slot:
     """An actor and what it does: warming up (`warming`), idle, or training (`stream`)."""
 
-    place: Place
+    place: NodeSlots
     actor: Any
     device: str = ""
     """What its actor computes on, once it is warm."""
@@ -55,7 +55,8 @@ class Slot:
     warm_by: datetime | None = None
     stream: Any = None
     last_words: Any = None
-    """Asked of its actor after a pack was stopped."""
+    """The pending call that gives the checkpoint of a pack that was stopped; None while no stopped pack is waited for.
+    """
     kill_at: float | None = None
     silent: float = 0.0
     """Seconds in which its pack was listened to and said nothing."""
@@ -78,9 +79,9 @@ class RayFleet:
 
     _slots: dict[SlotId, Slot] = field(default_factory=dict)
     _nodes: list[str] = field(default_factory=list)
-    """Those that have slots at all."""
-    _places: list[Place] = field(default_factory=list)
-    """Where this fleet's slots are."""
+    """The ids of the nodes that can have slots."""
+    _places: list[NodeSlots] = field(default_factory=list)
+    """How many slots this dispatcher has on each node."""
     _datasets: OrderedDict[str, Any] = field(default_factory=OrderedDict)
     """Files in Ray's object store, by SHA-256."""
     _numbers: Iterator[int] = field(default_factory=count)
@@ -144,7 +145,7 @@ class RayFleet:
         ).remote(documents, dataset, checkpoint)
 
     def stop(self, slot: SlotId) -> None:
-        """End the slot's pack: before its next step, or by killing the actor when that takes too long."""
+        """End the slot's pack before its next step; `tend` kills the actor when that takes too long."""
         chosen = self._slots.get(slot)
         if chosen is not None and chosen.stream is not None and chosen.kill_at is None:
             chosen.kill_at = time.monotonic() + GRACE_SECONDS
@@ -165,8 +166,8 @@ class RayFleet:
         return [news for stream in ready for news in self._drain(streams[stream])]
 
     def _count_silence(self) -> None:
-        """Time passes for packs that say nothing. What passes while nobody listens, because the database is away, is
-        not held against them.
+        """Kill the actors of packs that have been silent for `silence_seconds`. Time in which the dispatcher did not
+        listen, because the database was away, does not count.
         """
         now = time.monotonic()
         passed, self._heard_at = min(max(now - self._heard_at, 0.0), LISTENING_MOST_SECONDS), now
@@ -215,8 +216,8 @@ class RayFleet:
         self._nodes, self._places = [place.node for place in found], shared(found, turn=turn, of=of)
 
     def _let_go(self) -> None:
-        """Give back actors past this fleet's share and those of nodes that are gone: first who is not warm, never who
-        trains.
+        """Kill actors beyond this dispatcher's share and on nodes that are gone: those still warming up first, those
+        that train never.
         """
         wanted = {place.node: place.slots for place in self._places}
         have = Counter(slot.place.node for slot in self._slots.values())
@@ -229,7 +230,7 @@ class RayFleet:
                 ray.kill(self._slots.pop(number).actor)
 
     def _hire(self, *, now: datetime) -> None:
-        """An actor for every place that lacks one. Where they do not start, with a pause that grows."""
+        """Start an actor for every slot without one; on nodes where they do not start, with a growing pause."""
         avoided = self.avoided()
         for place in self._places:
             if place.node in avoided or not self._health.may_hire(place.node, now=now):
@@ -273,7 +274,7 @@ class RayFleet:
         log.info("slot %d is warm: %s, process %d, %s", number, info.node, info.pid, info.device)
 
     def _bury(self, number: SlotId) -> None:
-        """Forget a slot whose actor is dead or of no use; its place is filled again."""
+        """Kill a slot's actor and forget the slot; `_hire` starts another."""
         slot = self._slots.pop(number)
         ray.kill(slot.actor)
         self._survey_at = None  # its node may be gone
@@ -294,7 +295,9 @@ class RayFleet:
         return found
 
     def _next(self, number: SlotId, slot: Slot) -> PackItem | None:
-        """The stream's next item or its end; None when nothing is there yet. A pack that was stopped has last words."""
+        """The stream's next item, or its end; None when nothing has arrived. When a pack was stopped, its actor is
+        asked for its last checkpoint, and that answer is its end.
+        """
         ready, _ = ray.wait([slot.last_words or slot.stream], timeout=0, fetch_local=False)
         if not ready:
             return None
@@ -330,8 +333,8 @@ class RayFleet:
 
 
 def _failure(failed: PackFailed) -> PackBroken:
-    """Lack of memory is nobody's fault as long as a narrower pack may do. A device that is lost may be the trials'
-    doing or the device's own; the limit of either kind ends it.
+    """The failure class of what an actor reported. Out of memory and a lost device count as infrastructure, though the
+    trials may be the cause: the limit on infrastructure failures ends those that keep doing it.
     """
     surroundings = failed.out_of_memory or failed.device_lost
     failure_class = FailureClass.INFRASTRUCTURE if surroundings else FailureClass.TRIAL

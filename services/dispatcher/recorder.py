@@ -1,4 +1,4 @@
-"""Writes what a pack brought: frames, summaries, artifacts, job states and outbox rows, in one transaction."""
+"""Writes a pack's news to the database: frames, summaries, artifacts, job states and outbox rows in one transaction."""
 
 import logging
 from datetime import datetime
@@ -15,17 +15,17 @@ log = logging.getLogger(__name__)
 
 
 class Recorder:
-    """Saves packs. What could not be saved stays with its pack and is saved by a later call."""
+    """Saves the news of packs. When saving raises, the news stays with its pack for a later call."""
 
     def __init__(self, *, engine: Engine, ledger: Ledger) -> None:
         self._engine = engine
         self._ledger = ledger
 
     def save(self, pack: PackRun, *, now: datetime) -> None:
-        """Everything of `pack` that is not in the database yet. Raises when the database is away.
+        """Write everything of `pack` that is not in the database yet. Raises when the database is away.
 
-        Saving twice what a lost answer left in doubt changes nothing: frames that are there stay, and the fence lets
-        an attempt end once.
+        Where the answer to a commit was lost, the next call writes the same again, which changes nothing: frames that
+        are there stay, and the fence lets an attempt end once.
         """
         unsaved = pack.unsaved()
         if unsaved or pack.ended():
@@ -56,7 +56,7 @@ class Recorder:
         self._ledger.remove(pack.saved())
 
     def _remember(self, conn: Connection, pack: PackRun, unsaved: Unsaved, *, now: datetime) -> None:
-        """What the pack says of its width."""
+        """Remember the pack's time per lane, or that it ran out of memory, under its width."""
         pack_key, lanes, seconds = pack.leases[0].pack_key, len(unsaved.unfinished), pack.seconds_per_lane_step()
         if unsaved.broken is not None and unsaved.broken.halve and lanes > 1:
             widths.out_of_memory(conn, pack_key=pack_key, device=pack.device, width=lanes, now=now)

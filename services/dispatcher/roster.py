@@ -1,6 +1,7 @@
-"""How this dispatcher stands, and its place among those that work on the same queue.
+"""This dispatcher's standing, and its number among the dispatchers of the same queue.
 
-The main loop says how it stands, the heartbeat's thread tells the database and hears who else lives.
+Two threads meet here: the main loop sets the standing, and the heartbeat writes it to the database and reads who else
+is alive.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from db.dispatchers import Standing
 
 
 class Roster:
-    """Alone until the database says otherwise: `turn` is (0, 1)."""
+    """Standing and number. Until the first heartbeat a dispatcher takes itself for the only one."""
 
     def __init__(self, *, holder: str, started_at: datetime) -> None:
         self._lock = Lock()
@@ -19,7 +20,7 @@ class Roster:
         self._turn = (0, 1)
 
     def tell(self, *, slots: int, busy: int, avoided: Mapping[str, datetime], halted: str | None) -> None:
-        """How the main loop finds things."""
+        """Set the standing; called by the main loop."""
         until = {node: moment.isoformat() for node, moment in avoided.items()}
         with self._lock:
             old = self._standing
@@ -34,13 +35,15 @@ class Roster:
             )
 
     def standing(self, *, now: datetime) -> Standing:
-        """What to tell the database."""
+        """The standing to write to the database at `now`."""
         with self._lock:
             old = self._standing
         return Standing(**{**vars(old), "seen_at": now})
 
     def placed(self, living: Sequence[str]) -> None:
-        """Who lives, this dispatcher among them."""
+        """Set this dispatcher's number: its place in `living`, the holders of all that are alive in order of their
+        start.
+        """
         with self._lock:
             holder = self._standing.holder
             self._turn = (living.index(holder), len(living)) if holder in living else (0, 1)

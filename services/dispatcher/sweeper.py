@@ -1,4 +1,4 @@
-"""Removes checkpoints that no trial goes on from any more."""
+"""Removes the files of checkpoints that no trial will go on from."""
 
 import logging
 from datetime import datetime, timedelta
@@ -13,19 +13,19 @@ log = logging.getLogger(__name__)
 SWEEP_SECONDS = 60.0
 """The time between two rounds."""
 SPARE_SECONDS = 120.0
-"""How long a checkpoint lies about before it is removed: one that was just written may not be in the database yet."""
+"""A file is removed only after being unused for so long: a new checkpoint is written before the database knows it."""
 
 
 class Sweeper:
-    """One round removes what no trial has been going on from for SPARE_SECONDS. That ends what a crash left, too, and
-    needs no word from anybody; of several dispatchers each may do it.
+    """One round removes the checkpoints that no job has named for SPARE_SECONDS, those left by a crash included.
+    Several dispatchers may each run one.
     """
 
     def __init__(self, *, engine: Engine, store: CheckpointStore) -> None:
         self._engine = engine
         self._store = store
         self._spare: dict[str, datetime] = {}
-        """Since when nobody wants them, as far as was seen."""
+        """By checkpoint, when it was first seen without a job that names it."""
 
     def run_once(self, *, now: datetime) -> None:
         """One round."""

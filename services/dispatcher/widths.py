@@ -1,4 +1,4 @@
-"""How wide the next pack is: what measured packs of its key and device say, and what the end of a study asks for."""
+"""How wide the next pack is: by the measured packs of its key and device, and narrower when few jobs are left."""
 
 import math
 from datetime import datetime
@@ -9,7 +9,7 @@ from db import queue, widths
 from workers.packing import first_width, most_lanes, next_width
 
 WORTHWHILE_LANES = 8
-"""Packs are not made narrower than this for the sake of slots that are busy."""
+"""Sharing out the last jobs of a study does not make packs narrower than this."""
 
 
 def planned_width(conn: Connection, lead: queue.Lead, device: str, now: datetime) -> int:
@@ -24,7 +24,7 @@ def planned_width(conn: Connection, lead: queue.Lead, device: str, now: datetime
 
 
 def fair_share(due: int, *, slots: int, idle: int) -> int:
-    """How many of the jobs that are due a slot takes: an equal part for every slot, idle or not, so that all come to
-    their end together; but no crumbs: a pack of few lanes takes nearly as long as one of WORTHWHILE_LANES.
+    """How many of the due jobs one slot takes: an equal share for every slot, idle or not, so that all end at about the
+    same time; but at least WORTHWHILE_LANES while idle slots can have that, because a narrower pack takes as long.
     """
     return max(math.ceil(due / slots), min(WORTHWHILE_LANES, math.ceil(due / idle)))

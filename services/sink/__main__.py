@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 
-from actinium.errors import ActiniumError, StackError, Unavailable
+from actinium.errors import ActiniumError, StackError, Unavailable, first_line
 from db.engine import DATABASE_AWAY
 from services.loop import announce_ready, backoff, open_database, set_up_logging, stop_on_signals, utc_now
 from services.settings import Settings
@@ -56,7 +56,7 @@ def serve(settings: Settings, *, stop: threading.Event) -> None:
             failures = 0
         except (Unavailable, *DATABASE_AWAY) as error:
             failures += 1
-            log.warning("%s", str(error).strip().split("\n", 1)[0])
+            log.warning("%s", first_line(error))
         except Exception:  # the rim of the loop
             failures += 1
             log.exception("a round failed")

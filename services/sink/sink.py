@@ -1,4 +1,4 @@
-"""The sink: outbox -> MLflow. At least once, and telling it again changes nothing."""
+"""The sink: outbox -> MLflow. News is delivered at least once, and delivering it again changes nothing."""
 
 import logging
 from collections import deque
@@ -11,22 +11,22 @@ from sqlalchemy import Engine
 from actinium.errors import Unavailable
 from actinium.job import FINAL_STATES, JobState, TrialId
 from db import artifacts, frames, outbox
-from db.frames import Cursor, TrialFrames
-from db.outbox import News, StudyNews, TrialNews
+from db.frames import FramePosition, TrialFrames
+from db.outbox import MirrorNews, StudyNews, TrialNews
 from services.sink import wording
 from services.sink.tracking import Gone, Refused, Tracking
 
 log = logging.getLogger(__name__)
 
 NEWS_A_ROUND = 20
-"""Pieces of news claimed at once: few enough to be told well within the time they are lent for."""
+"""Pieces of news claimed at once: few enough to be mirrored well within CLAIM_SECONDS."""
 CLAIM_SECONDS = 30.0
 FRAMES_A_TRIAL = 500
-"""Frames of one trial told at once."""
+"""Frames of one trial mirrored in one round."""
 LIVE_SECONDS = 5.0
-"""A trial in training is told of this often at most."""
+"""A trial in training is mirrored at most this often."""
 LIVE_SHARE_SECONDS = 0.5
-"""With many trials in training, each is told of less often, so that one is told of every so many seconds."""
+"""With many trials in training each is mirrored less often: one of them every so many seconds."""
 REFUSED_SECONDS = 300.0
 """How long news that MLflow refuses is put aside."""
 
@@ -42,9 +42,9 @@ class Sink:
         self._told_at: dict[TrialId, datetime] = {}
 
     def run_once(self, *, now: datetime) -> int:
-        """Tell MLflow a batch of news; how many pieces. Raises Unavailable while MLflow is away, and all stays due.
+        """Mirror a batch of news; how many pieces. Raises Unavailable while MLflow is away, and all of it stays due.
 
-        Asked to stop, it leaves the rest to a later round: a batch may take a slow MLflow a minute.
+        When the service is asked to stop, the rest of the batch is left for later: a slow MLflow may need a minute.
         """
         with self._engine.begin() as conn:
             claimed = outbox.pending(conn, now=now, limit=NEWS_A_ROUND, claim_seconds=CLAIM_SECONDS)
@@ -69,8 +69,8 @@ class Sink:
 
     # ---- what to tell -----------------------------------------------------------------------------------------
 
-    def _without_recent(self, claimed: Sequence[News], *, now: datetime) -> list[News]:
-        """What is to be told now; trials in training that were told of a moment ago wait a little."""
+    def _without_recent(self, claimed: Sequence[MirrorNews], *, now: datetime) -> list[MirrorNews]:
+        """The news to mirror now: trials in training that were mirrored a moment ago are put off."""
         live = [item for item in claimed if isinstance(item, TrialNews) and item.state not in FINAL_STATES]
         pace = timedelta(seconds=max(LIVE_SECONDS, LIVE_SHARE_SECONDS * len(self._told_at)))
         recent = [item for item in live if (told := self._told_at.get(item.trial_id)) and now - told < pace]
@@ -80,7 +80,9 @@ class Sink:
         return [item for item in claimed if id(item) not in waiting]
 
     def _frames(self, news: Sequence[TrialNews]) -> dict[TrialId, TrialFrames]:
-        """The frames not told yet. Of a trial that succeeded always the last one too, to compare the summary with."""
+        """The frames that MLflow does not have yet; of a trial that succeeded its last frame too, to compare the
+        summary.
+        """
         own = [_cursor(item) for item in news if item.reused_from is None]
         with self._engine.begin() as conn:
             found = frames.after(conn, own, most=FRAMES_A_TRIAL)
@@ -92,7 +94,7 @@ class Sink:
 
     # ---- telling ----------------------------------------------------------------------------------------------
 
-    def _tell(self, item: News, later: dict[TrialId, TrialFrames], *, now: datetime) -> None:
+    def _tell(self, item: MirrorNews, later: dict[TrialId, TrialFrames], *, now: datetime) -> None:
         if isinstance(item, StudyNews):
             self._tell_study(item, now=now)
             return
@@ -182,31 +184,31 @@ class Sink:
         return known
 
     def _tell_anew(self, item: TrialNews, *, now: datetime) -> None:
-        """From the beginning, into a new run; and into a new experiment where the old one is not there either."""
+        """Mirror a trial from its first frame into a new run, in a new experiment where the old one is gone."""
         self._experiments.pop(item.study_id, None)
         self._tracking.forget()
         self._tell_study(_study_of(item), now=now)
         lost = replace(item, run_id=None, mirrored_attempt=None, mirrored_step=-1)
         self._tell_trial(lost, self._frames([lost]).get(lost.trial_id), now=now)
 
-    def _defer(self, news: Sequence[News], *, now: datetime, seconds: float) -> None:
+    def _defer(self, news: Sequence[MirrorNews], *, now: datetime, seconds: float) -> None:
         if news:
             with self._engine.begin() as conn:
                 outbox.defer(conn, now=now, news=news, seconds=seconds)
 
 
 def _study_of(item: TrialNews) -> StudyNews:
-    """The study of a trial, as news that settles nothing in the outbox."""
+    """The study of a trial as news. The version -1 matches no row of the outbox, so that nothing is removed there."""
     return StudyNews(
         version=-1, study_id=item.study_id, project=item.project, name=item.study_name, experiment_id=item.experiment_id
     )
 
 
-def _cursor(item: TrialNews) -> Cursor:
-    """How far the mirror is with the frames that a trial shows."""
+def _cursor(item: TrialNews) -> FramePosition:
+    """How far the mirror is with the frames of a trial, or of the trial whose result it reuses."""
     step = item.mirrored_step if item.summary is None else min(item.mirrored_step, item.summary.steps - 1)
-    return Cursor(trial_id=item.trained.trial_id, attempt=item.trained.attempt, step=step)
+    return FramePosition(trial_id=item.trained.trial_id, attempt=item.trained.attempt, step=step)
 
 
-def _whose(item: News) -> str:
+def _whose(item: MirrorNews) -> str:
     return f"study {item.study_id}" if isinstance(item, StudyNews) else f"trial {item.trial_id}"

@@ -1,4 +1,4 @@
-"""MLflow, spoken to with its own client: experiments, runs, batches."""
+"""The requests to MLflow, made with its own client: experiments, runs, batches."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from services.sink.wording import ATTEMPT_TAG, DIGEST_TAG, STUDY_TAG, TRIAL_TAG,
 log = logging.getLogger(__name__)
 
 LOOK_AGAIN = timedelta(seconds=30)
-"""How old the list of an experiment's running runs may be when a run is missing: as long as the outbox lends news."""
+"""How long a list of an experiment's running runs is used before it is fetched again: as long as a claim of news."""
 RUNS_A_PAGE = 1000
 REFUSALS = {
     "BAD_REQUEST",
@@ -27,7 +27,7 @@ REFUSALS = {
     "RESOURCE_CONFLICT",
     "RESOURCE_DOES_NOT_EXIST",
 }
-"""Error codes that asking again will not change; after any other one, MLflow is taken to be away."""
+"""Error codes that stay the same when a request is repeated; any other code means that MLflow is away."""
 
 
 class Refused(ActiniumError):
@@ -108,7 +108,7 @@ class Tracking:
         return found
 
     def forget(self) -> None:
-        """Ask anew for what was remembered."""
+        """Forget the lists of running runs, so that they are fetched again."""
         self._open_runs.clear()
 
     def _running(self, experiment_id: str) -> list[Run]:
@@ -142,7 +142,7 @@ class Tracking:
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Add to a run, in batches of a thousand. What it has already is not doubled."""
+        """Add metrics, params and tags to a run. What the run has already is not doubled."""
         try:
             self._client.log_batch(
                 run_id,
@@ -154,8 +154,8 @@ class Tracking:
             raise self._said(error) from error
 
     def keep(self, run_id: str, files: Mapping[str, bytes]) -> None:
-        """Put files beside a run, by name; again is no harm. Only where MLflow's server itself takes artifacts: a store
-        to which it sends its clients has keys that this service does not hold.
+        """Upload files as artifacts of a run; repeating it is harmless. Only where MLflow's server stores artifacts
+        itself: for another store this service has no credentials.
         """
         try:
             where = self._client.get_run(run_id).info.artifact_uri
@@ -172,14 +172,14 @@ class Tracking:
             raise Unavailable(f"MLflow at {self._url} takes no artifacts: {str(error)[:300]}") from error
 
     def close(self, run_id: str, *, status: str, ended: int) -> None:
-        """The run is over since `ended` milliseconds."""
+        """Set a run's final status and end, in milliseconds since 1970."""
         try:
             self._client.set_terminated(run_id, status, end_time=ended)
         except MlflowException as error:
             raise self._said(error) from error
 
     def delete(self, run_id: str) -> None:
-        """Put a run away; one that is not there is as good as deleted."""
+        """Delete a run; one that is not there counts as deleted."""
         try:
             self._client.delete_run(run_id)
         except MlflowException as error:
@@ -198,5 +198,5 @@ class Tracking:
 
 
 def _identity(tags: Mapping[str, str]) -> str:
-    """A run's trial in one word; the digest tells apart trials of databases that began anew."""
+    """Trial id and digest of a run: ids alone come again when the service's database was made anew."""
     return "/".join(tags.get(name, "") for name in (TRIAL_TAG, DIGEST_TAG))

@@ -1,4 +1,4 @@
-"""How a trial is told to MLflow: its params, tags, metrics and status. Pure functions."""
+"""What MLflow is sent for a trial: params, tags, metrics and status. Pure functions."""
 
 import json
 import math
@@ -48,8 +48,8 @@ def milliseconds(moment: datetime | None) -> int:
 
 
 def params(config: TrialConfig) -> dict[str, str]:
-    """The whole config, flattened: `training.batch_size` and so on. `activation`, `normalization` and
-    `initialization` are there as one word too, beside their parts.
+    """The whole config, flattened: `training.batch_size` and so on; `activation`, `normalization` and `initialization`
+    also as one label each.
     """
     labels = {name: getattr(config, name).label() for name in LABELS}
     return labels | {path: _written(value)[:LONGEST_VALUE] for path, value in flattened(config.model_dump(mode="json"))}
@@ -65,7 +65,7 @@ def flattened(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[s
 
 
 def tags(news: TrialNews) -> dict[str, str]:
-    """Who this run is."""
+    """The tags by which a run is known to be of this trial and attempt."""
     reused = {} if news.reused_from is None else {REUSED_TAG: str(news.reused_from)}
     return reused | {
         STUDY_TAG: str(news.study_id),
@@ -88,8 +88,8 @@ def final_tags(news: TrialNews) -> dict[str, str]:
 def points(news: TrialNews, frames: TrialFrames | None, *, after: int) -> list[Point]:
     """The values of the frames past step `after`, and of the summary where the last frame does not have them.
 
-    A value that is not finite was not measured, and is left out. Timestamps come from the database alone, so that
-    telling it again tells MLflow nothing new.
+    A value that is not finite was not measured, and is left out. Timestamps come from the database, so that sending a
+    point again gives MLflow the same point.
     """
     begun = milliseconds(news.leased_at)
     told = [] if frames is None else [point for point in _of_frames(frames, begun=begun) if point.step > after]
@@ -105,7 +105,7 @@ def _of_frames(frames: TrialFrames, *, begun: int) -> Iterator[Point]:
 
 
 def _of_summary(news: TrialNews, frames: TrialFrames | None) -> list[Point]:
-    """What the last frame says already is not said twice; a diverged trial's last finite values come last."""
+    """The summary's values that the last frame does not have. A diverged trial's last finite values are among them."""
     if news.summary is None:
         return []
     shown: dict[str, float] = {}

@@ -10,11 +10,11 @@ from typing import IO
 
 from sqlalchemy import Connection, Engine, text
 
-from actinium.errors import StackError, Unavailable
+from actinium.errors import StackError, Unavailable, first_line
 from db import dump
 from db.engine import DATABASE_AWAY, make_engine, revision, revisions, wait_ready
 from services.settings import Settings
-from services.stack.archive.manifest import Database, DatabaseName, Digest, Manifest, folder_of
+from services.stack.archive.manifest import DatabaseManifest, DatabaseName, Digest, Manifest, folder_of
 from services.stack.archive.writer import Writer, created
 from services.stack.databases import opened
 
@@ -32,13 +32,13 @@ def backup(settings: Settings, target: str, *, now: datetime, say: Callable[[str
         try:
             manifest = write(file, engine, mlflow, artifacts=settings.home.expanduser() / "mlflow", now=now)
         except DATABASE_AWAY as error:
-            raise Unavailable(f"the database went away ({str(error).strip().splitlines()[0]}); try again") from error
+            raise Unavailable(f"the database went away ({first_line(error)}); try again") from error
     say(f"{'standard output' if target == STREAM else target}: {told(manifest)}")
 
 
 def write(file: IO[bytes], engine: Engine, mlflow: Engine | None, *, artifacts: Path, now: datetime) -> Manifest:
     """Both databases as they were at one moment, then MLflow's artifacts, which have at least what it knew then."""
-    writer, parts = Writer(file), Digest()
+    writer, artifact_digest = Writer(file), Digest()
     with ExitStack() as stack:
         with dump.mirror_held(engine):
             conns: dict[DatabaseName, Connection] = {"actinium": stack.enter_context(dump.reading(engine))}
@@ -51,13 +51,13 @@ def write(file: IO[bytes], engine: Engine, mlflow: Engine | None, *, artifacts: 
         made = {name: conn for name, conn in conns.items() if revision(conn) is not None}
         databases = {name: _database(writer, conn, name) for name, conn in made.items()}
     if "mlflow" in databases:
-        writer.artifacts(artifacts, parts)
+        writer.artifacts(artifacts, artifact_digest)
     manifest = Manifest(
         actinium=version("actinium"),
         mlflow=version("mlflow"),
         created_at=now,
         databases=databases,
-        artifacts=parts.part() if "mlflow" in databases else None,
+        artifacts=artifact_digest.section() if "mlflow" in databases else None,
     )
     writer.end(manifest)
     return manifest
@@ -85,19 +85,19 @@ def connected(url: str) -> Iterator[Engine]:
         engine.dispose()
 
 
-def _database(writer: Writer, conn: Connection, name: DatabaseName) -> Database:
+def _database(writer: Writer, conn: Connection, name: DatabaseName) -> DatabaseManifest:
     digest, tables = Digest(), dump.tables(conn)
     rows = {
         table.name: writer.rows(f"{folder_of(name)}/{table.name}", dump.copy_out(conn, table), digest)
         for table in tables
     }
-    return Database(
+    return DatabaseManifest(
         revision=revision(conn) or "",
         server=str(conn.execute(text("SHOW server_version")).scalar_one()),
         tables=tuple(tables),
         rows=rows,
         sequences=dump.sequences(conn),
-        part=digest.part(),
+        part=digest.section(),
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether a part answers. Each check takes a moment at most, and raises nothing."""
+"""Health checks of parts. Each takes SECONDS at most and raises nothing."""
 
 import socket
 import urllib.error
@@ -28,7 +28,7 @@ def http(url: str) -> Check:
 
 
 def service(url: str) -> Check:
-    """GET gives a status below 400; or 503 because of a full disk, which starting the service anew would not mend."""
+    """GET gives a status below 400; or 503 because of a full disk, where restarting the service would not help."""
 
     def check() -> bool:
         try:
@@ -44,7 +44,7 @@ def service(url: str) -> Check:
 
 
 def tcp(host: str, port: int) -> Check:
-    """Somebody listens."""
+    """Something listens at the address."""
 
     def check() -> bool:
         try:

@@ -12,7 +12,7 @@ from services.stack.state import try_lock
 
 
 @dataclass(frozen=True, kw_only=True)
-class Databases:
+class DatabaseUrls:
     """Addresses. `mlflow` is None where MLflow is somebody else's."""
 
     actinium: str
@@ -20,7 +20,7 @@ class Databases:
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Databases]:
+def opened(settings: Settings) -> Iterator[DatabaseUrls]:
     """The databases of the settings: ACTINIUM_DATABASE_URL's, or the home's own.
 
     The home's server is used as it runs; where it does not it is started, and stopped again, under the home's lock.
@@ -28,7 +28,7 @@ def opened(settings: Settings) -> Iterator[Databases]:
     home = settings.home.expanduser().absolute()
     own_mlflow = settings.mlflow_url is None
     if settings.database_url is not None:
-        yield Databases(actinium=settings.database_url, mlflow=beside(settings.database_url) if own_mlflow else None)
+        yield DatabaseUrls(actinium=settings.database_url, mlflow=beside(settings.database_url) if own_mlflow else None)
         return
     if not exists(home):
         raise StackError(f"there is no database in {home}; set ACTINIUM_HOME or ACTINIUM_DATABASE_URL")
@@ -37,7 +37,7 @@ def opened(settings: Settings) -> Iterator[Databases]:
     try:
         server = embedded(home)
         try:
-            yield Databases(actinium=server.url, mlflow=server.mlflow_url if own_mlflow else None)
+            yield DatabaseUrls(actinium=server.url, mlflow=server.mlflow_url if own_mlflow else None)
         finally:
             if started:
                 server.stop()

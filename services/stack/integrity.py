@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from actinium.errors import StackError
 from db import integrity
 from db.engine import make_engine, revision, revisions
-from db.integrity import Finding
+from db.integrity import Violation
 from services.settings import Settings
 from services.stack.databases import opened
 
@@ -30,7 +30,7 @@ def check(settings: Settings, *, as_json: bool, say: Callable[[str], object]) ->
     return not any(finding.rule.severity == "fault" for finding in findings)
 
 
-def document(findings: Sequence[Finding]) -> dict[str, object]:
+def document(findings: Sequence[Violation]) -> dict[str, object]:
     """What `--json` prints."""
     return {
         "rules": len(integrity.RULES),
@@ -48,7 +48,7 @@ def document(findings: Sequence[Finding]) -> dict[str, object]:
     }
 
 
-def sentences(findings: Sequence[Finding]) -> str:
+def sentences(findings: Sequence[Violation]) -> str:
     """A line a rule that is broken, and one for those that hold."""
     lines = []
     for finding in findings:

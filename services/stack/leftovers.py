@@ -1,4 +1,4 @@
-"""What a supervisor that was killed has left running."""
+"""Ends the processes that a killed supervisor has left running."""
 
 import signal
 from pathlib import Path

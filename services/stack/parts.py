@@ -8,7 +8,7 @@ from pathlib import Path
 from actinium.errors import StackError
 from services.stack import checks
 from services.stack.checks import Check
-from services.stack.plan import Plan, python
+from services.stack.plan import StackPlan, python
 from services.stack.ports import LOOPBACK
 from services.stack.processes import Command
 
@@ -18,22 +18,22 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**30)}
 """For processes that train: glibc otherwise gives every large tensor back to the kernel and faults it in again."""
 MIRROR_NICE = 15
-"""How far the mirror gives way to training: it has what training leaves, and a thirtieth of a core at least."""
+"""Added to the niceness of MLflow and the sink, so that they use what training leaves: a thirtieth of a core at least.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One process of the stack. It is started once `after` are ready, and is ready once `ready` says so.
-
-    `nice` is added to its niceness from then on: nothing gives way while the stack is waited for.
+    """One process of the stack. It is started once the parts in `after` are ready, and is ready once its check `ready`
+    succeeds. `nice` is added to its niceness only then, so that the start is not slowed down.
     """
 
     name: str
     after: tuple[str, ...] = ()
-    command: Callable[[Plan], Command]
-    ready: Callable[[Plan], Check]
-    address: Callable[[Plan], str | None] = lambda plan: None
-    wanted: Callable[[Plan], bool] = lambda plan: True
+    command: Callable[[StackPlan], Command]
+    ready: Callable[[StackPlan], Check]
+    address: Callable[[StackPlan], str | None] = lambda plan: None
+    wanted: Callable[[StackPlan], bool] = lambda plan: True
     nice: int = 0
 
 
@@ -41,13 +41,13 @@ DATABASE = "postgres"
 """The embedded database is a part as well; it has its own way to start (`supervisor`)."""
 
 
-def ready_file(plan: Plan, name: str) -> Path:
+def ready_file(plan: StackPlan, name: str) -> Path:
     """Where a part without an address says that it is ready."""
     return plan.home / "run" / f"{name}.ready"
 
 
-def environment(plan: Plan, name: str) -> dict[str, str]:
-    """What every service of ours is told. Tokens go only to those who need them."""
+def environment(plan: StackPlan, name: str) -> dict[str, str]:
+    """The environment of our services. Tokens are blank: `api_command` and `dashboard_command` set theirs."""
     settings = plan.settings
     assert plan.database_url is not None, "services are started after the database"
     return {
@@ -70,11 +70,11 @@ def environment(plan: Plan, name: str) -> dict[str, str]:
     }
 
 
-def ray_environment(plan: Plan) -> dict[str, str]:
-    """What the head and those who connect to it must agree on."""
+def ray_environment(plan: StackPlan) -> dict[str, str]:
+    """Ray's settings, which must be the same for the head and for whoever connects to it."""
     return {
         "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # loopback stays loopback, see services/dispatcher/connection.py
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # loopback stays loopback, see services/dispatcher/ray_connection.py
         # Said explicitly: left unset, it depends on whether this user has a token of some other cluster lying about.
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(plan.ray_token),
@@ -83,7 +83,7 @@ def ray_environment(plan: Plan) -> dict[str, str]:
     }
 
 
-def ray_command(plan: Plan) -> Command:
+def ray_command(plan: StackPlan) -> Command:
     """A head on loopback, without the dashboard, usage reports, autoscaler and log monitor."""
     options: Mapping[str, object] = {
         "port": plan.settings.ray_port,
@@ -120,7 +120,7 @@ def ray_command(plan: Plan) -> Command:
     )
 
 
-def mlflow_command(plan: Plan) -> Command:
+def mlflow_command(plan: StackPlan) -> Command:
     """One worker on its own database. The address with its password is in the environment, not in the arguments."""
     return Command(
         arguments=python(
@@ -138,7 +138,7 @@ def mlflow_command(plan: Plan) -> Command:
     )
 
 
-def api_command(plan: Plan) -> Command:
+def api_command(plan: StackPlan) -> Command:
     """The API, which also makes the tokens known."""
     tokens = {"ACTINIUM_ADMIN_TOKEN": plan.admin_token, "ACTINIUM_VIEWER_TOKEN": plan.viewer_token}
     return Command(arguments=python("-m", "services.api"), environment=environment(plan, "api") | tokens)
@@ -147,19 +147,19 @@ def api_command(plan: Plan) -> Command:
 def dispatcher_part(name: str) -> Part:
     """A dispatcher. Several share the slots."""
 
-    def command(plan: Plan) -> Command:
+    def command(plan: StackPlan) -> Command:
         settings = ray_environment(plan) if plan.own_ray else {}
         return Command(arguments=python("-m", "services.dispatcher"), environment=environment(plan, name) | settings)
 
     return Part(name=name, after=(DATABASE,), command=command, ready=lambda plan: checks.file(ready_file(plan, name)))
 
 
-def sink_command(plan: Plan) -> Command:
+def sink_command(plan: StackPlan) -> Command:
     """The sink."""
     return Command(arguments=python("-m", "services.sink"), environment=environment(plan, "sink"))
 
 
-def dashboard_command(plan: Plan) -> Command:
+def dashboard_command(plan: StackPlan) -> Command:
     """Streamlit on loopback, a client of the API with a viewer's token, or that of whoever signs in; no database."""
     found = importlib.util.find_spec("dashboard")
     if found is None or not found.submodule_search_locations:
@@ -184,7 +184,7 @@ def dashboard_command(plan: Plan) -> Command:
     )
 
 
-def _ray_check(plan: Plan) -> Check:
+def _ray_check(plan: StackPlan) -> Check:
     host, _, port = plan.ray_address.rpartition(":")
     return checks.tcp(host, int(port))
 
@@ -231,7 +231,7 @@ PARTS: Sequence[Part] = (
 )
 
 
-def parts_of(plan: Plan) -> Sequence[Part]:
+def parts_of(plan: StackPlan) -> Sequence[Part]:
     """The table, with as many more dispatchers as the settings ask for."""
     more = range(2, plan.settings.dispatchers + 1)
     return (*PARTS, *(dispatcher_part(f"dispatcher-{number}") for number in more))

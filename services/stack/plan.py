@@ -1,4 +1,4 @@
-"""Everything that is decided before anything is started: addresses, tokens, folders."""
+"""What is decided before any part is started: addresses, tokens, folders."""
 
 import getpass
 import hashlib
@@ -21,8 +21,10 @@ RAY_SOCKET_ROOM = 105 - len("/s/session_2026-01-01_00-00-00_000000_1000000/socke
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """The stack as it will be. `own_*` say what is started here and what is somebody else's."""
+class StackPlan:
+    """Addresses, tokens and folders of a stack. `own_*`: whether the stack starts that part itself, or uses one that
+    the settings name.
+    """
 
     instance: str
     home: Path
@@ -43,12 +45,12 @@ class Plan:
     database_url: str | None = None
     mlflow_store: str | None = None
 
-    def with_database(self, *, database_url: str, mlflow_store: str) -> "Plan":
+    def with_database(self, *, database_url: str, mlflow_store: str) -> "StackPlan":
         """The plan once the database answers."""
         return replace(self, database_url=database_url, mlflow_store=mlflow_store)
 
 
-def make_plan(settings: Settings, *, home: Path) -> Plan:
+def make_plan(settings: Settings, *, home: Path) -> StackPlan:
     """Choose ports and tokens; StackError in a sentence when a port is taken."""
     taken: list[int] = []
 
@@ -66,7 +68,7 @@ def make_plan(settings: Settings, *, home: Path) -> Plan:
     )
     kept = _tokens(home, settings)
     reachable = LOOPBACK if settings.api_host in ("", "0.0.0.0") else settings.api_host  # noqa: S104 - only compared
-    return Plan(
+    return StackPlan(
         instance=secrets.token_hex(12),
         home=home,
         data=resolved.data_root().expanduser().absolute(),

@@ -1,7 +1,7 @@
 """Processes of a stack: started with a mark in their environment, found by it, and ended with all their offspring.
 
-A mark finds what pids and parents no longer tell: processes whose parent died, and such as made sessions of their
-own. It holds the stack's instance, which is random, so that no stranger has it.
+The mark also finds processes whose parent died or that started a session of their own. It contains the stack's random
+instance id, so that no process of another stack has it.
 """
 
 import logging
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 MARK = "ACTINIUM_PART"
 """The variable that holds `INSTANCE/PART`."""
 SECRETS = frozenset({"ACTINIUM_TOKEN", "ACTINIUM_ADMIN_TOKEN", "ACTINIUM_VIEWER_TOKEN", "ACTINIUM_DATABASE_URL"})
-"""Variables that a part has only where its command names them: whoever starts the stack may have them all."""
+"""Variables that a part has only if its command sets them; they are not inherited from whoever starts the stack."""
 LOG_BYTES = 20_000_000
 """A log larger than this is put aside when its part is started."""
 
@@ -53,9 +53,9 @@ def start(command: Command, *, mark: str, log_file: Path, cwd: Path) -> "subproc
 
 
 def give_way(pid: int, nice: int) -> None:
-    """Let a process, and all that it starts from now on, be nicer than this one by `nice`.
+    """Make a process, and those that it starts from now on, nicer than this one by `nice`.
 
-    Where Linux schedules by session (autogroup), niceness counts within one only, so the session's own is set too.
+    Where Linux schedules by session (autogroup), niceness counts only within a session, so the session's is set too.
     """
     niceness = min(19, os.getpriority(os.PRIO_PROCESS, 0) + nice)
     session = Path(f"/proc/{pid}/autogroup")

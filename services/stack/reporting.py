@@ -1,4 +1,4 @@
-"""How a starting stack tells the people at the terminal, directly or through the pipe of a detached start."""
+"""Lines that a starting stack prints for people, directly or through the pipe of a detached start."""
 
 import json
 import os

@@ -16,16 +16,16 @@ import psycopg
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from actinium.errors import InvalidInput, StackError
+from actinium.errors import InvalidInput, StackError, first_line
 from db import dump, integrity, queue
 from db.__main__ import make_database
 from db.embedded import embedded
 from db.engine import migrate, revisions
 from services.settings import Settings
-from services.stack.archive.manifest import ARTIFACTS, Database, Manifest, folder_of
+from services.stack.archive.manifest import ARTIFACTS, DatabaseManifest, Manifest, folder_of
 from services.stack.archive.reader import Member, members, verify
 from services.stack.backup import STREAM, connected, told
-from services.stack.databases import Databases
+from services.stack.databases import DatabaseUrls
 from services.stack.integrity import sentences
 from services.stack.plan import beside, python
 from services.stack.state import locked, prepare_home
@@ -55,7 +55,7 @@ def restore(settings: Settings, source: str, *, now: datetime, say: Callable[[st
             try:
                 _into(settings, home, file, manifest, now=now, say=say)
             except (SQLAlchemyError, psycopg.Error) as error:
-                said = str(error).strip().splitlines()[0]
+                said = first_line(error)
                 raise StackError(f"the database did not take the backup: {said}; nothing was restored") from error
     say(f"restored: {told(manifest)}")
 
@@ -104,13 +104,13 @@ def _into(
 
 
 @contextmanager
-def _empty_databases(settings: Settings, making: Path) -> Iterator[Databases]:
+def _empty_databases(settings: Settings, making: Path) -> Iterator[DatabaseUrls]:
     """A new server under `making`; or those of ACTINIUM_DATABASE_URL, made where they are missing, without any rows."""
     own_mlflow = settings.mlflow_url is None
     if settings.database_url is None:
         server = embedded(making)
         try:
-            yield Databases(actinium=server.url, mlflow=server.mlflow_url if own_mlflow else None)
+            yield DatabaseUrls(actinium=server.url, mlflow=server.mlflow_url if own_mlflow else None)
         finally:
             server.stop()
             shutil.rmtree(server.sockets, ignore_errors=True)
@@ -123,11 +123,17 @@ def _empty_databases(settings: Settings, making: Path) -> Iterator[Databases]:
     if mlflow is not None:
         with connected(mlflow) as engine:
             dump.clear(engine, whose="MLflow's database")
-    yield Databases(actinium=settings.database_url, mlflow=mlflow)
+    yield DatabaseUrls(actinium=settings.database_url, mlflow=mlflow)
 
 
 def _fill(
-    to: Databases, file: IO[bytes], manifest: Manifest, *, artifacts: Path, now: datetime, say: Callable[[str], object]
+    to: DatabaseUrls,
+    file: IO[bytes],
+    manifest: Manifest,
+    *,
+    artifacts: Path,
+    now: datetime,
+    say: Callable[[str], object],
 ) -> None:
     """Empty databases, both filled before either is committed; then up to date, and looked at."""
     wanted = {name: database for name, database in manifest.databases.items() if name == "actinium" or to.mlflow}
@@ -142,10 +148,10 @@ def _fill(
         with ExitStack() as transactions:
             conns = {name: transactions.enter_context(dump.writing(engines[name])) for name in wanted}
             folders = {folder_of(name): name for name in wanted}
-            for part, found in groupby(members(file), key=lambda member: member.part):
-                if name := folders.get(part):
+            for section, found in groupby(members(file), key=lambda member: member.section):
+                if name := folders.get(section):
                     _load(conns[name], wanted[name], found)
-                elif part == ARTIFACTS and to.mlflow is not None:
+                elif section == ARTIFACTS and to.mlflow is not None:
                     _write_files(artifacts, found)
             for name, conn in reversed(conns.items()):
                 _close(conn, wanted[name])
@@ -154,14 +160,14 @@ def _fill(
             bring_mlflow(to.mlflow)
 
 
-def _load(conn: Connection, database: Database, found: Iterator[Member]) -> None:
+def _load(conn: Connection, database: DatabaseManifest, found: Iterator[Member]) -> None:
     """A database's rows, tables in the file's order."""
     tables = {table.name: table for table in database.tables}
     for name, pieces in groupby(found, key=lambda member: member.name.split("/")[2]):
         dump.copy_in(conn, tables[name], chain.from_iterable(piece.rows() for piece in pieces))
 
 
-def _close(conn: Connection, database: Database) -> None:
+def _close(conn: Connection, database: DatabaseManifest) -> None:
     """Count a database's rows against the manifest, and commit."""
     dump.set_sequences(conn, database.sequences)
     counted = dump.counts(conn, database.rows)

@@ -5,10 +5,10 @@ import subprocess
 from pathlib import Path
 from typing import Protocol
 
-from db.embedded import EmbeddedServer, Standing, embedded
+from db.embedded import EmbeddedServer, Readiness, embedded
 from services.stack import processes
 from services.stack.parts import DATABASE, Part, ready_file
-from services.stack.plan import Plan
+from services.stack.plan import StackPlan
 from services.stack.state import ProcessMark
 
 log = logging.getLogger(__name__)
@@ -20,31 +20,31 @@ class Runner(Protocol):
     name: str
     after: tuple[str, ...]
 
-    def start(self, plan: Plan) -> Plan:
+    def start(self, plan: StackPlan) -> StackPlan:
         """Start it; the plan with what is known since. May raise StackError."""
 
     def alive(self) -> bool:
         """Whether its process lives."""
 
-    def ready(self, plan: Plan) -> bool:
+    def ready(self, plan: StackPlan) -> bool:
         """Whether it answers."""
 
-    def settle(self, plan: Plan) -> None:
-        """It has become ready: what gives way does so from now on."""
+    def settle(self, plan: StackPlan) -> None:
+        """Called once it has become ready: sets its niceness."""
 
     def ask(self) -> None:
         """Ask it to end, without waiting."""
 
-    def stop(self, plan: Plan) -> None:
+    def stop(self, plan: StackPlan) -> None:
         """End it with all that it started. Calling it on a dead one clears up what it left."""
 
     def mark(self) -> ProcessMark | None:
         """Its process."""
 
-    def address(self, plan: Plan) -> str | None:
+    def address(self, plan: StackPlan) -> str | None:
         """Where it answers."""
 
-    def log(self, plan: Plan) -> Path:
+    def log(self, plan: StackPlan) -> Path:
         """Where its output is."""
 
 
@@ -62,8 +62,8 @@ class ProcessRunner:
         self._process: subprocess.Popen[bytes] | None = None
         self._mark: ProcessMark | None = None
 
-    def start(self, plan: Plan) -> Plan:
-        """Start the command with a clean slate: nothing of an earlier start lives, no ready file stands."""
+    def start(self, plan: StackPlan) -> StackPlan:
+        """Start the command, after removing the ready file of an earlier start."""
         ready_file(plan, self.name).unlink(missing_ok=True)
         self._process = processes.start(
             self._part.command(plan),
@@ -78,11 +78,11 @@ class ProcessRunner:
         """Whether the child runs. Reaps it when it does not."""
         return self._process is not None and self._process.poll() is None
 
-    def ready(self, plan: Plan) -> bool:
+    def ready(self, plan: StackPlan) -> bool:
         """The part's own check."""
         return self._part.ready(plan)()
 
-    def settle(self, plan: Plan) -> None:
+    def settle(self, plan: StackPlan) -> None:
         """The part's niceness, for the whole family."""
         if self._part.nice:
             for process in processes.marked(f"{plan.instance}/{self.name}"):
@@ -93,7 +93,7 @@ class ProcessRunner:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
 
-    def stop(self, plan: Plan) -> None:
+    def stop(self, plan: StackPlan) -> None:
         """The child in its own order; then whatever it has left."""
         self.ask()
         if self._process is not None:
@@ -110,20 +110,20 @@ class ProcessRunner:
         """The child."""
         return self._mark
 
-    def address(self, plan: Plan) -> str | None:
+    def address(self, plan: StackPlan) -> str | None:
         """As the table says."""
         return self._part.address(plan)
 
-    def log(self, plan: Plan) -> Path:
+    def log(self, plan: StackPlan) -> Path:
         """`logs/NAME.log`."""
         return plan.home / "logs" / f"{self.name}.log"
 
 
 class DatabaseRunner:
-    """The embedded PostgreSQL. It outlives a supervisor that is killed, and is found again by the next one.
+    """The embedded PostgreSQL. It outlives a supervisor that is killed, and the next one finds it again.
 
-    A server that somebody asked to end while it was recovering may never come to that end, and let nobody in until it
-    is killed. Found leaving too often in a row, it counts as dead.
+    A server that is told to stop while it recovers may hang, refusing every connection. After LEAVING_CHECKS such
+    refusals in a row it counts as dead, and is stopped at once.
     """
 
     LEAVING_CHECKS = 10
@@ -134,7 +134,7 @@ class DatabaseRunner:
         self._server: EmbeddedServer | None = None
         self._leaving = 0
 
-    def start(self, plan: Plan) -> Plan:
+    def start(self, plan: StackPlan) -> StackPlan:
         """Start or find the server; returns when it answers."""
         self._server = embedded(plan.home)
         self._leaving = 0
@@ -144,20 +144,20 @@ class DatabaseRunner:
         """Whether the server runs."""
         return self._server is not None and self._server.running() and self._leaving < self.LEAVING_CHECKS
 
-    def ready(self, plan: Plan) -> bool:
-        """Whether it lets a client in."""
-        standing = Standing.BUSY if self._server is None else self._server.standing()
-        self._leaving = self._leaving + 1 if standing is Standing.LEAVING else 0
-        return standing is Standing.READY
+    def ready(self, plan: StackPlan) -> bool:
+        """Whether it accepts a connection."""
+        readiness = Readiness.BUSY if self._server is None else self._server.readiness()
+        self._leaving = self._leaving + 1 if readiness is Readiness.LEAVING else 0
+        return readiness is Readiness.READY
 
-    def settle(self, plan: Plan) -> None:
-        """It gives way to nobody: everybody waits for it."""
+    def settle(self, plan: StackPlan) -> None:
+        """Nothing: the database keeps its priority, because every part waits for it."""
 
     def ask(self) -> None:
         """It ends at once, when it is stopped."""
 
-    def stop(self, plan: Plan) -> None:
-        """Stop in order, or at once where it has been leaving for too long."""
+    def stop(self, plan: StackPlan) -> None:
+        """Stop in order; at once where it counts as dead."""
         if self._server is not None:
             self._server.stop(at_once=self._leaving >= self.LEAVING_CHECKS)
 
@@ -165,10 +165,10 @@ class DatabaseRunner:
         """The server's first process."""
         return None if self._server is None else processes.mark_of(self._server.pid)
 
-    def address(self, plan: Plan) -> str | None:
+    def address(self, plan: StackPlan) -> str | None:
         """The socket's folder."""
         return None if self._server is None else str(self._server.sockets)
 
-    def log(self, plan: Plan) -> Path:
+    def log(self, plan: StackPlan) -> Path:
         """The server's own log."""
         return plan.home / "postgres" / "server.log"

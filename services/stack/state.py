@@ -1,4 +1,4 @@
-"""What a stack writes down of itself: `$ACTINIUM_HOME/stack.json`, and the lock that makes it the only one."""
+"""The state file of a stack, `$ACTINIUM_HOME/stack.json`, and the lock by which a home has one stack at a time."""
 
 import fcntl
 import os
@@ -48,7 +48,7 @@ class PartStatus(BaseModel):
 
 
 class StackState(BaseModel):
-    """The whole stack. `instance` is in the environment of every process that it started."""
+    """The whole stack. `instance`, a random id, is in the environment of every process that the stack started."""
 
     model_config = ConfigDict(frozen=True)
 

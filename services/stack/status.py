@@ -8,7 +8,7 @@ from typing import Any
 from actinium.client import Client
 from actinium.errors import ActiniumError
 from actinium.home import ClientFile
-from services.room import lacking
+from services.disk_space import disk_shortage
 from services.settings import Settings
 from services.stack import processes
 from services.stack.state import PartState, PartStatus, StackState, is_running
@@ -25,7 +25,7 @@ def status(settings: Settings, *, as_json: bool, say: Callable[[str], object]) -
     state = StackState.read(home)
     measured = measured_widths(home) if running else []
     workers = dispatchers(home) if running else []
-    why = lacking(home, least=settings.min_free_bytes) if running else None
+    why = disk_shortage(home, least=settings.min_free_bytes) if running else None
     if as_json:
         shown = document(state, running=running, home=str(home)) | {
             "no_room": why,

@@ -7,26 +7,26 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from actinium.errors import StackError
+from services.loop import backoff
 from services.stack import processes
 from services.stack.parts import DATABASE, PARTS, Part
-from services.stack.plan import Plan
+from services.stack.plan import StackPlan
 from services.stack.runners import DatabaseRunner, ProcessRunner, Runner
 from services.stack.state import PartState, PartStatus, ProcessMark, StackState
 
 log = logging.getLogger(__name__)
 
-BACKOFF_FIRST_SECONDS = 0.5
 BACKOFF_MOST_SECONDS = 30.0
 STEADY_SECONDS = 10.0
-"""For each such time that a part lives, one of its earlier crashes is forgiven: only what keeps crashing waits long."""
+"""A part that runs for n times this long is forgiven n earlier crashes, so that only what keeps crashing waits long."""
 START_TRIES = 3
-"""Crashes of one part before the stack was ever ready: then it is given up."""
+"""After so many crashes of one part before the stack was ever ready, starting is given up."""
 CHECK_SECONDS = 5.0
 """How often a part that is ready is asked whether it still answers."""
 RECHECK_SECONDS = 1.0
 """How often one that does not is asked again."""
 STOPPED_LATE = (("api", "mlflow"), ("ray",), (DATABASE,))
-"""Whom the others need to end in order: they are stopped after them, stage by stage."""
+"""Parts that others need while they shut down: stopped after those, group by group."""
 
 Report = Callable[[str], object]
 
@@ -48,9 +48,9 @@ class Unit:
 
 @dataclass(kw_only=True)
 class Supervisor:
-    """One round is `run_once`. `report` hears in a line what the people at the terminal want to know."""
+    """One round is `run_once`. `report` is called with lines for the people at the terminal."""
 
-    plan: Plan
+    plan: StackPlan
     begun: datetime
     report: Report = log.info
     parts: Sequence[Part] = PARTS
@@ -69,7 +69,7 @@ class Supervisor:
         self.units = [Unit(runner=runner, since=self.begun) for runner in runners]
 
     def run_once(self, *, now: datetime) -> None:
-        """See who crashed, start who may be started, ask who should answer. StackError when it will not start."""
+        """Restart parts that crashed, start those whose turn it is, check the others. StackError: one never starts."""
         for unit in self.units:
             if unit.state in (PartState.STARTING, PartState.READY, PartState.UNRESPONSIVE):
                 self._watch(unit, now=now)
@@ -143,7 +143,7 @@ class Supervisor:
         unit.restarts += 1
         if not self.was_ready and unit.crashes >= START_TRIES:
             raise StackError(f"{name} does not start: {said or 'it said nothing'}; see {unit.runner.log(self.plan)}")
-        pause = min(BACKOFF_MOST_SECONDS, BACKOFF_FIRST_SECONDS * 2.0 ** (unit.crashes - 1))
+        pause = backoff(unit.crashes, most=BACKOFF_MOST_SECONDS)
         log.warning("%s has ended (%s); it is started again in %.1f s", name, said, pause)
         unit.runner.stop(self.plan)
         unit.begun_at, unit.start_at, unit.check_at = None, now + timedelta(seconds=pause), None
@@ -164,7 +164,7 @@ class Supervisor:
     # ---- what is written down ---------------------------------------------------------------------------------
 
     def write_down(self) -> None:
-        """Leave word of the stack as it is, if it has changed."""
+        """Write the state file, if the state has changed."""
         state = self.state()
         if state != self._written:
             try:

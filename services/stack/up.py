@@ -15,7 +15,7 @@ from services.loop import set_up_logging, stop_on_signals, utc_now
 from services.settings import Settings
 from services.stack import leftovers, reporting
 from services.stack.parts import parts_of
-from services.stack.plan import Plan, make_plan
+from services.stack.plan import StackPlan, make_plan
 from services.stack.reporting import Reporter
 from services.stack.state import locked, prepare_home, write_private
 from services.stack.supervisor import Supervisor
@@ -104,7 +104,7 @@ def supervise(supervisor: Supervisor, *, stop: threading.Event, reporter: Report
         stop.wait(ROUND_SECONDS)
 
 
-def announce(plan: Plan, reporter: Reporter) -> None:
+def announce(plan: StackPlan, reporter: Reporter) -> None:
     """Write the file by which clients find this stack, and tell the addresses."""
     ClientFile(
         url=plan.url, token=plan.admin_token, dashboard_url=plan.dashboard_url, mlflow_url=plan.mlflow_url
@@ -119,7 +119,7 @@ def announce(plan: Plan, reporter: Reporter) -> None:
     reporter.ready()
 
 
-def prepare_ray(plan: Plan) -> None:
+def prepare_ray(plan: StackPlan) -> None:
     """Remove what earlier Ray sessions left, put Ray's logs beside the others, and make a token for its doors."""
     if not plan.own_ray:
         return
@@ -134,7 +134,7 @@ def prepare_ray(plan: Plan) -> None:
     link.symlink_to(plan.ray_folder / "session_latest" / "logs")
 
 
-def prepare_database(plan: Plan) -> None:
+def prepare_database(plan: StackPlan) -> None:
     """Bring somebody else's server up to date, with a second database for MLflow where MLflow is ours."""
     from db.__main__ import prepare  # alembic takes a second to import, and is not needed with the embedded server
 

@@ -17,7 +17,7 @@ from stack_fixture import RunningStack
 from actinium.errors import ActiniumError
 from db.embedded import embedded
 from db.engine import DATABASE_AWAY, make_engine
-from db.integrity import Finding, examine
+from db.integrity import Violation, examine
 
 PROJECT = "chaos"
 ROUND_SECONDS = 0.1
@@ -36,7 +36,7 @@ class Result:
     events: int
     study: int
     account: Account
-    findings: Sequence[Finding]
+    findings: Sequence[Violation]
     """Where the database does not agree with itself."""
     journal: Path
     """Every blow, a JSON document a line."""

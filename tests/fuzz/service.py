@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from actinium.job import Role
 from db import tokens
-from services.api.access import Rule
+from services.api.access import Requirement
 from services.api.app import create_app
 from services.settings import Settings
 
@@ -91,7 +91,7 @@ def furnished(engine: Engine, database_url: str) -> Iterator[Service]:
         )
 
 
-def forbidden(rule: Rule, who: str) -> int | None:
+def forbidden(rule: Requirement, who: str) -> int | None:
     """What a caller is answered whom the table of access shuts out, whatever else they send; None where it does not."""
     if rule.role is None:
         return None

@@ -13,11 +13,11 @@ from sqlalchemy import Engine
 
 from actinium.job import Role
 from services.api.app import create_app
-from services.api.connection import Connection
+from services.api.http_protocol import BoundedHeads
 from services.settings import Settings
 
 
-class Hasty(Connection):
+class Hasty(BoundedHeads):
     """Waits a moment only."""
 
     head_seconds = 0.2

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from actinium.errors import StackError
-from db.embedded import EmbeddedServer, Standing, embedded
+from db.embedded import EmbeddedServer, Readiness, embedded
 from services.settings import Settings
 from services.stack.plan import make_plan
 from services.stack.runners import DatabaseRunner
@@ -66,12 +66,12 @@ def test_a_server_that_does_not_come_to_its_end_counts_as_dead_and_is_stopped_at
     plan = make_plan(Settings.model_validate({"home": home, **ports, **alone}), home=home)
     runner = DatabaseRunner()
     runner.start(plan)
-    assert server.standing() is Standing.READY and runner.ready(plan)
+    assert server.readiness() is Readiness.READY and runner.ready(plan)
     with connect(server) as client:
         client.execute("CREATE TABLE kept AS SELECT 1 AS one")
         os.kill(server.pid, signal.SIGTERM)  # asked so, it waits for its clients to leave, and lets nobody in
         for _ in range(PATIENCE):
-            if server.standing() is Standing.LEAVING:
+            if server.readiness() is Readiness.LEAVING:
                 break
         for _ in range(DatabaseRunner.LEAVING_CHECKS):
             assert runner.alive()

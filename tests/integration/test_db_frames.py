@@ -124,9 +124,9 @@ def test_frames_after_a_cursor_are_read_for_many_trials(connection: Connection) 
     for trial_id in (1, 2, 3):
         frames.write(connection, LAYOUT, [frame(trial_id, step, step, 0, 0) for step in range(5)])
     cursors = [
-        frames.Cursor(trial_id=TrialId(1), attempt=1, step=-1),
-        frames.Cursor(trial_id=TrialId(2), attempt=1, step=2),
-        frames.Cursor(trial_id=TrialId(3), attempt=2, step=-1),
+        frames.FramePosition(trial_id=TrialId(1), attempt=1, step=-1),
+        frames.FramePosition(trial_id=TrialId(2), attempt=1, step=2),
+        frames.FramePosition(trial_id=TrialId(3), attempt=2, step=-1),
     ]
     found = frames.after(connection, cursors, most=3)
     assert {trial_id: one.steps.tolist() for trial_id, one in found.items()} == {1: [0, 1, 2], 2: [3, 4]}

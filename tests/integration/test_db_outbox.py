@@ -173,7 +173,8 @@ def test_mirrors_at_work_together_miss_nothing(engine: Engine, design: Make, now
                 news = outbox.pending(connection, now=now, limit=7)
             trials = [item for item in news if isinstance(item, TrialNews)]
             cursors = [
-                frames.Cursor(trial_id=item.trial_id, attempt=item.attempt, step=item.mirrored_step) for item in trials
+                frames.FramePosition(trial_id=item.trial_id, attempt=item.attempt, step=item.mirrored_step)
+                for item in trials
             ]
             with engine.begin() as connection:
                 late = frames.after(connection, cursors, most=4)

@@ -18,8 +18,8 @@ from actinium.frame import LaneFinished, Layout, PackFrames
 from actinium.job import FailureClass
 from actinium.trial import TrialConfig
 from services.dispatcher import ray_fleet
-from services.dispatcher.connection import answers, split
 from services.dispatcher.fleet import FleetLost, News, PackBroken, PackDone, SlotId
+from services.dispatcher.ray_connection import answers, split
 from services.dispatcher.ray_fleet import MOST_DATASETS, RayFleet
 from workers.actor import PackFailed, PackTrainer
 from workers.training.train import pack_layout

@@ -23,12 +23,12 @@ from db import dispatchers, studies
 from db.dispatchers import Standing
 from db.engine import embedded, make_engine, migrate
 from services.api.problem import on_database_error
+from services.disk_space import disk_shortage
 from services.dispatcher import dispatcher as dispatching
 from services.dispatcher.dispatcher import Dispatcher
 from services.dispatcher.fleet import News, PackDone, PackItem, SlotId
 from services.dispatcher.ledger import Ledger
 from services.dispatcher.roster import Roster
-from services.room import lacking
 from services.settings import Settings
 from services.stack import checks
 
@@ -179,13 +179,13 @@ def test_a_database_whose_disk_is_full_loses_nothing(
 
 
 def test_room_is_what_the_disk_has(small_disk: Path) -> None:
-    assert lacking(small_disk, least=100 * 2**20) is None
+    assert disk_shortage(small_disk, least=100 * 2**20) is None
     filler = fill(small_disk)
-    said = lacking(small_disk, least=100 * 2**20)
+    said = disk_shortage(small_disk, least=100 * 2**20)
     assert said is not None and "the disk of ACTINIUM_HOME has 0 MB left, less than 100" in said
     filler.unlink()
-    assert lacking(small_disk, least=100 * 2**20) is None
-    assert lacking(small_disk / "nowhere", least=2**60) is None
+    assert disk_shortage(small_disk, least=100 * 2**20) is None
+    assert disk_shortage(small_disk / "nowhere", least=2**60) is None
 
 
 def test_nothing_is_begun_without_room_and_everything_after(
@@ -233,7 +233,9 @@ def test_the_service_says_that_it_is_not_ready_and_why(
             standing = Standing(holder="here", started_at=at, seen_at=at, halted="the disk of /data has 3 MB left")
             dispatchers.report(conn, standing, silent_seconds=30.0)
     else:
-        monkeypatch.setattr("services.api.health.lacking", lambda folder, least: "the disk of /data has 3 MB left")
+        monkeypatch.setattr(
+            "services.api.health.disk_shortage", lambda folder, least: "the disk of /data has 3 MB left"
+        )
     full = httpx.get(f"{api_url}/readyz")
     assert full.status_code == 503 and full.headers["Retry-After"]
     assert full.json()["detail"] == "no room: the disk of /data has 3 MB left"

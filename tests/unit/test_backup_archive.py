@@ -16,7 +16,7 @@ import pytest
 
 from actinium.errors import InvalidInput, StackError
 from services.stack.archive import writer as writing
-from services.stack.archive.manifest import MANIFEST, Database, Digest, Manifest
+from services.stack.archive.manifest import MANIFEST, DatabaseManifest, Digest, Manifest
 from services.stack.archive.reader import members, verify
 from services.stack.archive.writer import Writer, created
 
@@ -37,14 +37,14 @@ def whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     assert writer.rows("databases/actinium/tokens", iter(ROWS), rows) == 1000
     assert writer.rows("databases/actinium/empty", iter([]), rows) == 0
     writer.artifacts(root, files)
-    database = Database(revision="1", server="18", tables=(), rows={}, sequences={}, part=rows.part())
+    database = DatabaseManifest(revision="1", server="18", tables=(), rows={}, sequences={}, part=rows.section())
     writer.end(
         Manifest(
             actinium="0",
             mlflow="3",
             created_at=datetime(2026, 3, 1, tzinfo=UTC),
             databases={"actinium": database},
-            artifacts=files.part(),
+            artifacts=files.section(),
         )
     )
     return file.getvalue()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.dispatcher.placement import Place, places, shared
+from services.dispatcher.placement import NodeSlots, places, shared
 
 
 def node(name: str, *, cpus: float = 0, gpus: float = 0, alive: bool = True) -> dict[str, Any]:
@@ -15,9 +15,9 @@ def node(name: str, *, cpus: float = 0, gpus: float = 0, alive: bool = True) -> 
 def test_a_core_or_a_gpu_is_a_slot() -> None:
     found = places([node("a", cpus=2), node("b", cpus=16, gpus=4), node("c", cpus=1, gpus=4)])
     assert found == [
-        Place(node="a", device="cpu", slots=2),
-        Place(node="b", device="cuda", slots=4),
-        Place(node="c", device="cuda", slots=1),
+        NodeSlots(node="a", device="cpu", slots=2),
+        NodeSlots(node="b", device="cuda", slots=4),
+        NodeSlots(node="c", device="cuda", slots=1),
     ]
 
 

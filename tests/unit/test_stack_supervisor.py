@@ -18,7 +18,7 @@ from services.settings import Settings
 from services.stack import checks, leftovers, processes
 from services.stack.down import down
 from services.stack.parts import Part, ready_file
-from services.stack.plan import Plan, make_plan, python
+from services.stack.plan import StackPlan, make_plan, python
 from services.stack.processes import Command
 from services.stack.state import PartState, StackState, is_running, locked, prepare_home
 from services.stack.status import status
@@ -39,7 +39,7 @@ PATIENCE = 1000
 def part(name: str, code: str = STAYS, *, after: tuple[str, ...] = ()) -> Part:
     """A part that is ready when its file is there."""
 
-    def command(plan: Plan) -> Command:
+    def command(plan: StackPlan) -> Command:
         return Command(arguments=python("-c", code), environment={"READY": str(ready_file(plan, name))})
 
     return Part(name=name, after=after, command=command, ready=lambda plan: checks.file(ready_file(plan, name)))
@@ -53,7 +53,7 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def plan(home: Path) -> Iterator[Plan]:
+def plan(home: Path) -> Iterator[StackPlan]:
     """A plan without a database of its own; whatever it started is ended."""
     ports = {"api_port": 0, "dashboard_port": 0, "mlflow_port": 0, "ray_port": 0}
     elsewhere = {"database_url": "postgresql://db.example/actinium", "ray_address": None, "mlflow_url": None}
@@ -86,7 +86,7 @@ def pid(supervisor: Supervisor, name: str) -> int:
     return process.pid
 
 
-def test_a_part_is_started_once_those_before_it_are_ready(plan: Plan, now: datetime) -> None:
+def test_a_part_is_started_once_those_before_it_are_ready(plan: StackPlan, now: datetime) -> None:
     waits = part("first", "import time; time.sleep(600)")
     supervisor = Supervisor(plan=plan, begun=now, parts=[waits, part("second", after=("first",))])
     supervisor.run_once(now=now)
@@ -98,7 +98,7 @@ def test_a_part_is_started_once_those_before_it_are_ready(plan: Plan, now: datet
     supervisor.stop(now=now)
 
 
-def test_what_crashes_is_started_again_with_nothing_of_it_left(plan: Plan, now: datetime) -> None:
+def test_what_crashes_is_started_again_with_nothing_of_it_left(plan: StackPlan, now: datetime) -> None:
     supervisor = Supervisor(plan=plan, begun=now, parts=[part("one"), part("two")])
     rounds(supervisor, now, supervisor.is_ready)
     first, other = pid(supervisor, "one"), pid(supervisor, "two")
@@ -116,7 +116,7 @@ def test_what_crashes_is_started_again_with_nothing_of_it_left(plan: Plan, now: 
     supervisor.stop(now=now)
 
 
-def test_what_keeps_crashing_waits_longer_and_what_lived_for_a_while_does_not(plan: Plan, now: datetime) -> None:
+def test_what_keeps_crashing_waits_longer_and_what_lived_for_a_while_does_not(plan: StackPlan, now: datetime) -> None:
     supervisor = Supervisor(plan=plan, begun=now, parts=[part("one")])
     rounds(supervisor, now, supervisor.is_ready)
 
@@ -137,7 +137,7 @@ def test_what_keeps_crashing_waits_longer_and_what_lived_for_a_while_does_not(pl
     supervisor.stop(now=at)
 
 
-def test_a_stack_whose_part_never_starts_says_why(plan: Plan, now: datetime) -> None:
+def test_a_stack_whose_part_never_starts_says_why(plan: StackPlan, now: datetime) -> None:
     supervisor = Supervisor(plan=plan, begun=now, parts=[part("one"), part("sad", ENDS)])
     with pytest.raises(StackError, match=r"sad does not start: no luck today; see .*/logs/sad\.log"):
         for minute in range(5):
@@ -150,7 +150,7 @@ def test_a_stack_whose_part_never_starts_says_why(plan: Plan, now: datetime) -> 
     supervisor.stop(now=now)
 
 
-def test_a_part_that_lives_and_does_not_answer_is_shown_as_such(plan: Plan, now: datetime) -> None:
+def test_a_part_that_lives_and_does_not_answer_is_shown_as_such(plan: StackPlan, now: datetime) -> None:
     supervisor = Supervisor(plan=plan, begun=now, parts=[part("one")])
     rounds(supervisor, now, supervisor.is_ready)
     ready_file(plan, "one").unlink()
@@ -162,7 +162,7 @@ def test_a_part_that_lives_and_does_not_answer_is_shown_as_such(plan: Plan, now:
     supervisor.stop(now=now)
 
 
-def test_stopping_leaves_nothing(plan: Plan, now: datetime) -> None:
+def test_stopping_leaves_nothing(plan: StackPlan, now: datetime) -> None:
     supervisor = Supervisor(plan=plan, begun=now, parts=[part("api"), part("sink")])
     rounds(supervisor, now, supervisor.is_ready)
     assert len(processes.marked(plan.instance)) == 4
@@ -171,7 +171,7 @@ def test_stopping_leaves_nothing(plan: Plan, now: datetime) -> None:
     assert set(states(supervisor).values()) == {PartState.STOPPED}
 
 
-def test_a_killed_supervisors_children_are_ended_by_down_and_a_stranger_is_not(plan: Plan, now: datetime) -> None:
+def test_a_killed_supervisors_children_are_ended_by_down_and_a_stranger_is_not(plan: StackPlan, now: datetime) -> None:
     supervisor = Supervisor(plan=plan, begun=now, parts=[part("api"), part("sink")])
     rounds(supervisor, now, supervisor.is_ready)
     family = [process.pid for process in processes.marked(plan.instance)]
@@ -193,7 +193,7 @@ def test_a_killed_supervisors_children_are_ended_by_down_and_a_stranger_is_not(p
     assert leftovers.clear(plan.home) == 0
 
 
-def test_one_home_has_one_stack(plan: Plan, now: datetime) -> None:
+def test_one_home_has_one_stack(plan: StackPlan, now: datetime) -> None:
     assert not is_running(plan.home)
     Supervisor(plan=plan, begun=now, parts=[]).write_down()
     with locked(plan.home):
@@ -203,7 +203,7 @@ def test_one_home_has_one_stack(plan: Plan, now: datetime) -> None:
     assert not is_running(plan.home)
 
 
-def test_status_tells_of_each_part(plan: Plan, now: datetime) -> None:
+def test_status_tells_of_each_part(plan: StackPlan, now: datetime) -> None:
     supervisor = Supervisor(plan=plan, begun=now, parts=[part("one")])
     rounds(supervisor, now, supervisor.is_ready)
     said: list[str] = []

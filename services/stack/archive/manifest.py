@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
-
+from actinium.document import Document
 from db.dump import Table
 
 FORMAT: Literal[1] = 1
@@ -20,44 +19,42 @@ BLOCK_BYTES = 2**20
 DatabaseName: TypeAlias = Literal["actinium", "mlflow"]
 
 
-class Document(BaseModel):
-    """A frozen document that has no fields but these."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Part(Document):
-    """What lies under one folder of the file."""
+class Section(Document):
+    """All members under one folder of the file: how many, their bytes in all, and one SHA-256 over them in order."""
 
     members: int
     bytes: int
     sha256: str
 
 
-class Database(Document):
-    """One database: the version of its schema, its tables in order of reference, rows by table, numbers given."""
+class DatabaseManifest(Document):
+    """One database of a backup: its schema's version, the server's version, its tables (each after those it refers to),
+    rows by table, and the last value of each sequence. `part` is what format 1 calls the section of its rows.
+    """
 
     revision: str
     server: str
     tables: tuple[Table, ...]
     rows: Mapping[str, int]
     sequences: Mapping[str, int]
-    part: Part
+    part: Section
 
 
 class Manifest(Document):
-    """The whole. Where MLflow is somebody else's or was never started, there is nothing of it."""
+    """Everything in a backup. `mlflow` is missing from `databases`, and `artifacts` is null, where MLflow is somebody
+    else's or was never started.
+    """
 
     format: Literal[1] = FORMAT
     actinium: str
     mlflow: str
     created_at: datetime
-    databases: Mapping[DatabaseName, Database]
-    artifacts: Part | None
+    databases: Mapping[DatabaseName, DatabaseManifest]
+    artifacts: Section | None
 
 
 class Digest:
-    """A part's digest while its members go by."""
+    """The digest of a section, fed with its members as they are written or read."""
 
     def __init__(self) -> None:
         self._members, self._bytes, self._hash = 0, 0, hashlib.sha256()
@@ -72,9 +69,9 @@ class Digest:
         """More of its content."""
         self._hash.update(block)
 
-    def part(self) -> Part:
-        """What has gone by."""
-        return Part(members=self._members, bytes=self._bytes, sha256=self._hash.hexdigest())
+    def section(self) -> Section:
+        """The section, as far as it was fed."""
+        return Section(members=self._members, bytes=self._bytes, sha256=self._hash.hexdigest())
 
 
 def folder_of(database: str) -> str:
@@ -82,8 +79,8 @@ def folder_of(database: str) -> str:
     return f"databases/{database}"
 
 
-def part_of(name: str) -> str | None:
-    """The part that a member of this name belongs to; None for a name that no backup has."""
+def section_of(name: str) -> str | None:
+    """The section that a member of this name belongs to; None for a name that no backup has."""
     if found := PIECE.fullmatch(name):
         return found[1]
     if name in (MANIFEST, MANIFEST_DIGEST):

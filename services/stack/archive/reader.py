@@ -1,4 +1,4 @@
-"""A backup's file is read: held against its manifest first, then member by member. It is not trusted before that."""
+"""Reading a backup's file, which is not trusted: it is checked whole against its manifest before a row is used."""
 
 import hashlib
 import tarfile
@@ -17,9 +17,9 @@ from services.stack.archive.manifest import (
     MANIFEST_DIGEST,
     Digest,
     Manifest,
-    Part,
+    Section,
     folder_of,
-    part_of,
+    section_of,
 )
 
 MANIFEST_BYTES = 2**24
@@ -31,7 +31,7 @@ class Member:
     """One member. Its bytes may be read once, before the next member is asked for."""
 
     name: str
-    part: str
+    section: str
     size: int
     file: IO[bytes]
 
@@ -58,17 +58,17 @@ class Member:
 
 
 def members(file: IO[bytes]) -> Iterator[Member]:
-    """The members from the beginning. InvalidInput at the first that no backup has: a link, a path upwards."""
+    """The members from the beginning. InvalidInput at the first that no backup has, such as a link or `..`."""
     file.seek(0)
     try:
         with tarfile.open(fileobj=file, mode="r:") as tar:
             for found in tar:
                 tar.members = []  # type: ignore[attr-defined] # it would keep them all
-                part = part_of(found.name)
+                section = section_of(found.name)
                 content = tar.extractfile(found) if found.type in REGULAR and not found.issparse() else None
-                if part is None or content is None:
+                if section is None or content is None:
                     raise InvalidInput(f"it is no backup: no backup has a member {found.name[:200]!r}")
-                yield Member(name=found.name, part=part, size=found.size, file=content)
+                yield Member(name=found.name, section=section, size=found.size, file=content)
     except (tarfile.TarError, EOFError, ValueError) as error:
         raise InvalidInput(f"it is damaged, or no backup: {error}") from error
 
@@ -80,14 +80,14 @@ def verify(file: IO[bytes]) -> Manifest:
     for member in members(file):
         if ends and member.name != MANIFEST_DIGEST:
             raise InvalidInput(f"it is no backup: {member.name!r} stands behind the manifest")
-        if member.part == MANIFEST:
+        if member.section == MANIFEST:
             ends[member.name] = _small(member)
             continue
-        digest = digests.setdefault(member.part, Digest())
+        digest = digests.setdefault(member.section, Digest())
         digest.begin(member.name, member.size)
         for block in member.blocks():
             digest.update(block)
-    return _held_against(ends, {name: digest.part() for name, digest in digests.items()})
+    return _held_against(ends, {name: digest.section() for name, digest in digests.items()})
 
 
 def _small(member: Member) -> bytes:
@@ -96,7 +96,7 @@ def _small(member: Member) -> bytes:
     return b"".join(member.blocks())
 
 
-def _held_against(ends: Mapping[str, bytes], found: Mapping[str, Part]) -> Manifest:
+def _held_against(ends: Mapping[str, bytes], found: Mapping[str, Section]) -> Manifest:
     if MANIFEST not in ends or MANIFEST_DIGEST not in ends:
         raise InvalidInput("it was cut off, or is damaged: its end, the manifest, is missing")
     if hashlib.sha256(ends[MANIFEST]).hexdigest().encode() != ends[MANIFEST_DIGEST]:
@@ -110,7 +110,7 @@ def _held_against(ends: Mapping[str, bytes], found: Mapping[str, Part]) -> Manif
     told = {folder_of(name): database.part for name, database in manifest.databases.items()}
     if manifest.artifacts is not None:
         told[ARTIFACTS] = manifest.artifacts
-    nothing = Digest().part()
+    nothing = Digest().section()
     for name in sorted(told.keys() | found.keys()):
         if told.get(name, nothing) != found.get(name, nothing):
             raise InvalidInput(f"it is damaged: {name} does not have the SHA-256 of the manifest")

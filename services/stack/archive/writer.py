@@ -1,4 +1,4 @@
-"""A backup's file is written: as a stream, and under its name only once it is whole."""
+"""Writing a backup's file: as a stream, renamed to its final name only once it is complete."""
 
 import fcntl
 import hashlib
@@ -15,13 +15,13 @@ from actinium.errors import StackError
 from services.stack.archive.manifest import ARTIFACTS, MANIFEST, MANIFEST_DIGEST, Digest, Manifest
 
 PIECE_BYTES = 16 * 2**20
-"""Of rows, before they are compressed."""
+"""Bytes of rows in one piece, before compression."""
 LEVEL = 1
-"""Of compression: the next ones cost more time than they save room."""
+"""zlib's level: higher ones cost more time than they save space."""
 
 
 class Writer:
-    """Appends members to an open file, which need not be one that can be gone back in."""
+    """Appends members to an open file, which need not be seekable."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._tar = tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT)  # noqa: SIM115
@@ -119,7 +119,7 @@ def _refuse_taken(path: Path) -> None:
 
 
 def _keep_name(folder: Path) -> None:
-    """A new name is on the disk once its folder is."""
+    """Sync the folder: only then is a new name safe from a crash."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

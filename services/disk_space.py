@@ -1,4 +1,4 @@
-"""Whether a disk has room for the work."""
+"""Whether the disk of ACTINIUM_HOME has room for more work."""
 
 import shutil
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 MEGABYTE = 2**20
 
 
-def lacking(folder: Path, *, least: int) -> str | None:
+def disk_shortage(folder: Path, *, least: int) -> str | None:
     """Why nothing more should be begun, in a sentence; None where the folder's disk has `least` bytes free, or where
     the folder is not on this machine.
     """

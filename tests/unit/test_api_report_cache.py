@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from actinium.job import StudyId
-from services.api.kept import Kept, collector_at_rest
+from services.api.report_cache import StudyCache, collector_at_rest
 
 ONE, TWO, THREE = StudyId(1), StudyId(2), StudyId(3)
 
@@ -17,7 +17,7 @@ def never() -> str:
 
 
 def test_what_was_asked_for_last_stays_and_the_weight_is_bounded() -> None:
-    kept: Kept[str] = Kept(most=6, weight=len)
+    kept: StudyCache[str] = StudyCache(most=6, weight=len)
     assert kept.get(ONE, 0, lambda: "abc") == "abc"
     assert kept.get(TWO, 0, lambda: "def") == "def"
     assert kept.get(ONE, 0, never) == "abc"
@@ -27,7 +27,7 @@ def test_what_was_asked_for_last_stays_and_the_weight_is_bounded() -> None:
 
 
 def test_a_state_of_its_own_is_another_thing_and_a_heavy_one_is_kept_alone() -> None:
-    kept: Kept[str] = Kept(most=2, weight=len)
+    kept: StudyCache[str] = StudyCache(most=2, weight=len)
     assert kept.get(ONE, "revision 1", lambda: "a") == "a"
     assert kept.get(ONE, "revision 2", lambda: "very heavy") == "very heavy"
     assert kept.get(ONE, "revision 2", never) == "very heavy"
@@ -35,7 +35,7 @@ def test_a_state_of_its_own_is_another_thing_and_a_heavy_one_is_kept_alone() -> 
 
 
 def test_two_who_ask_at_once_make_it_once() -> None:
-    kept: Kept[str] = Kept(most=10, weight=len)
+    kept: StudyCache[str] = StudyCache(most=10, weight=len)
     begun, go = threading.Event(), threading.Event()
 
     def make() -> str:
@@ -56,7 +56,7 @@ def test_two_who_ask_at_once_make_it_once() -> None:
 
 
 def test_what_failed_is_tried_again() -> None:
-    kept: Kept[str] = Kept(most=10, weight=len)
+    kept: StudyCache[str] = StudyCache(most=10, weight=len)
     with pytest.raises(AssertionError):
         kept.get(ONE, 0, never)
     assert kept.get(ONE, 0, lambda: "made") == "made"

@@ -1,4 +1,4 @@
-"""What the API has worked out and keeps, and how it works out what is large."""
+"""The cache of reports, and how large documents are built without the garbage collector in the way."""
 
 import gc
 import threading
@@ -12,10 +12,10 @@ from actinium.job import StudyId
 Item = TypeVar("Item")
 
 
-class Kept(Generic[Item]):
-    """The things asked for last, by study and a key that says at which state of it, up to a total `weight`.
+class StudyCache(Generic[Item]):
+    """The items asked for last, by study and a key that names its revision, up to a total weight of `most`.
 
-    Two requests for one thing make it once. The last one made is kept however heavy it is.
+    Two requests for the same item make it once: the second waits. The newest item is kept however heavy it is.
     """
 
     def __init__(self, *, most: int, weight: Callable[[Item], int]) -> None:
@@ -26,7 +26,7 @@ class Kept(Generic[Item]):
         self._working: defaultdict[StudyId, threading.Lock] = defaultdict(threading.Lock)
 
     def get(self, study: StudyId, key: Hashable, make: Callable[[], Item]) -> Item:
-        """The thing, from `make` if it is not known yet."""
+        """The item of this key; from `make` if it is not in the cache."""
         with self._lock:
             working = self._working[study]
         with working:
@@ -46,8 +46,8 @@ class Kept(Generic[Item]):
 
 @contextmanager
 def collector_at_rest() -> Iterator[None]:
-    """No search for reference cycles meanwhile: a large document has none, and its making would set off many searches,
-    each through everything that the process holds.
+    """Python's garbage collector is off meanwhile. Building a large document allocates enough to start it many times,
+    and each run looks through everything that the process holds, to find no cycle.
     """
     was = gc.isenabled()
     gc.disable()

@@ -1,4 +1,4 @@
-"""The way to a Ray cluster."""
+"""Connecting to a Ray cluster."""
 
 import os
 import socket
@@ -21,7 +21,7 @@ def split(address: str) -> tuple[str, int]:
 
 
 def answers(address: str) -> bool:
-    """Whether somebody listens there. Ray itself would wait for minutes."""
+    """Whether something listens at the address, asked with a short timeout: `ray.init` would wait for minutes."""
     try:
         with socket.create_connection(split(address), timeout=PROBE_SECONDS):
             return True
@@ -37,7 +37,7 @@ def connect(
     checkpoint_seconds: float,
     silence_seconds: float = 21_600.0,
 ) -> RayFleet:
-    """A fleet on the cluster at `address`, without actors yet. FleetLost when it does not let us in."""
+    """A fleet on the cluster at `address`, without actors yet. FleetLost when Ray refuses the connection."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if split(address)[0] in LOOPBACK:
         # Ray takes loopback for the host's outer address, at which a head on loopback does not listen. This setting

@@ -1,11 +1,11 @@
-"""A file that is sent while it is written."""
+"""A buffer between a library that writes a file and a response that sends it piece by piece."""
 
 import io
 from typing import Any
 
 
-class Pieces(io.RawIOBase):
-    """A file to write to, whose content is taken away piece by piece."""
+class StreamBuffer(io.RawIOBase):
+    """A writable file whose content leaves it again: `take` gives what was written since the last call."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -13,11 +13,11 @@ class Pieces(io.RawIOBase):
         self._written = 0
 
     def writable(self) -> bool:
-        """It is there to be written to."""
+        """Yes."""
         return True
 
     def write(self, data: Any) -> int:
-        """Keeps a piece."""
+        """Append to what the next `take` hands out."""
         piece = bytes(data)
         self._pieces.append(piece)
         self._written += len(piece)
@@ -27,7 +27,7 @@ class Pieces(io.RawIOBase):
         """Bytes written so far."""
         return self._written
 
-    def taken(self) -> bytes:
-        """What was written since the last call."""
+    def take(self) -> bytes:
+        """The bytes written since the last call."""
         pieces, self._pieces = self._pieces, []
         return b"".join(pieces)
