@@ -40,6 +40,47 @@ class Trace:
     outputs: list[Tensor] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """How one forward pass is made. The four constructors are the uses that there are.
+
+    training: batch normalization goes by the statistics of the batch; otherwise by the running ones.
+    moves_statistics: a pass in training mode also moves the running statistics, and sets parameters of activations
+    that thaw at this step.
+    trace: where the pass leaves what the probes read, if anywhere.
+    draws: the random numbers that a training step may draw. Without them nothing is random: dropout and the levels that
+    draw compute what they do in evaluation.
+    averaged: while running statistics are averaged anew at fixed weights, of how many batches they are the mean before
+    this pass. None: they move by the momentum of their normalization.
+    """
+
+    training: bool
+    moves_statistics: bool = False
+    trace: Trace | None = None
+    draws: StepDraws | None = None
+    averaged: int | None = None
+
+    @classmethod
+    def evaluation(cls, *, trace: Trace | None = None) -> Self:
+        """By the running statistics; nothing is random, nothing moves."""
+        return cls(training=False, trace=trace)
+
+    @classmethod
+    def step(cls, *, draws: StepDraws | None = None, trace: Trace | None = None) -> Self:
+        """A training step's: by the batch's statistics, towards which the running ones move."""
+        return cls(training=True, moves_statistics=True, draws=draws, trace=trace)
+
+    @classmethod
+    def measuring(cls, *, trace: Trace | None = None, draws: StepDraws | None = None) -> Self:
+        """In training mode, by the batch's statistics, but nothing moves."""
+        return cls(training=True, trace=trace, draws=draws)
+
+    @classmethod
+    def averaging(cls, batches: int) -> Self:
+        """The running statistics become the mean over one batch more than the `batches` that they are the mean of."""
+        return cls(training=True, moves_statistics=True, averaged=batches)
+
+
 class LaneModel(Protocol):
     """A pack of networks of one shape, with their parameters and running statistics."""
 
@@ -53,25 +94,9 @@ class LaneModel(Protocol):
     """Trainable leaves."""
     statistics: Parameters
     """Running mean and variance, `layer_01.running_mean` [L, C]; empty where no lane has batch normalization."""
-    reestimated: int | None
-    """While running statistics are averaged anew at fixed weights: batches averaged so far; None otherwise."""
 
-    def forward(
-        self,
-        params: Parameters,
-        inputs: Tensor,
-        *,
-        training: bool,
-        update_statistics: bool,
-        trace: Trace | None = None,
-        draws: StepDraws | None = None,
-    ) -> Tensor:
-        """Outputs [L, B, K].
-
-        `training` uses the batch's statistics, otherwise the running ones; `update_statistics` (with `training`)
-        moves the running ones. `draws` is what a training step may draw; without it nothing is random: levels that
-        draw do as in evaluation. `inputs` is [L, B, C, H, W] or [B, L, C, H, W], by `lane_axis`.
-        """
+    def forward(self, params: Parameters, inputs: Tensor, pass_: Pass) -> Tensor:
+        """Outputs [L, B, K]. `inputs` is [L, B, C, H, W] or [B, L, C, H, W], by `lane_axis`."""
         ...
 
     def derivative(self, params: Parameters, layer: int, preactivation: Tensor, units: Tensor | None = None) -> Tensor:

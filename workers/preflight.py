@@ -21,7 +21,7 @@ from actinium.models.recurrent import GATES
 from actinium.probes import DeadUnits, GradientFlow, Probes
 from actinium.trial import TrialConfig
 from workers.initializations.lsuv import scale_to_unit_variance
-from workers.layers import LaneModel, Trace
+from workers.layers import LaneModel, Pass, Trace
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.probes import PackProbes, probe_series
@@ -76,7 +76,7 @@ def normal_data(configs: Sequence[TrialConfig], examples: int, *, lane_axis: int
 def forward_rms(model: LaneModel, inputs: Tensor) -> Tensor:
     """The root mean square of every hidden layer's outputs, [L, D] float64; statistics as in training."""
     trace = Trace()
-    model.forward(model.params, inputs, training=True, update_statistics=False, trace=trace)
+    model.forward(model.params, inputs, Pass.measuring(trace=trace))
     axes = (1, 2) if model.lane_axis == 0 else (0, 2, 3, 4)
     return torch.stack([h.double().square().mean(axes).sqrt() for h in trace.activations], 1)
 

@@ -11,6 +11,7 @@ from torch.nn import functional
 from actinium.frame import LaneFinished
 from actinium.levels import Activation, Initialization, Normalization
 from actinium.trial import Mlp, Model, Probes, ResNet20, ResNet50, Schedule, Task, Training, TrialConfig
+from workers.layers import Pass
 from workers.models import Networks, build_model
 from workers.models.slices import lane_order
 from workers.models.start import base_draws, parameter_count
@@ -115,7 +116,7 @@ def test_lanes_are_the_papers_networks_forward_and_backward(model: Model) -> Non
         len(lanes.configs), 6, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1)
     )
     layout = inputs if lanes.lane_axis == 0 else inputs.transpose(0, 1)
-    logits = lanes.forward(lanes.params, layout, training=True, update_statistics=True)
+    logits = lanes.forward(lanes.params, layout, Pass.step())
     gradients = torch.autograd.grad(logits.sin().sum(), list(lanes.params.values()), materialize_grads=True)
     found = dict(zip(lanes.params, gradients, strict=True))
     for lane, config in enumerate(lanes.configs):
@@ -155,7 +156,7 @@ def test_a_network_starts_blind(model: Model) -> None:
     lanes = build_model([config_of(model)])
     inputs = torch.randn(1, 4, 1, 8, 8, generator=torch.Generator().manual_seed(2))
     layout = inputs if lanes.lane_axis == 0 else inputs.transpose(0, 1)
-    logits = lanes.forward(lanes.params, layout, training=True, update_statistics=False)
+    logits = lanes.forward(lanes.params, layout, Pass.measuring())
     assert bool((logits == 0).all())
 
 

@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from actinium.trial import Cnn, TrialConfig
-from workers.draws import StepDraws
-from workers.layers import Parameters, Trace, classify
+from workers.layers import Parameters, Pass, classify
 from workers.models.lanes import PackedNetworks
 
 
@@ -35,16 +34,7 @@ class LaneCnn(PackedNetworks):
         shapes["classifier"] = (architecture.features(), configs[0].outputs())
         super().__init__(configs, shapes, device=device, dtype=dtype)
 
-    def forward(
-        self,
-        params: Parameters,
-        inputs: Tensor,
-        *,
-        training: bool,
-        update_statistics: bool,
-        trace: Trace | None = None,
-        draws: StepDraws | None = None,
-    ) -> Tensor:
+    def forward(self, params: Parameters, inputs: Tensor, pass_: Pass) -> Tensor:
         """Outputs [L, B, K] of inputs [B, L, C, H, W]."""
         examples, lanes = inputs.shape[:2]
         x = inputs.flatten(1, 2)
@@ -58,7 +48,7 @@ class LaneCnn(PackedNetworks):
                 groups=lanes,
             )
             split = u.view(examples, lanes, -1, *u.shape[2:])
-            y = self.hidden(params, layer, split, training=training, update=update_statistics, trace=trace, draws=draws)
+            y = self.hidden(params, layer, split, pass_)
             x = y.flatten(1, 2)
             if layer == "layer_01":
                 x = self._pool(x, 2)

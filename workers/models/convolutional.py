@@ -11,8 +11,7 @@ from torch.nn import functional
 
 from actinium.models.architectures import Block, Convolution
 from actinium.trial import TrialConfig
-from workers.draws import StepDraws
-from workers.layers import Parameters, Trace, classify
+from workers.layers import Parameters, Pass, classify
 from workers.models.lanes import PackedNetworks
 
 
@@ -34,38 +33,18 @@ class LaneConvolutional(PackedNetworks):
         shapes["classifier"] = (self.architecture.features(), configs[0].outputs())
         super().__init__(configs, shapes, device=device, dtype=dtype)
 
-    def forward(
-        self,
-        params: Parameters,
-        inputs: Tensor,
-        *,
-        training: bool,
-        update_statistics: bool,
-        trace: Trace | None = None,
-        draws: StepDraws | None = None,
-    ) -> Tensor:
+    def forward(self, params: Parameters, inputs: Tensor, pass_: Pass) -> Tensor:
         """Outputs [L, B, K] of inputs [B, L, C, H, W]."""
 
         def layer(place: Convolution, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
-            y = self.hidden(
-                params,
-                place.name,
-                self._convolved(params, place, x),
-                training=training,
-                update=update_statistics,
-                trace=trace,
-                draws=draws,
-                shortcut=shortcut,
-            )
+            y = self.hidden(params, place.name, self._convolved(params, place, x), pass_, shortcut=shortcut)
             return pooled(y) if place.pooled else y
 
         def shortcut(block: Block, x: Tensor) -> Tensor:
             if block.projection is None:
                 return subsampled(x, block.stride, block.convolutions[-1].outputs)
             u = self._convolved(params, block.projection, x)
-            return self.projected(
-                params, block.projection.name, u, training=training, update=update_statistics, draws=draws
-            )
+            return self.projected(params, block.projection.name, u, pass_)
 
         x = inputs
         for place in self.architecture.stem:
@@ -75,13 +54,13 @@ class LaneConvolutional(PackedNetworks):
             for place in block.convolutions[:-1]:
                 y = layer(place, y)
             x = layer(block.convolutions[-1], y, shortcut(block, x))
-        features = self.received(params, "classifier", x.mean(dim=(3, 4)).transpose(0, 1), lane_axis=0)
+        features = self.shifted(params, "classifier", x.mean(dim=(3, 4)).transpose(0, 1), lane_axis=0)
         return classify(features, params["classifier.weight"], params["classifier.bias"])
 
     def _convolved(self, params: Parameters, place: Convolution, x: Tensor) -> Tensor:
         """[B, L, C_out, H', W'] from x [B, L, C_in, H, W]: every lane with its kernels and biases."""
         u = functional.conv2d(
-            self.received(params, place.name, x).flatten(1, 2),
+            self.shifted(params, place.name, x).flatten(1, 2),
             self.weight(params, place.name).flatten(0, 1),
             self.bias(params, place.name).flatten(),
             stride=place.stride,

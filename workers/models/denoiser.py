@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from actinium.trial import Denoiser, TrialConfig
-from workers.draws import StepDraws
-from workers.layers import Parameters, Trace
+from workers.layers import Parameters, Pass
 from workers.models.lanes import PackedNetworks
 
 
@@ -40,21 +39,12 @@ class LaneDenoiser(PackedNetworks):
         shapes["classifier"] = (channels, model.width, 3, 3)
         super().__init__(configs, shapes, device=device, dtype=dtype)
 
-    def forward(
-        self,
-        params: Parameters,
-        inputs: Tensor,
-        *,
-        training: bool,
-        update_statistics: bool,
-        trace: Trace | None = None,
-        draws: StepDraws | None = None,
-    ) -> Tensor:
+    def forward(self, params: Parameters, inputs: Tensor, pass_: Pass) -> Tensor:
         """Images as rows [L, B, C H W], of inputs [B, L, C, H, W]."""
         x = inputs
         for layer in self.hidden_names:
             u = _convolved(x, params[f"{layer}.weight"], self.bias(params, layer))
-            x = self.hidden(params, layer, u, training=training, update=update_statistics, trace=trace, draws=draws)
+            x = self.hidden(params, layer, u, pass_)
         images = _convolved(x, params["classifier.weight"], params["classifier.bias"])
         return (inputs + images if self._residual else images).transpose(0, 1).flatten(2)
 

@@ -15,7 +15,7 @@ from actinium.levels import Normalization, cancels_bias, stands_after, stands_be
 from actinium.trial import TrialConfig
 from workers.activations.forms import Learned
 from workers.draws import StepDraws
-from workers.layers import Parameters, Trace
+from workers.layers import Parameters, Pass
 from workers.models.fixup import scaled_by, shifted_by, starts_by_fixup
 from workers.models.slices import LaneSlice, lane_order, slices_of, slices_of_some
 from workers.models.start import initial_parameters, initial_statistics
@@ -61,7 +61,6 @@ class PackedNetworks:
             for name, tensor in statistics_at_start(configs, weight_shapes).items()
         }
         self._steps = configs[0].steps()
-        self.reestimated: int | None = None
         biased = [not cancels_bias(config.normalization) and not starts_by_fixup(config) for config in configs]
         self._by_fixup = torch.tensor([[starts_by_fixup(config)] for config in configs]).to(device=device, dtype=dtype)
         self._carries_bias = torch.tensor(biased).to(device=device, dtype=dtype).unsqueeze(1)
@@ -92,41 +91,33 @@ class PackedNetworks:
             return scaled_by(weight, params[f"{layer}.multiplier"], self._by_fixup)
         return weight
 
-    def received(self, params: Parameters, layer: str, x: Tensor, *, lane_axis: int | None = None) -> Tensor:
-        """What the linear `layer` makes of x; with a shift, where Fixup gives one. L stands at `lane_axis` of x."""
+    def shifted(self, params: Parameters, layer: str, x: Tensor, *, lane_axis: int | None = None) -> Tensor:
+        """The inputs of the linear `layer`: x, plus Fixup's learned shift in the lanes that start by Fixup.
+
+        The lanes are axis `lane_axis` of x; None: the model's own.
+        """
         if not self._has_scalars:
             return x
         axis = self.lane_axis if lane_axis is None else lane_axis
         return shifted_by(x, params[f"{layer}.input_shift"], self._by_fixup, lane_axis=axis)
 
     def hidden(
-        self,
-        params: Parameters,
-        layer: str,
-        u: Tensor,
-        *,
-        training: bool,
-        update: bool,
-        trace: Trace | None,
-        draws: StepDraws | None,
-        shortcut: Tensor | None = None,
+        self, params: Parameters, layer: str, u: Tensor, pass_: Pass, *, shortcut: Tensor | None = None
     ) -> Tensor:
         """Normalization, activation and again normalization of all lanes, each slice by its levels; then dropout.
 
         `shortcut`, shaped as u, is added to what the activation receives.
-        `draws` is for levels that draw in a training step, by slice; None: nothing is random.
         """
+        trace, draws = pass_.trace, pass_.draws
         if trace is not None and trace.outputs is not None:
             trace.outputs.append(u)
-        z = self._normalized(
-            params, layer, self._split(u), stands_before, training=training, update=update, draws=draws
-        )
+        z = self._normalized(params, layer, self._split(u), stands_before, pass_)
         if shortcut is not None:
             z = [part + added for part, added in zip(z, self._split(shortcut), strict=True)]
         if trace is not None:
             z = self._traced(z, trace.preactivations)
         step = None if draws is None else draws.step
-        if update and step is not None:
+        if pass_.moves_statistics and step is not None:
             self._thaw(params, layer, z, step)
         h = [
             piece.function.forward(part, piece.activation, learned)
@@ -138,27 +129,12 @@ class PackedNetworks:
             h = self._traced(h, trace.activations)
         if trace is not None and not self._normalizes_after:
             return self._dropped(layer, trace.activations[-1], draws)
-        y = self._joined(
-            self._normalized(params, layer, h, stands_after, training=training, update=update, draws=draws)
-        )
+        y = self._joined(self._normalized(params, layer, h, stands_after, pass_))
         return self._dropped(layer, y, draws)
 
-    def projected(
-        self,
-        params: Parameters,
-        layer: str,
-        u: Tensor,
-        *,
-        training: bool,
-        update: bool,
-        draws: StepDraws | None,
-    ) -> Tensor:
-        """A shortcut's linear output, normalized where the hidden layers' are before their activation."""
-        return self._joined(
-            self._normalized(
-                params, layer, self._split(u), stands_before, training=training, update=update, draws=draws
-            )
-        )
+    def projected(self, params: Parameters, layer: str, u: Tensor, pass_: Pass) -> Tensor:
+        """A projection's output u, normalized in the lanes whose normalization stands before the activation."""
+        return self._joined(self._normalized(params, layer, self._split(u), stands_before, pass_))
 
     def _dropped(self, layer: str, y: Tensor, draws: StepDraws | None) -> Tensor:
         """Inverted dropout, y m / (1 - p), of every element by itself."""
@@ -190,11 +166,9 @@ class PackedNetworks:
         layer: str,
         parts: list[Tensor],
         stands_here: Callable[[Normalization], bool],
-        *,
-        training: bool,
-        update: bool,
-        draws: StepDraws | None,
+        pass_: Pass,
     ) -> list[Tensor]:
+        """The parts of the slices, normalized in those whose normalization stands here."""
         if not any(stands_here(piece.normalization) for piece in self.slices):
             return parts
         normalize = normalize_units if self.lane_axis == 0 else normalize_channels
@@ -206,9 +180,9 @@ class PackedNetworks:
                 done.append(part)
                 continue
             level, lanes = piece.normalization, slice(piece.first, piece.first + piece.lanes)
-            running = running_of(level, self.statistics, layer, lanes, steps=self._steps, reestimated=self.reestimated)
-            y = normalize(part, level, learned_affine(level, gamma, beta), running, training=training, update=update)
-            done.append(with_noise(y, level, draws, layer, lanes, lane_axis=self.lane_axis))
+            running = running_of(level, self.statistics, layer, lanes, steps=self._steps)
+            y = normalize(part, level, learned_affine(level, gamma, beta), running, pass_)
+            done.append(with_noise(y, level, pass_.draws, layer, lanes, lane_axis=self.lane_axis))
         return done
 
     def _noise(self, piece: LaneSlice, layer: str, z: Tensor, draws: StepDraws) -> Tensor:

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from actinium.trial import Autoencoder, Mlp, TrialConfig
-from workers.draws import StepDraws
-from workers.layers import Parameters, Trace, classify
+from workers.layers import Parameters, Pass, classify
 from workers.models.lanes import PackedNetworks
 
 
@@ -41,49 +40,19 @@ class LaneMlp(PackedNetworks):
         shapes["classifier"] = (inputs[-1], configs[0].outputs())
         super().__init__(configs, shapes, device=device, dtype=dtype)
 
-    def forward(
-        self,
-        params: Parameters,
-        inputs: Tensor,
-        *,
-        training: bool,
-        update_statistics: bool,
-        trace: Trace | None = None,
-        draws: StepDraws | None = None,
-    ) -> Tensor:
+    def forward(self, params: Parameters, inputs: Tensor, pass_: Pass) -> Tensor:
         """Outputs [L, B, K] of inputs [L, B, ...]."""
         x = inputs.flatten(2)
         for number in range(len(self.hidden_names)):
-            x = self.layer(
-                params, number, x, training=training, update_statistics=update_statistics, trace=trace, draws=draws
-            )
-        features = self.received(params, "classifier", x)
+            x = self.layer(params, number, x, pass_)
+        features = self.shifted(params, "classifier", x)
         return classify(features, params["classifier.weight"], params["classifier.bias"])
 
-    def layer(
-        self,
-        params: Parameters,
-        number: int,
-        x: Tensor,
-        *,
-        training: bool,
-        update_statistics: bool = False,
-        trace: Trace | None = None,
-        draws: StepDraws | None = None,
-    ) -> Tensor:
-        """What hidden layer `number` (from 0) hands on [L, B, N], of what it receives [L, B, F]."""
+    def layer(self, params: Parameters, number: int, x: Tensor, pass_: Pass) -> Tensor:
+        """The outputs [L, B, N] of hidden layer `number` (from 0), from its inputs [L, B, F]."""
         name = self.hidden_names[number]
         bias, weight = self.bias(params, name).unsqueeze(1), self.weight(params, name)
-        u = torch.baddbmm(bias, self.received(params, name, x), weight)
+        u = torch.baddbmm(bias, self.shifted(params, name, x), weight)
         residual = self.residual and number > 0
-        y = self.hidden(
-            params,
-            name,
-            u,
-            training=training,
-            update=update_statistics,
-            trace=trace,
-            draws=draws,
-            shortcut=x if residual and self.after_add else None,
-        )
+        y = self.hidden(params, name, u, pass_, shortcut=x if residual and self.after_add else None)
         return x + y if residual and not self.after_add else y

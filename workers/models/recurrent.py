@@ -11,7 +11,7 @@ from torch import Tensor
 
 from actinium.trial import TrialConfig
 from workers.draws import StepDraws
-from workers.layers import Parameters, Trace, classify
+from workers.layers import Parameters, Pass, Trace, classify
 from workers.models.lanes import PackedNetworks
 from workers.models.recurrent_start import (
     learns_bias,
@@ -21,7 +21,7 @@ from workers.models.recurrent_start import (
     recurrent_statistics,
     weight_shapes,
 )
-from workers.models.recurrent_steps import Pass, SliceSteps, TimeRecord
+from workers.models.recurrent_steps import SliceSteps, TimeRecord
 from workers.models.slices import LaneSlice
 
 
@@ -59,23 +59,14 @@ class LaneRecurrent(PackedNetworks):
         self._places = [normalized_places(config) for config in firsts]
         self._shifted = [learns_bias(config) for config in firsts]
 
-    def forward(
-        self,
-        params: Parameters,
-        inputs: Tensor,
-        *,
-        training: bool,
-        update_statistics: bool,
-        trace: Trace | None = None,
-        draws: StepDraws | None = None,
-    ) -> Tensor:
+    def forward(self, params: Parameters, inputs: Tensor, pass_: Pass) -> Tensor:
         """Outputs [L, B, K] of inputs [L, B, C, H, W]: H time steps of C W features."""
-        if update_statistics and draws is not None:
+        draws = pass_.draws
+        if pass_.moves_statistics and draws is not None:
             self._thaw_all(params, inputs, draws)
-        going = Pass(params=params, training=training, update=update_statistics, trace=trace, draws=draws)
         x = inputs.permute(0, 3, 1, 2, 4).flatten(3)
         for layer in self.hidden_names:
-            h = self._unrolled(layer, x, going)
+            h = self._unrolled(params, layer, x, pass_)
             if layer == self.hidden_names[-1]:
                 x = self._dropped(layer, h[-1], draws)
             else:
@@ -90,15 +81,15 @@ class LaneRecurrent(PackedNetworks):
 
     # ---- one layer --------------------------------------------------------------------------------------------
 
-    def _unrolled(self, layer: str, x: Tensor, going: Pass) -> list[Tensor]:
+    def _unrolled(self, params: Parameters, layer: str, x: Tensor, pass_: Pass) -> list[Tensor]:
         """The hidden states [L, B, N] of every step, from x [L, T, B, F]."""
         lanes, steps, examples, _ = x.shape
-        slices = self._slice_steps(layer, going)
-        driven = torch.bmm(x.flatten(1, 2), going.params[f"{layer}.weight"]).view(lanes, steps, examples, -1)
+        slices = self._slice_steps(params, layer, pass_)
+        driven = torch.bmm(x.flatten(1, 2), params[f"{layer}.weight"]).view(lanes, steps, examples, -1)
         driven = self._joined([piece.driven(part) for piece, part in zip(slices, self._split(driven), strict=True)])
-        weight = going.params[f"recurrent_{layer.removeprefix('layer_')}.weight"]
+        weight = params[f"recurrent_{layer.removeprefix('layer_')}.weight"]
         alone = not any(piece.normalizes_recurrence for piece in slices)
-        record = TimeRecord(going.trace, x.new_empty(lanes, steps * examples, self._model.width), steps)
+        record = TimeRecord(pass_.trace, x.new_empty(lanes, steps * examples, self._model.width), steps)
         h = c = x.new_zeros(lanes, examples, self._model.width)
         states: list[Tensor] = []
         for step, u in enumerate(driven.unbind(1)):
@@ -112,10 +103,10 @@ class LaneRecurrent(PackedNetworks):
         record.close()
         return states
 
-    def _slice_steps(self, layer: str, going: Pass) -> list[SliceSteps]:
+    def _slice_steps(self, params: Parameters, layer: str, pass_: Pass) -> list[SliceSteps]:
         number = layer.removeprefix("layer_")
-        used = going.params[f"{layer}.bias"]
-        step = None if going.draws is None else going.draws.step
+        used = params[f"{layer}.bias"]
+        step = None if pass_.draws is None else pass_.draws.step
         return [
             SliceSteps(
                 piece=piece,
@@ -124,17 +115,17 @@ class LaneRecurrent(PackedNetworks):
                 bias=(bias if shifted else bias.detach()).unsqueeze(1),
                 learned=learned,
                 summed_at_once=self._model.kind == "rnn" and self._model.normalized == "everywhere",
-                going=going,
+                params=params,
+                pass_=pass_,
                 statistics=self.statistics,
                 trained_steps=self._trained_steps,
-                reestimated=self.reestimated,
             )
             for piece, places, shifted, bias, learned in zip(
                 self.slices,
                 self._places,
                 self._shifted,
                 self._split(used),
-                self._learned(going.params, layer, step=step),
+                self._learned(params, layer, step=step),
                 strict=True,
             )
         ]
@@ -170,6 +161,6 @@ class LaneRecurrent(PackedNetworks):
         if not any(piece.frozen_steps and piece.frozen_steps == draws.step for piece in self.slices):
             return
         trace = Trace()
-        self.forward(params, inputs, training=True, update_statistics=False, trace=trace, draws=draws)
+        self.forward(params, inputs, Pass.measuring(trace=trace, draws=draws))
         for layer, z in zip(self.hidden_names, trace.preactivations, strict=True):
             self._thaw(params, layer, self._split(z), draws.step)

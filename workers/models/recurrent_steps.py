@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from workers.activations.forms import Learned
-from workers.draws import StepDraws
-from workers.layers import Parameters, Trace
+from workers.layers import Parameters, Pass, Trace
 from workers.models.slices import LaneSlice
 from workers.normalizations.apply import (
     Affine,
@@ -21,17 +20,6 @@ from workers.normalizations.apply import (
     learns_shift,
     normalize_units,
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pass:
-    """What a forward pass was asked for."""
-
-    params: Parameters
-    training: bool
-    update: bool
-    trace: Trace | None
-    draws: StepDraws | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +36,10 @@ class SliceSteps:
     bias: Tensor
     learned: Learned
     summed_at_once: bool
-    going: Pass
+    params: Parameters
+    pass_: Pass
     statistics: Parameters
     trained_steps: int
-    reestimated: int | None
 
     @property
     def lanes(self) -> slice:
@@ -92,29 +80,28 @@ class SliceSteps:
         """What is put out of the cell [l, B, N]."""
         if not self.normalizes_cell:
             return c
-        shift = self.going.params[f"cell_{self.number}.beta"][self.lanes]
+        shift = self.params[f"cell_{self.number}.beta"][self.lanes]
         return self._normalized("cell", c.unsqueeze(1), step, shift=shift).squeeze(1)
 
     def activated(self, z: Tensor, step: int, word: str) -> Tensor:
         """phi(z) [l, B, N] of time step `step`; `word` tells apart what is drawn in one."""
         function, level = self.piece.function, self.piece.activation
-        if self.going.draws is None or function.noisy is None:
+        if self.pass_.draws is None or function.noisy is None:
             return function.forward(z, level, self.learned)
         place = f"layer_{self.number}/{word}_{step:04d}"
-        return function.noisy(z, level, self.going.draws.uniform("activation", place, self.lanes, z.shape[1:]))
+        return function.noisy(z, level, self.pass_.draws.uniform("activation", place, self.lanes, z.shape[1:]))
 
     def _normalized(self, place: str, x: Tensor, first: int, *, shift: Tensor | None) -> Tensor:
         """x [l, S, B, G] of the steps from `first` on, every step by itself."""
         level, steps = self.piece.normalization, x.shape[1]
-        gamma = self.going.params[f"{place}_{self.number}.gamma"][self.lanes]
+        gamma = self.params[f"{place}_{self.number}.gamma"][self.lanes]
         affine = Affine(
             gamma=_every_step(gamma, steps) if learns_scale(level) else None,
             beta=_every_step(shift, steps) if shift is not None and learns_shift(level) else None,
         )
         running = self._running(f"{place}_{self.number}", first, steps) if keeps_statistics(level) else None
-        going = self.going
-        y = normalize_units(x.flatten(0, 1), level, affine, running, training=going.training, update=going.update)
-        if running is not None and going.training and going.update:
+        y = normalize_units(x.flatten(0, 1), level, affine, running, self.pass_)
+        if running is not None and self.pass_.training and self.pass_.moves_statistics:
             self._keep(f"{place}_{self.number}", first, steps, running)
         return y.view(x.shape)
 
@@ -124,7 +111,7 @@ class SliceSteps:
         times = slice(first, first + steps)
         known = [self.statistics[f"{name}.running_{word}"][self.lanes, times] for word in ("mean", "var")]
         mean, var = (torch.cat([of, of[:, -1:].expand(-1, steps - of.shape[1], -1)], 1).flatten(0, 1) for of in known)
-        return RunningStatistics(mean=mean, var=var, reestimated=self.reestimated)
+        return RunningStatistics(mean=mean, var=var)
 
     def _keep(self, name: str, first: int, steps: int, running: RunningStatistics) -> None:
         assert first + steps <= self.trained_steps, "statistics move with the sequences of the training"

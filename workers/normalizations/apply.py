@@ -15,6 +15,7 @@ from torch.nn import functional
 from actinium.levels import Normalization, groups_for
 from actinium.levels import learns_scale as learns_scale
 from actinium.levels import learns_shift as learns_shift
+from workers.layers import Pass
 from workers.normalizations.batch import Affine as Affine
 from workers.normalizations.batch import RunningStatistics as RunningStatistics
 from workers.normalizations.batch import batch_normalize
@@ -39,13 +40,13 @@ def _groups(level: Normalization, channels: int) -> int:
 
 
 def normalize_units(
-    x: Tensor, level: Normalization, affine: Affine, running: RunningStatistics | None, *, training: bool, update: bool
+    x: Tensor, level: Normalization, affine: Affine, running: RunningStatistics | None, pass_: Pass
 ) -> Tensor:
     """A fully connected slice [l, B, N]."""
     lanes, examples, units = x.shape
     if keeps_statistics(level):
         folded = x.transpose(0, 1).reshape(examples, lanes * units)
-        y = batch_normalize(folded, level, affine, running, training=training, update=update)
+        y = batch_normalize(folded, level, affine, running, pass_)
         return y.view(examples, lanes, units).transpose(0, 1)
     groups = _groups(level, units)
     split = x.reshape(lanes, examples, groups, units // groups)
@@ -61,13 +62,13 @@ def normalize_units(
 
 
 def normalize_channels(
-    x: Tensor, level: Normalization, affine: Affine, running: RunningStatistics | None, *, training: bool, update: bool
+    x: Tensor, level: Normalization, affine: Affine, running: RunningStatistics | None, pass_: Pass
 ) -> Tensor:
     """A convolutional slice [B, l, C, H, W]."""
     _, lanes, channels, _, _ = x.shape
     folded = x.flatten(1, 2)
     if keeps_statistics(level):
-        y = batch_normalize(folded, level, affine, running, training=training, update=update)
+        y = batch_normalize(folded, level, affine, running, pass_)
     else:
         groups = lanes * _groups(level, channels)
         y = functional.group_norm(folded, groups, *affine.flat(), level.number("eps"))

@@ -12,7 +12,7 @@ from actinium.frame import layer_series
 from actinium.levels import stands_after
 from actinium.trial import Training, TrialConfig
 from workers.draws import StepDraws
-from workers.layers import LaneModel, Parameters
+from workers.layers import LaneModel, Parameters, Pass
 from workers.models.mlp import LaneMlp
 from workers.seeding import pretraining_order_stream
 from workers.training.batches import PackData, epoch_order
@@ -73,8 +73,8 @@ class _Autoencoder:
         with torch.no_grad():
             x = self._data.take(index)[0].flatten(2)
             for below in range(self._number):
-                x = self._model.layer(self._model.params, below, x, training=True, update_statistics=False)
-        h = self._model.layer(self._model.params, self._number, self._corrupted(x, step), training=True)
+                x = self._model.layer(self._model.params, below, x, Pass.measuring())
+        h = self._model.layer(self._model.params, self._number, self._corrupted(x, step), Pass.measuring())
         bias, weight = self._learned["decoder.bias"].unsqueeze(1), self._learned[f"{self._layer}.weight"]
         decoded = torch.baddbmm(bias, h, weight.mT)
         if self._number:
