@@ -6,7 +6,7 @@ that equal levels are neighbours; `train` maps them to the order of the caller.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -124,6 +124,19 @@ class LaneModel(Protocol):
 
     def keep(self, lanes: Sequence[int]) -> None:
         """Forget all lanes but these (ascending positions in the present order)."""
+        ...
+
+
+@runtime_checkable
+class LayerwiseModel(LaneModel, Protocol):
+    """Fully connected networks whose hidden layers can be computed one by one, as greedy pretraining does."""
+
+    def layer(self, params: Parameters, number: int, x: Tensor, pass_: Pass) -> Tensor:
+        """The outputs [L, B, N] of hidden layer `number` (from 0), from its inputs [L, B, F]."""
+        ...
+
+    def activated(self, params: Parameters, layer: int, z: Tensor) -> Tensor:
+        """The activation phi(z) of hidden layer `layer` (from 0) in every lane; nothing is random."""
         ...
 
 

@@ -12,7 +12,8 @@ from actinium.frame import LaneFinished
 from actinium.levels import Activation, Initialization, Normalization
 from actinium.trial import Mlp, Model, Probes, ResNet20, ResNet50, Schedule, Task, Training, TrialConfig
 from workers.layers import Pass
-from workers.models import Networks, build_model
+from workers.models import build_model
+from workers.models.lanes import PackedNetworks
 from workers.models.slices import lane_order
 from workers.models.start import base_draws, parameter_count
 from workers.training.train import train_pack
@@ -45,7 +46,7 @@ def mixed(model: Model) -> list[TrialConfig]:
     return [found[lane] for lane in lane_order(found)]
 
 
-def moved(model: Networks) -> None:
+def moved(model: PackedNetworks) -> None:
     """Away from the start, where nothing is zero any more."""
     source = torch.Generator().manual_seed(3)
     with torch.no_grad():
@@ -56,7 +57,7 @@ def moved(model: Networks) -> None:
 class ByThePaper(nn.Module):
     """One lane: no bias but scalars before every linear layer and activation, a multiplier for every branch."""
 
-    def __init__(self, model: Networks, lane: int) -> None:
+    def __init__(self, model: PackedNetworks, lane: int) -> None:
         super().__init__()
         self.config = model.configs[lane]
         self.values = nn.ParameterDict(

@@ -1,4 +1,4 @@
-"""VGG-11 and residual convolutional networks, lane-first: lanes are groups of one grouped convolution.
+"""Networks of convolutions with or without shortcuts, lane-first: lanes are groups of one grouped convolution.
 
 Legend: L lanes, B examples, C channels, H, W positions.
 """
@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from actinium.models.architectures import Block, Convolution
+from actinium.models.feedforward import Convolutional
 from actinium.trial import TrialConfig
 from workers.layers import Parameters, Pass, classify
 from workers.models.lanes import PackedNetworks
@@ -27,18 +28,18 @@ class LaneConvolutional(PackedNetworks):
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.architecture = configs[0].architecture()
-        shapes: dict[str, tuple[int, ...]] = {layer.name: layer.shape for layer in self.architecture.hidden()}
-        shapes |= {projection.name: projection.shape for projection in self.architecture.projections()}
-        shapes["classifier"] = (self.architecture.features(), configs[0].outputs())
-        super().__init__(configs, shapes, device=device, dtype=dtype)
+        model = configs[0].sized_model()
+        assert isinstance(model, Convolutional)
+        self.architecture = model.architecture(configs[0].task.definition().shape, configs[0].activation.ratio)
+        self._pool = functional.max_pool2d if self.architecture.pooling == "max" else functional.avg_pool2d
+        super().__init__(configs, device=device, dtype=dtype)
 
     def forward(self, params: Parameters, inputs: Tensor, pass_: Pass) -> Tensor:
         """Outputs [L, B, K] of inputs [B, L, C, H, W]."""
 
         def layer(place: Convolution, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
             y = self.hidden(params, place.name, self._convolved(params, place, x), pass_, shortcut=shortcut)
-            return pooled(y) if place.pooled else y
+            return self._pooled(y) if place.pooled else y
 
         def shortcut(block: Block, x: Tensor) -> Tensor:
             if block.projection is None:
@@ -69,11 +70,10 @@ class LaneConvolutional(PackedNetworks):
         )
         return u.view(*x.shape[:2], -1, *u.shape[2:])
 
-
-def pooled(x: Tensor) -> Tensor:
-    """The largest of every 2x2 positions of [B, L, C, H, W]."""
-    halved = functional.max_pool2d(x.flatten(1, 2), 2)
-    return halved.view(*x.shape[:3], *halved.shape[2:])
+    def _pooled(self, x: Tensor) -> Tensor:
+        """One number for every 2x2 positions of [B, L, C, H, W]: the largest, or the mean."""
+        halved = self._pool(x.flatten(1, 2), 2)
+        return halved.view(*x.shape[:3], *halved.shape[2:])
 
 
 def subsampled(x: Tensor, stride: int, channels: int) -> Tensor:

@@ -29,15 +29,10 @@ class LaneDenoiser(PackedNetworks):
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        model, channels = configs[0].model, configs[0].task.definition().shape[0]
+        model = configs[0].model
         assert isinstance(model, Denoiser)
         self._residual = model.residual
-        inputs = [channels, *[model.width] * (model.depth - 1)]
-        shapes: dict[str, tuple[int, ...]] = {
-            f"layer_{number:02d}": (model.width, fan_in, 3, 3) for number, fan_in in enumerate(inputs, start=1)
-        }
-        shapes["classifier"] = (channels, model.width, 3, 3)
-        super().__init__(configs, shapes, device=device, dtype=dtype)
+        super().__init__(configs, device=device, dtype=dtype)
 
     def forward(self, params: Parameters, inputs: Tensor, pass_: Pass) -> Tensor:
         """Images as rows [L, B, C H W], of inputs [B, L, C, H, W]."""

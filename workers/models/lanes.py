@@ -5,8 +5,9 @@ input, h its output: [L, B, N] or [B, L, C, H, W], h with other N or C where the
 """
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Self, TypeAlias
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from workers.draws import StepDraws
 from workers.layers import Parameters, Pass
 from workers.models.fixup import scaled_by, shifted_by, starts_by_fixup
 from workers.models.slices import LaneSlice, lane_order, slices_of, slices_of_some
-from workers.models.start import initial_parameters, initial_statistics
+from workers.models.start import initial_parameters, initial_statistics, parameter_count
 from workers.normalizations.apply import (
     learned_affine,
     normalize_channels,
@@ -27,38 +28,31 @@ from workers.normalizations.apply import (
     with_noise,
 )
 
-Start: TypeAlias = Callable[[Sequence[TrialConfig], Mapping[str, tuple[int, ...]]], Parameters]
-"""Makes a pack's tensors at step 0 from one lane's weight shapes."""
 
-
-class PackedNetworks:
-    """Base of the models; `workers.layers.LaneModel` is the contract."""
+class PackedNetworks(ABC):
+    """Base of the lane-first networks: a `workers.layers.LaneModel` but for its `forward`."""
 
     lane_axis: int = 0
 
     def __init__(
         self,
         configs: Sequence[TrialConfig],
-        weight_shapes: Mapping[str, tuple[int, ...]],
         *,
-        device: str | torch.device,
-        dtype: torch.dtype,
-        parameters_at_start: Start = initial_parameters,
-        statistics_at_start: Start = initial_statistics,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
     ) -> None:
-        """`configs` in `lane_order`; `weight_shapes` of one lane by layer name: `layer_NN`, `projection_NN`,
-        then `classifier`. The two functions make of them what the lanes start with.
-        """
+        """The networks at step 0. `configs` share a pack key, and stand in `lane_order`."""
+        weight_shapes = configs[0].weight_shapes()
         assert lane_order(configs) == list(range(len(configs))), "lanes of equal levels must be neighbours"
         self.configs: Sequence[TrialConfig] = tuple(configs)
         self.hidden_names = [layer for layer in weight_shapes if layer.startswith("layer_")]
         self.params: Parameters = {
             name: tensor.to(device=device, dtype=dtype).requires_grad_()
-            for name, tensor in parameters_at_start(configs, weight_shapes).items()
+            for name, tensor in self.initial_parameters(configs, weight_shapes).items()
         }
         self.statistics: Parameters = {
             name: tensor.to(device=device, dtype=dtype)
-            for name, tensor in statistics_at_start(configs, weight_shapes).items()
+            for name, tensor in self.initial_statistics(configs, weight_shapes).items()
         }
         self._steps = configs[0].steps()
         biased = [not cancels_bias(config.normalization) and not starts_by_fixup(config) for config in configs]
@@ -74,6 +68,27 @@ class PackedNetworks:
         self._drops = any(config.training.dropout > 0 for config in self.configs)
         self._has_scalars = any(starts_by_fixup(config) for config in self.configs)
         self._all_biased = not self._has_scalars and not any(cancels_bias(piece.normalization) for piece in self.slices)
+
+    @abstractmethod
+    def forward(self, params: Parameters, inputs: Tensor, pass_: Pass) -> Tensor:
+        """Outputs [L, B, K], as `workers.layers.LaneModel.forward` has them."""
+
+    # ---- step 0, for kinds with other parameters than those of `workers.models.start` -------------------------
+
+    @staticmethod
+    def initial_parameters(configs: Sequence[TrialConfig], weight_shapes: Mapping[str, tuple[int, ...]]) -> Parameters:
+        """All parameters at step 0, by name; `weight_shapes` of one lane, as the model kind lists them."""
+        return initial_parameters(configs, weight_shapes)
+
+    @staticmethod
+    def initial_statistics(configs: Sequence[TrialConfig], weight_shapes: Mapping[str, tuple[int, ...]]) -> Parameters:
+        """All running statistics at step 0, by name; none where no lane keeps any."""
+        return initial_statistics(configs, weight_shapes)
+
+    @staticmethod
+    def parameter_count(config: TrialConfig, params: Parameters) -> int:
+        """How many of these parameters a trial learns; frozen biases and what its levels do not use do not count."""
+        return parameter_count(config, params)
 
     # ---- the hidden layer -------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from actinium.trial import Autoencoder, Mlp, TrialConfig
+from actinium.trial import TrialConfig
 from workers.layers import Parameters, Pass, classify
 from workers.models.lanes import PackedNetworks
 
@@ -27,18 +27,9 @@ class LaneMlp(PackedNetworks):
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        model = configs[0].model
-        assert isinstance(model, Mlp | Autoencoder)
-        self.residual = isinstance(model, Mlp) and model.residual
-        self.after_add = isinstance(model, Mlp) and model.residual_activation == "after_add"
-        channels, height, wide = configs[0].task.definition().shape
-        inputs = [channels * height * wide, *(width for width, _ in configs[0].activated())]
-        shapes = {
-            f"layer_{number:02d}": (fan_in, width)
-            for number, (fan_in, (width, _)) in enumerate(zip(inputs[:-1], configs[0].layers(), strict=True), start=1)
-        }
-        shapes["classifier"] = (inputs[-1], configs[0].outputs())
-        super().__init__(configs, shapes, device=device, dtype=dtype)
+        self.residual = bool(configs[0].branches())
+        self.after_add = not configs[0].model.activates_branches()
+        super().__init__(configs, device=device, dtype=dtype)
 
     def forward(self, params: Parameters, inputs: Tensor, pass_: Pass) -> Tensor:
         """Outputs [L, B, K] of inputs [L, B, ...]."""

@@ -4,7 +4,7 @@ Legend: L lanes, l lanes of a slice, T time steps, B examples, F features, N uni
 lstm). The equations are those of `actinium.models.recurrent`; parameters are named in `workers.models.recurrent_start`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -17,9 +17,9 @@ from workers.models.recurrent_start import (
     learns_bias,
     normalized_places,
     recurrent_model,
+    recurrent_parameter_count,
     recurrent_parameters,
     recurrent_statistics,
-    weight_shapes,
 )
 from workers.models.recurrent_steps import SliceSteps, TimeRecord
 from workers.models.slices import LaneSlice
@@ -41,17 +41,21 @@ class LaneRecurrent(PackedNetworks):
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self._model, dataset = recurrent_model(configs[0]), configs[0].task.definition()
-        channels, self._trained_steps, wide = dataset.shape
-        super().__init__(
-            configs,
-            weight_shapes(self._model, channels * wide, configs[0].outputs()),
-            device=device,
-            dtype=dtype,
-            parameters_at_start=recurrent_parameters,
-            statistics_at_start=recurrent_statistics,
-        )
-        self.hidden_names = [f"layer_{number:02d}" for number in range(1, self._model.depth + 1)]
+        self._model = recurrent_model(configs[0])
+        self._trained_steps = self._model.time_steps(configs[0].task.definition().shape)
+        super().__init__(configs, device=device, dtype=dtype)
+
+    @staticmethod
+    def initial_parameters(configs: Sequence[TrialConfig], weight_shapes: Mapping[str, tuple[int, ...]]) -> Parameters:
+        return recurrent_parameters(configs, weight_shapes)
+
+    @staticmethod
+    def initial_statistics(configs: Sequence[TrialConfig], weight_shapes: Mapping[str, tuple[int, ...]]) -> Parameters:
+        return recurrent_statistics(configs)
+
+    @staticmethod
+    def parameter_count(config: TrialConfig, params: Parameters) -> int:
+        return recurrent_parameter_count(config, params)
 
     def _regroup(self, slices: list[LaneSlice]) -> None:
         super()._regroup(slices)
@@ -114,7 +118,7 @@ class LaneRecurrent(PackedNetworks):
                 places=places,
                 bias=(bias if shifted else bias.detach()).unsqueeze(1),
                 learned=learned,
-                summed_at_once=self._model.kind == "rnn" and self._model.normalized == "everywhere",
+                summed_at_once=not self._model.has_cell and self._model.normalized == "everywhere",
                 params=params,
                 pass_=pass_,
                 statistics=self.statistics,
@@ -134,7 +138,7 @@ class LaneRecurrent(PackedNetworks):
         self, slices: Sequence[SliceSteps], a: Tensor, c: Tensor, step: int, record: TimeRecord
     ) -> tuple[Tensor, Tensor]:
         """The next hidden and cell states [L, B, N] from a [L, B, G]; an rnn has no cell and hands on c."""
-        if self._model.kind == "rnn":
+        if not self._model.has_cell:
             z = record.preactivation(a, step)
             h = self._activated(slices, z, step, "step")
             return record.activation(h, step), c

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from actinium.levels import cancels_bias, learns_scale, learns_shift, stands_after, stands_before
+from actinium.models.kind import linear_outputs
 from actinium.trial import TrialConfig
 from workers.activations import ACTIVATION_FUNCTIONS, LearnedParameter
 from workers.initializations.weights import asymmetric_start, initial_weight
@@ -42,7 +43,7 @@ def initial_parameters(configs: Sequence[TrialConfig], weight_shapes: Mapping[st
     lanes = len(configs)
     normalizes = any(config.normalization.name != "none" for config in configs)
     normalized = _normalized(configs, weight_shapes)
-    for layer, width in _outputs(weight_shapes).items():
+    for layer, width in linear_outputs(weight_shapes).items():
         params[f"{layer}.bias"] = biases[layer]
         if normalizes:
             params[f"{layer}.gamma"] = torch.ones(lanes, normalized[layer])
@@ -99,20 +100,11 @@ def parameter_count(config: TrialConfig, params: Parameters) -> int:
     return weights + biases + affine + learned
 
 
-def _outputs(weight_shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
-    """Units or channels of every layer but the classifier."""
-    return {
-        layer: shape[0] if len(shape) == 4 else shape[1]
-        for layer, shape in weight_shapes.items()
-        if layer != "classifier"
-    }
-
-
 def _normalized(configs: Sequence[TrialConfig], weight_shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
     """Channels of what is normalized of every layer but the classifier: in a pack whose activations change their number
     and whose normalizations stand behind those (one pack key), of their outputs.
     """
-    widths = _outputs(weight_shapes)
+    widths = linear_outputs(weight_shapes)
     if any(stands_after(config.normalization) for config in configs):
         ratio = configs[0].activation.ratio
         widths |= {layer: int(width * ratio) for layer, width in widths.items() if layer.startswith("layer_")}

@@ -91,6 +91,4 @@ def layer_of(config: TrialConfig, name: str) -> float:
         return float("inf")
     if kind != "projection":
         return float(number)
-    blocks = config.architecture().blocks
-    (ends,) = [block.convolutions[-1].name for block in blocks if block.projection and block.projection.name == owner]
-    return layer_of(config, ends)
+    return layer_of(config, config.projections()[owner])
