@@ -1,4 +1,4 @@
-"""What every lane-first model has in common: its protocol, the trace that probes read, and slices of lanes.
+"""The contract of lane-first networks, how a forward pass is asked for, and the trace that probes read.
 
 Legend: L lanes, B examples, N units, C channels, H, W positions. Lanes stand in the model's own order, sorted so
 that equal levels are neighbours; `train` maps them to the order of the caller.
@@ -24,15 +24,16 @@ Weights of hidden layers are [L, N_in, N_out] or [L, C_out, C_in, k, k], the cla
 
 @dataclass
 class Trace:
-    """What a forward pass leaves for the probes, one tensor a hidden layer, first layer first.
+    """What a forward pass records for the probes: lists with one tensor for each hidden layer, first layer first.
 
-    preactivations: z, what the activation receives (after a normalization that stands before it).
-    activations: h, what it gives (before a normalization that stands after it, and before a residual sum). Where the
-    pack's activations double the channels or halve them, h has so many.
-    MLP: [L, B, N]. CNN: [B, L, C, H, W]. Recurrent: [L, T B, N], T time steps. `LaneModel.lane_axis` says which. Both
-    are nodes of the autograd graph when the pass builds one, so that dL/dz is
-    `torch.autograd.grad(loss, trace.preactivations)`.
-    outputs: what the linear layers give, before everything else; kept only where a list is given.
+    preactivations: z, the activation's input, behind a normalization that stands before the activation.
+    activations: h, the activation's output, before a normalization that stands after it and before a residual sum. An
+    activation that doubles or halves the number of channels gives h twice or half as many channels as z.
+    outputs: u, the linear layer's output; recorded only where a list is given.
+
+    Fully connected: [L, B, N]. Convolutional: [B, L, C, H, W]. Recurrent: [L, T B, N], T time steps.
+    `LaneModel.lane_axis` says where L stands. When the pass builds an autograd graph, z and h are nodes of it, so that
+    dL/dz is `torch.autograd.grad(loss, trace.preactivations)`.
     """
 
     preactivations: list[Tensor] = field(default_factory=list)
@@ -100,22 +101,26 @@ class LaneModel(Protocol):
         ...
 
     def derivative(self, params: Parameters, layer: int, preactivation: Tensor, units: Tensor | None = None) -> Tensor:
-        """phi' of every lane of hidden layer `layer` (from 0), shaped as z in the trace, or h where that is larger.
+        """phi'(z) in hidden layer `layer` (from 0), of all lanes; shaped as z in the trace, or as h if that is larger.
 
-        `units` [L, u]: those of each lane that z holds, in their order; all of them where it is None.
+        `units` [L, u]: which units of each lane `preactivation` holds, where it does not hold all of them.
         """
         ...
 
     def steepest(self, params: Parameters, layer: int) -> Tensor:
-        """max |phi'| of every lane and unit of hidden layer `layer` (from 0): [L, C]; [L, P] where units are pairs."""
+        """The largest |phi'| of every lane and unit of hidden layer `layer` (from 0): [L, C], or [L, P] for P pairs of
+        channels where the activation takes channels by pairs.
+        """
         ...
 
     def alike(self) -> Sequence[range]:
-        """Where lanes of equal activations and normalizations stand: they are neighbours."""
+        """The runs of neighbouring lanes with the same activation and the same normalization."""
         ...
 
     def narrow(self, first: int, count: int) -> Self:
-        """A model of `count` neighbouring lanes that shares this one's memory; for passes that change nothing."""
+        """A model of `count` neighbouring lanes on this model's memory; its parameters take no gradient, and running
+        statistics that it moves are this model's.
+        """
         ...
 
     def snapshot(self) -> Self:
@@ -143,8 +148,8 @@ class LayerwiseModel(LaneModel, Protocol):
 class _Classify(torch.autograd.Function):
     """Logits [L, K, B] from x [L, B, N], weight [L, K, N] and bias [L, K].
 
-    Products this narrow cost a CPU two to four times less with the classes first, but autograd would hand back the
-    gradient of x transposed, and slow every layer below: hence a backward pass of its own.
+    On a CPU, products with so few classes take a half to a quarter of the time when the classes come first. But then
+    autograd would make the gradient of x transposed in memory, which slows every layer below: hence the own backward.
     """
 
     @staticmethod
@@ -160,6 +165,6 @@ class _Classify(torch.autograd.Function):
 
 
 def classify(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Logits [L, B, K] = x W^T + b, from x [L, B, N], weight [L, K, N] and bias [L, K]; classes are outer in memory."""
+    """Logits [L, B, K] = x W^T + b, from x [L, B, N], weight [L, K, N] and bias [L, K]; in memory [L, K, B]."""
     logits: Tensor = _Classify.apply(x, weight, bias)  # type: ignore[no-untyped-call] # torch gives it no types
     return logits.mT

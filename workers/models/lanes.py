@@ -1,7 +1,7 @@
-"""What the lane-first models share: their tensors, and the hidden layer of mixed levels.
+"""The base of all lane-first networks: their tensors, and a hidden layer whose lanes have different levels.
 
 Legend: L lanes, B examples, N units, C channels, H, W positions. u is a linear layer's output, z the activation's
-input, h its output: [L, B, N] or [B, L, C, H, W], h with other N or C where the activations change their number.
+input, h its output: [L, B, N] or [B, L, C, H, W]. Activations that change the number of channels give h another N or C.
 """
 
 import copy
@@ -93,14 +93,16 @@ class PackedNetworks(ABC):
     # ---- the hidden layer -------------------------------------------------------------------------------------
 
     def bias(self, params: Parameters, layer: str) -> Tensor:
-        """The layer's biases [L, C], held at zero where a normalization cancels them, one scalar by Fixup."""
+        """The layer's biases [L, C]: zero in lanes whose normalization cancels them, and one learned number for all
+        channels in lanes that start by Fixup.
+        """
         bias = params[f"{layer}.bias"]
         if self._has_scalars and f"{layer}.output_shift" in params:
             return bias * self._carries_bias + params[f"{layer}.output_shift"] * self._by_fixup
         return bias if self._all_biased else bias * self._carries_bias
 
     def weight(self, params: Parameters, layer: str) -> Tensor:
-        """The layer's weights; with their branch's multiplier, where Fixup gives one."""
+        """The layer's weights, times the learned multiplier of their branch in lanes that start by Fixup."""
         weight = params[f"{layer}.weight"]
         if self._has_scalars and f"{layer}.multiplier" in params:
             return scaled_by(weight, params[f"{layer}.multiplier"], self._by_fixup)
@@ -152,7 +154,7 @@ class PackedNetworks(ABC):
         return self._joined(self._normalized(params, layer, self._split(u), stands_before, pass_))
 
     def _dropped(self, layer: str, y: Tensor, draws: StepDraws | None) -> Tensor:
-        """Inverted dropout, y m / (1 - p), of every element by itself."""
+        """Inverted dropout: y m / (1 - p), with a mask m of its own for every element."""
         if draws is None or not self._drops:
             return y
         by_lane = y if self.lane_axis == 0 else y.transpose(0, 1)
@@ -170,7 +172,10 @@ class PackedNetworks(ABC):
         return parts[0] if len(parts) == 1 else torch.cat(parts, self.lane_axis)
 
     def _traced(self, parts: list[Tensor], record: list[Tensor]) -> list[Tensor]:
-        """The parts again, as views of the whole that the record now holds: one node of the graph for all lanes."""
+        """Joins the parts, appends the whole to the record, and returns the parts as views of that whole.
+
+        So the record holds one node of the autograd graph for all lanes, through which the pass goes on.
+        """
         whole = self._joined(parts)
         record.append(whole)
         return self._split(whole)
@@ -211,7 +216,7 @@ class PackedNetworks(ABC):
 
     @torch.no_grad()
     def _thaw(self, params: Parameters, layer: str, z: list[Tensor], step: int) -> None:
-        """Set anew what this step's z decides, in lanes whose activation has been frozen until now."""
+        """At the first step at which an activation's parameters are trained, set those that are read off its z."""
         for piece, part in zip(self.slices, z, strict=True):
             if piece.frozen_steps and step == piece.frozen_steps:
                 observed = part.mT if self.lane_axis == 0 else part.permute(1, 2, 0, 3, 4).flatten(2)
@@ -223,9 +228,10 @@ class PackedNetworks(ABC):
     def _learned(
         self, params: Parameters, layer: str, *, step: int | None = None, units: Tensor | None = None
     ) -> list[Learned]:
-        """Every slice's learned parameters, broadcastable to its z; one shared by a layer is its first entry.
+        """The learned parameters of every slice's activation, broadcastable to its z. Of a parameter that all channels
+        of a layer share, the first entry is used.
 
-        Where they are frozen in training step `step`, they are constants. `units` as in `derivative`.
+        In training steps in which they are frozen, they are constants to the gradient. `units` as in `derivative`.
         """
         found: list[Learned] = []
         for piece in self.slices:
@@ -242,7 +248,7 @@ class PackedNetworks(ABC):
         return found
 
     def activated(self, params: Parameters, layer: int, z: Tensor) -> Tensor:
-        """phi(z) of every lane, as hidden layer `layer` (from 0) has it; nothing random."""
+        """The activation phi(z) of hidden layer `layer` (from 0) in every lane; nothing is random."""
         slices = self._learned(params, self.hidden_names[layer])
         return self._joined(
             [
@@ -252,10 +258,7 @@ class PackedNetworks(ABC):
         )
 
     def derivative(self, params: Parameters, layer: int, preactivation: Tensor, units: Tensor | None = None) -> Tensor:
-        """phi' of every lane of hidden layer `layer` (from 0), shaped as z in the trace, or h where that is larger.
-
-        `units` [L, u]: those of each lane that z holds, in their order; all of them where it is None.
-        """
+        """phi'(z), as `workers.layers.LaneModel.derivative` has it."""
         slices = self._learned(params, self.hidden_names[layer], units=units)
         return self._joined(
             [
@@ -265,7 +268,7 @@ class PackedNetworks(ABC):
         )
 
     def steepest(self, params: Parameters, layer: int) -> Tensor:
-        """max |phi'| of every lane and unit of hidden layer `layer` (from 0): [L, C]; [L, P] where units are pairs."""
+        """The largest |phi'| of every lane and unit, as `workers.layers.LaneModel.steepest` has it."""
         name = self.hidden_names[layer]
         units = params[f"{name}.bias"].shape[1]
         if self.configs[0].activation.ratio < 1:
@@ -281,13 +284,13 @@ class PackedNetworks(ABC):
         return torch.cat(rows)
 
     def alike(self) -> Sequence[range]:
-        """Where lanes of equal activations and normalizations stand: they are neighbours."""
+        """The runs of neighbouring lanes with the same activation and the same normalization."""
         return [range(piece.first, piece.first + piece.lanes) for piece in self.slices]
 
     # ---- fewer lanes ------------------------------------------------------------------------------------------
 
     def narrow(self, first: int, count: int) -> Self:
-        """A model of `count` neighbouring lanes that shares this one's memory; for passes that change nothing."""
+        """A model of `count` neighbouring lanes on this model's memory, as `workers.layers.LaneModel.narrow` has it."""
         lanes = slice(first, first + count)
         part = copy.copy(self)
         part.configs = self.configs[lanes]

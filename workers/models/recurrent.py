@@ -28,8 +28,8 @@ from workers.models.slices import LaneSlice
 class LaneRecurrent(PackedNetworks):
     """`depth` recurrent layers, of which the last one's last hidden state feeds a linear classifier.
 
-    In a trace, a layer's tensors are [L, T B, N], time outer: z is what the activation receives (an lstm's cell input),
-    h the hidden state. Sequences may be longer than those of the training.
+    In a trace, a layer's tensors are [L, T B, N], time outer: z is the activation's input (an lstm's cell input), h the
+    hidden state. Sequences may be longer than those of the training.
     """
 
     lane_axis = 0
@@ -161,7 +161,7 @@ class LaneRecurrent(PackedNetworks):
 
     @torch.no_grad()
     def _thaw_all(self, params: Parameters, inputs: Tensor, draws: StepDraws) -> None:
-        """As `_thaw` does, of what a pass with the frozen activations shows of all time steps."""
+        """`_thaw` for all layers, by the z of all time steps, which a pass with the frozen activations shows."""
         if not any(piece.frozen_steps and piece.frozen_steps == draws.step for piece in self.slices):
             return
         trace = Trace()

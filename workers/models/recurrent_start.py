@@ -29,7 +29,8 @@ def recurrent_model(config: TrialConfig) -> Recurrent:
 
 
 def recurrent_parameters(configs: Sequence[TrialConfig], shapes: Mapping[str, tuple[int, ...]]) -> Parameters:
-    """What the initializations make of `weight_shapes`, block beside block; biases 0, forget gates' as the model says.
+    """Every parameter at step 0. The initialization draws each block of a layer's weights by itself; the blocks then
+    stand side by side in one matrix.
 
     gamma starts at the model's `batch_scale` where batch normalization learns it, elsewhere at 1.
     """
@@ -59,7 +60,7 @@ def recurrent_parameters(configs: Sequence[TrialConfig], shapes: Mapping[str, tu
 
 
 def recurrent_statistics(configs: Sequence[TrialConfig]) -> Parameters:
-    """Running mean 0 and variance 1 of every time step that is trained; nothing where no lane keeps statistics."""
+    """Running means 0 and variances 1 for every time step of the training; none where no lane keeps statistics."""
     if not any(keeps_statistics(config.normalization) for config in configs):
         return {}
     model = recurrent_model(configs[0])
@@ -78,7 +79,9 @@ def recurrent_statistics(configs: Sequence[TrialConfig]) -> Parameters:
 
 
 def normalized_places(config: TrialConfig) -> tuple[str, ...]:
-    """Where the config's level has a gamma of its own: `layer`, `recurrent`, `cell`."""
+    """Where in a layer the trial's normalization stands, each time with a gamma of its own: `layer`: W_x x,
+    `recurrent`: W_h h, `cell`: the cell state before it is put out.
+    """
     model, name = recurrent_model(config), config.normalization.name
     if name == "none":
         return ()
@@ -88,7 +91,7 @@ def normalized_places(config: TrialConfig) -> tuple[str, ...]:
 
 
 def recurrent_parameter_count(config: TrialConfig, params: Mapping[str, Tensor]) -> int:
-    """Numbers that a trial learns; what its levels do not use does not count."""
+    """How many numbers a trial learns; parameters that its levels do not use do not count."""
     model, level = recurrent_model(config), config.normalization
     weights = sum(tensor[0].numel() for name, tensor in params.items() if name.endswith(".weight"))
     columns, places = model.gates * model.width, normalized_places(config)
@@ -102,7 +105,7 @@ def recurrent_parameter_count(config: TrialConfig, params: Mapping[str, Tensor])
 
 
 def learns_bias(config: TrialConfig) -> bool:
-    """Whether layers' biases are trained: they are the shift of a normalization."""
+    """Whether the biases of layers are trained: with a normalization they are its shift, where that is learned."""
     return config.normalization.name == "none" or learns_shift(config.normalization)
 
 

@@ -1,4 +1,4 @@
-"""What a slice of lanes does in one time step, and what is recorded of all of them.
+"""One time step of a slice of lanes, and the record of all time steps for the trace.
 
 Legend: l lanes of the slice, S consecutive time steps, B examples, N units, G columns.
 """
@@ -24,10 +24,11 @@ from workers.normalizations.apply import (
 
 @dataclass(frozen=True, kw_only=True)
 class SliceSteps:
-    """One slice in one layer of one pass.
+    """Computes the time steps of one slice of lanes in one layer, in one forward pass.
 
-    number: of the layer, `01`. places: where its normalization stands. bias [l, 1, G]. summed_at_once: layer
-    normalization is of W_x x + W_h h, not of each.
+    number: the layer's, as a word: `01`. places: where its normalization stands (`recurrent_start.normalized_places`).
+    bias: [l, 1, G]. summed_at_once: layer normalization is of the sum W_x x + W_h h, not of each term. trained_steps:
+    the time steps that have running statistics.
     """
 
     piece: LaneSlice
@@ -52,16 +53,16 @@ class SliceSteps:
 
     @property
     def normalizes_recurrence(self) -> bool:
-        """Whether something is normalized between W_h h and what the layer makes of it."""
+        """Whether W_h h is normalized, by itself or in the sum."""
         return self._sums or "recurrent" in self.places
 
     @property
     def normalizes_cell(self) -> bool:
-        """Whether the cell is normalized before it is put out."""
+        """Whether the cell state is normalized before the output gate."""
         return "cell" in self.places
 
     def driven(self, u: Tensor) -> Tensor:
-        """[l, T, B, G] from W_x x of all steps: normalized where it is by itself, and with the bias."""
+        """W_x x of all time steps, [l, T, B, G], plus the bias; normalized first, where it is normalized by itself."""
         if self._sums:
             return u
         if "layer" in self.places:
@@ -69,7 +70,7 @@ class SliceSteps:
         return u + self.bias.unsqueeze(1)
 
     def summed(self, u: Tensor, r: Tensor, step: int) -> Tensor:
-        """[l, B, G] from what `driven` gave for a step, and W_h h."""
+        """The sum of `driven` at a time step, u, and r = W_h h, [l, B, G] each; normalized as the level has it."""
         if self._sums:
             return self._normalized("layer", (u + r).unsqueeze(1), step, shift=None).squeeze(1) + self.bias
         if "recurrent" in self.places:
@@ -77,14 +78,14 @@ class SliceSteps:
         return u + r
 
     def cell(self, c: Tensor, step: int) -> Tensor:
-        """What is put out of the cell [l, B, N]."""
+        """The cell state c [l, B, N] as the output gate receives it: normalized, where it is."""
         if not self.normalizes_cell:
             return c
         shift = self.params[f"cell_{self.number}.beta"][self.lanes]
         return self._normalized("cell", c.unsqueeze(1), step, shift=shift).squeeze(1)
 
     def activated(self, z: Tensor, step: int, word: str) -> Tensor:
-        """phi(z) [l, B, N] of time step `step`; `word` tells apart what is drawn in one."""
+        """phi(z) [l, B, N] at time step `step`; `word` keeps the draws of a step's two activations apart."""
         function, level = self.piece.function, self.piece.activation
         if self.pass_.draws is None or function.noisy is None:
             return function.forward(z, level, self.learned)
@@ -92,7 +93,7 @@ class SliceSteps:
         return function.noisy(z, level, self.pass_.draws.uniform("activation", place, self.lanes, z.shape[1:]))
 
     def _normalized(self, place: str, x: Tensor, first: int, *, shift: Tensor | None) -> Tensor:
-        """x [l, S, B, G] of the steps from `first` on, every step by itself."""
+        """x [l, S, B, G] of S time steps from `first` on, normalized, with statistics of every step by itself."""
         level, steps = self.piece.normalization, x.shape[1]
         gamma = self.params[f"{place}_{self.number}.gamma"][self.lanes]
         affine = Affine(
@@ -106,7 +107,7 @@ class SliceSteps:
         return y.view(x.shape)
 
     def _running(self, name: str, first: int, steps: int) -> RunningStatistics:
-        """Copies [l S, G] of the statistics of these steps; those behind the last trained one have its own."""
+        """Copies [l S, G] of the running statistics of these time steps; behind the last trained one, of that one."""
         first = min(first, self.trained_steps - 1)
         times = slice(first, first + steps)
         known = [self.statistics[f"{name}.running_{word}"][self.lanes, times] for word in ("mean", "var")]
@@ -126,7 +127,7 @@ def _every_step(values: Tensor, steps: int) -> Tensor:
 
 
 class _Tapped(torch.autograd.Function):
-    """x again; the gradient that it receives is also that of `tap`, which has no part in its value."""
+    """Returns x; in the backward pass, `tap` gets the same gradient as x, though it has no part in the value."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, tap: Tensor) -> Tensor:

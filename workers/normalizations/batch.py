@@ -37,8 +37,8 @@ class Affine:
 class RunningStatistics:
     """A slice's running mean and unbiased variance, [l, C] each; views that a training pass moves in place.
 
-    batches [l, 1]: how many batches have moved them, where the level goes by the progress of the training; it is a
-    view that moves too. steps: of the whole training.
+    batches [l, 1]: how many batches have moved them, where the level depends on how far the training is; a view that
+    moves too. steps: how many batches the whole training has.
     """
 
     mean: Tensor
@@ -47,18 +47,18 @@ class RunningStatistics:
     steps: int = 1
 
     def progress(self) -> Tensor:
-        """The share of the training's steps that lies behind, of every folded channel: [K]."""
+        """The share of the training's steps that is over, for every folded channel: [K]."""
         assert self.batches is not None, "the level goes by the progress of the training"
         return (self.batches / self.steps).expand_as(self.mean).flatten()
 
 
 def keeps_statistics(level: Normalization) -> bool:
-    """Whether the level normalizes by the batch in training, and by running statistics in eval mode."""
+    """Whether the level normalizes by the batch's statistics in training, and by running statistics in evaluation."""
     return level.name in TRAINING_RULES
 
 
 def follows_progress(level: Normalization) -> bool:
-    """Whether what the level computes in training depends on how far the training is."""
+    """Whether the level computes differently early and late in the training."""
     return level.name == "batch_renorm" or level.parameters.get("frozen_after") is not None
 
 
