@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from actinium.document import OneOf
 from actinium.errors import FieldError
 from actinium.levels import did_you_mean
 
@@ -117,12 +119,16 @@ def _fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]
     models = [model]
     for part in path:
         models = [
-            nested
-            for m in models
-            if part in m.model_fields
-            for nested in _models_in(m.model_fields[str(part)].annotation)
+            nested for m in models if part in m.model_fields for nested in _documents_in(m.model_fields[str(part)])
         ]
     return sorted({field for m in models for field in m.model_fields}) if path else list(model.model_fields)
+
+
+def _documents_in(field: FieldInfo) -> list[type[BaseModel]]:
+    for mark in field.metadata:
+        if isinstance(mark, OneOf):
+            return list(mark.table.values())
+    return _models_in(field.annotation)
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -1,20 +1,20 @@
 """Initializations that train, as a study's designs are checked for them; what they do is in `workers.procedures`."""
 
 from actinium.levels import Initialization
+from actinium.models.kind import ModelKind
 from actinium.task import Task
 
 
 def invalid_procedure(
-    level: Initialization, *, task: Task, kind: str, residual: bool, paired: bool, batch_size: int
+    level: Initialization, *, task: Task, model: ModelKind, paired: bool, batch_size: int
 ) -> str | None:
-    """Why the procedure that a trial begins with cannot be run, or None. `kind` and `residual` are the model's;
-    `paired`: its activation changes the number of channels.
+    """Why the procedure that a trial begins with cannot be run, or None.
+
+    `paired`: the trial's activation changes the number of channels.
     """
     if level.name == "greedy_autoencoder":
-        if kind not in ("mlp", "autoencoder"):
-            return f"greedy autoencoders are of fully connected layers, and the model is a {kind}"
-        if residual:
-            return "a residual layer hands its input on as it is: an autoencoder has nothing to learn of it"
+        if reason := model.invalid_greedy():
+            return reason
         if paired:
             return "the decoder has the encoder's weights, and the activation gives it another number of channels"
     if level.name == "transfer":

@@ -3,8 +3,8 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -19,20 +19,18 @@ from actinium.levels import (
     invalid_start,
     stands_after,
 )
-from actinium.models.architectures import Architecture
-from actinium.models.feedforward import Cnn as Cnn
-from actinium.models.feedforward import FeedForward
-from actinium.models.feedforward import Mlp as Mlp
-from actinium.models.feedforward import ResNet20 as ResNet20
-from actinium.models.feedforward import ResNet50 as ResNet50
-from actinium.models.feedforward import Vgg11 as Vgg11
-from actinium.models.reconstruction import Autoencoder as Autoencoder
-from actinium.models.reconstruction import Denoiser as Denoiser
-from actinium.models.reconstruction import invalid_denoiser
-from actinium.models.recurrent import Lstm as Lstm
-from actinium.models.recurrent import Rnn as Rnn
-from actinium.models.recurrent import invalid_recurrence
-from actinium.models.widths import WidthFault, sized
+from actinium.models import Autoencoder as Autoencoder
+from actinium.models import Cnn as Cnn
+from actinium.models import Denoiser as Denoiser
+from actinium.models import HiddenLayer, WidthFault
+from actinium.models import Lstm as Lstm
+from actinium.models import Mlp as Mlp
+from actinium.models import Model as Model
+from actinium.models import ModelKind as ModelKind
+from actinium.models import ResNet20 as ResNet20
+from actinium.models import ResNet50 as ResNet50
+from actinium.models import Rnn as Rnn
+from actinium.models import Vgg11 as Vgg11
 from actinium.objectives import ObjectiveName
 from actinium.probes import ActivationStatistics as ActivationStatistics
 from actinium.probes import DeadUnits as DeadUnits
@@ -46,11 +44,6 @@ from actinium.task import Task as Task
 
 SPEC_VERSION = 1
 """Raised whenever the meaning of a field, a level or a measurement changes, so that old digests do not match."""
-
-
-Model: TypeAlias = Annotated[
-    Mlp | Cnn | Vgg11 | ResNet20 | ResNet50 | Rnn | Lstm | Autoencoder | Denoiser, Field(discriminator="kind")
-]
 
 
 class EarlyStopping(Document):
@@ -175,8 +168,8 @@ class TrialConfig(Document):
         return "·".join([*(level.label() for level in levels), f"s{self.seed}"])
 
     def objective(self) -> ObjectiveName:
-        """What the network is trained for: an autoencoder to give back its input, any other what the task says."""
-        return "reconstruction" if isinstance(self.model, Autoencoder) else self.task.definition().objective
+        """What the network is trained for: the dataset's objective, or the model's own."""
+        return self.model.objective(self.task.definition().objective)
 
     def outputs(self) -> int:
         """Outputs of the network: one a class, a target, or a pixel's channel."""
@@ -189,27 +182,21 @@ class TrialConfig(Document):
             case "reconstruction":
                 return math.prod(dataset.shape)
 
-    def sized_model(self) -> Model:
-        """The model with the width of its linear layers: its own, or what the activation's `width_policy` makes of it.
+    def sized_model(self) -> ModelKind:
+        """The model as it is built: where the activation changes the number of channels, in the width that the
+        activation's `width_policy` asks for.
 
         Raises WidthFault where no width fits; `invalid_design` says so.
         """
         if self.activation.ratio == 1:
             return self.model
-        return sized(
-            self.model,
+        return self.model.sized(
             self.activation,
             self.normalization,
             shape=self.task.definition().shape,
             outputs=self.outputs(),
             fixup=self.initialization.name == "fixup",
         )
-
-    def architecture(self) -> Architecture:
-        """The layers, in their widths, of a model that has an architecture."""
-        model = self.sized_model()
-        assert isinstance(model, FeedForward)
-        return model.architecture(self.task.definition().shape, self.activation.ratio)
 
     def shapes(self) -> dict[str, Any]:
         """What of the levels decides on the shapes of a network's tensors."""
@@ -219,92 +206,80 @@ class TrialConfig(Document):
             document |= {"ratio": str(self.activation.ratio), "normalized": normalized}
         return document
 
+    def hidden(self) -> tuple[HiddenLayer, ...]:
+        """The hidden layers, in order, in the widths in which they are built."""
+        return self.sized_model().hidden(self.task.definition().shape, self.activation.ratio)
+
     def layers(self) -> list[tuple[int, int]]:
-        """(channels, positions) of every hidden layer's linear outputs, in order; positions of a recurrent one are its
-        time steps.
+        """(channels, positions) of every hidden layer's linear outputs, in order; the positions of a recurrent layer
+        are its time steps.
         """
-        _, height, wide = self.task.definition().shape
-        match self.model:
-            case Autoencoder() as model:
-                return [(width, 1) for width in model.widths()]
-            case Denoiser(depth=depth, width=width):
-                return [(width, height * wide)] * depth
-            case Rnn(depth=depth, width=width) | Lstm(depth=depth, width=width):
-                return [(width, height)] * depth
-        return [(layer.outputs, layer.height * layer.wide) for layer in self.architecture().hidden()]
+        return [(layer.channels, layer.positions) for layer in self.hidden()]
 
     def activated(self) -> list[tuple[int, int]]:
-        """(channels, positions) of what every hidden layer's activation gives: `layers()`, but where it changes the
-        number of channels.
-        """
-        if self.activation.ratio == 1:
-            return self.layers()
-        return [(layer.activated, layer.height * layer.wide) for layer in self.architecture().hidden()]
+        """(channels, positions) of the outputs of every hidden layer's activation, in order."""
+        return [(layer.activated, layer.positions) for layer in self.hidden()]
+
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every weight, by the name of its layer, as `ModelKind.weight_shapes` says."""
+        return self.sized_model().weight_shapes(self.task.definition().shape, self.outputs(), self.activation.ratio)
 
     def widest(self) -> int:
         """Elements of the largest hidden layer for one example, linear outputs or activations."""
-        return max(channels * positions for channels, positions in (*self.layers(), *self.activated()))
+        return max(max(layer.channels, layer.activated) * layer.positions for layer in self.hidden())
 
     def held(self) -> int:
         """Elements of all hidden layers for one example, linear outputs and activations."""
-        return sum(channels * positions for channels, positions in (*self.layers(), *self.activated()))
+        return sum((layer.channels + layer.activated) * layer.positions for layer in self.hidden())
 
     def time_steps(self) -> int | None:
         """Rows that a recurrent network reads of a training example; None of other networks."""
-        return self.task.definition().shape[1] if isinstance(self.model, Rnn | Lstm) else None
+        return self.model.time_steps(self.task.definition().shape)
 
     def branches(self) -> tuple[tuple[str, ...], ...]:
         """The hidden layers of every residual branch, by name, in order; the last one's output is added."""
-        match self.model:
-            case Mlp(depth=depth, residual=True):
-                return tuple((f"layer_{number:02d}",) for number in range(2, depth + 1))
-            case ResNet20() | ResNet50() as model:
-                return model.architecture(self.task.definition().shape).branches()
-        return ()
+        return self.model.branches(self.task.definition().shape)
+
+    def projections(self) -> Mapping[str, str]:
+        """For every projection of a shortcut, by name, the hidden layer to whose linear output it is added."""
+        return self.sized_model().projections(self.task.definition().shape, self.activation.ratio)
 
     def invalid_design(self) -> str | None:
         """Why this design is structurally impossible (SCIENCE A2), or None."""
-        channels, height, wide = self.task.definition().shape
-        if self.model.kind == "cnn" and min(height, wide) < 2:
-            return f"a cnn pools 2x2, and the inputs are {channels}x{height}x{wide}"
         if reason := self.task.invalid_scaling():
             return reason
         if reason := invalid_start(
             self.initialization,
-            kernels=self.model.kind not in ("mlp", "autoencoder", "rnn", "lstm"),
+            kernels=self.model.kernels,
             branches=len(self.branches()),
-            activated_branches=isinstance(self.model, Mlp) and self.model.residual_activation == "inside",
+            activated_branches=self.model.activates_branches(),
             normalized=self.normalization.name != "none",
         ):
             return reason
-        if isinstance(self.model, Denoiser) and (
-            reason := invalid_denoiser(self.model, self.task, self.initialization)
-        ):
+        if reason := self.model.invalid(self.task, self.normalization, self.initialization):
             return reason
-        recurrent, longest = isinstance(self.model, Rnn | Lstm), self.task.definition().test_height
-        if longest is not None and not recurrent:
-            return f"only recurrent networks read any length, and test examples have {longest} time steps, not {height}"
-        if recurrent and (reason := invalid_recurrence(height, self.normalization, self.initialization)):
-            return reason
+        dataset, recurrent = self.task.definition(), self.time_steps() is not None
+        if dataset.test_height is not None and not recurrent:
+            tested, trained = dataset.test_height, dataset.shape[1]
+            return f"only recurrent networks read any length, and test examples have {tested} time steps, not {trained}"
         if reason := invalid_procedure(
             self.initialization,
             task=self.task,
-            kind=self.model.kind,
-            residual=isinstance(self.model, Mlp) and self.model.residual,
+            model=self.model,
             paired=self.activation.ratio != 1,
             batch_size=self.training.batch_size,
         ):
             return reason
         try:
-            self.sized_model()
+            layers = self.hidden()
         except WidthFault as fault:
             return f"{self.activation.name}: {fault}"
-        normalized = self.activated() if stands_after(self.normalization) else self.layers()
-        for number, (channels, positions) in enumerate(normalized, start=1):
+        after = stands_after(self.normalization)
+        for number, layer in enumerate(layers, start=1):
             reason = invalid_combination(
                 self.normalization,
-                channels=channels,
-                positions=1 if recurrent else positions,
+                channels=layer.activated if after else layer.channels,
+                positions=1 if recurrent else layer.positions,
                 batch_size=self.training.batch_size,
             )
             if reason:

@@ -15,6 +15,7 @@ import torch
 from actinium.datasets.table import DATASETS
 from actinium.levels import Normalization
 from actinium.trial import Cnn, Mlp, Task, Training, TrialConfig
+from workers.layers import Pass
 from workers.models import build_model
 from workers.objectives import cross_entropy
 from workers.training.optimizers import OPTIMIZERS
@@ -47,7 +48,7 @@ class Step:
         """One step's processor time."""
         begun = time.process_time()
         params = self.model.params
-        logits = self.model.forward(params, self.inputs, training=True, update_statistics=True)
+        logits = self.model.forward(params, self.inputs, Pass.step())
         loss = cross_entropy(logits, self.labels).sum()
         gradients = torch.autograd.grad(loss, list(params.values()), materialize_grads=True)
         self.optimizer.step(params, dict(zip(params, gradients, strict=True)))

@@ -21,6 +21,7 @@ import torch
 from actinium.datasets.table import DATASETS
 from actinium.probes import Probes
 from actinium.trial import TrialConfig
+from workers.layers import Pass
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.objectives import cross_entropy
@@ -88,7 +89,7 @@ class Side:
         first = len(self.step_times) * size % (count - size)
         inputs, labels = self.data.take(self.data.train[:, first : first + size])
         params = self.model.params
-        logits = self.model.forward(params, inputs, training=True, update_statistics=True)
+        logits = self.model.forward(params, inputs, Pass.step())
         loss = cross_entropy(logits, labels).sum()
         gradients = torch.autograd.grad(loss, list(params.values()), materialize_grads=True)
         self.optimizer.step(params, dict(zip(params, gradients, strict=True)))

@@ -14,7 +14,7 @@ from torch.nn import functional
 from actinium.levels import groups_for
 from actinium.trial import TrialConfig
 from workers.models import build_model
-from workers.models.cnn import LaneCnn
+from workers.models.convolutional import LaneConvolutional
 from workers.models.mlp import LaneMlp
 from workers.models.slices import lane_order
 from workers.training.batches import PackData, pack_data
@@ -71,7 +71,7 @@ def normalized(config: TrialConfig, x: Tensor, layer: dict[str, Tensor], *, trai
 class PlainLane:
     """One lane of a pack as a network of its own; keeps z and h of every hidden layer."""
 
-    def __init__(self, model: LaneMlp | LaneCnn, lane: int) -> None:
+    def __init__(self, model: LaneMlp | LaneConvolutional, lane: int) -> None:
         self.config = model.configs[lane]
         self.tensors: dict[str, dict[str, Tensor]] = {}
         for name, tensor in {**model.params, **model.statistics}.items():
@@ -115,7 +115,7 @@ class PlainLane:
 
 def mixed_pack(
     model: dict[str, Any], normalizations: list[Any], dtype: torch.dtype, probes: Mapping[str, Any]
-) -> tuple[LaneMlp | LaneCnn, PackData]:
+) -> tuple[LaneMlp | LaneConvolutional, PackData]:
     """A lane for every activation x normalization, with parameters and statistics that nothing is special about.
 
     Large random biases make some units of every kind dead; slopes, gammas, betas and running statistics differ.

@@ -13,9 +13,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from actinium.models.reconstruction import reconstruction_weights
-from actinium.models.recurrent import GATES, recurrent_weights
-from actinium.trial import Autoencoder, Denoiser, Lstm, Rnn, TrialConfig
+from actinium.trial import TrialConfig
 
 GAIN = 0.05
 """By which share the time per lane must fall for a pack of twice the width."""
@@ -24,7 +22,7 @@ ENOUGH = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Room:
+class DeviceLimits:
     """What a pack may take of a device. More than `lanes` keep others waiting; more than `first`, of a key that was
     never measured, would keep a study's first frames waiting. `near`: elements of the largest layer for one batch, all
     lanes together, up to which a first pack goes; `held`: of all layers, which a backward pass needs, some three times
@@ -39,8 +37,8 @@ class Room:
     weights: int
 
 
-CPU = Room(lanes=64, first=16, near=2**19, held=2**26, weights=2**24)
-GPU = Room(lanes=4096, first=256, near=2**30, held=2**32, weights=2**31)
+CPU = DeviceLimits(lanes=64, first=16, near=2**19, held=2**26, weights=2**24)
+GPU = DeviceLimits(lanes=4096, first=256, near=2**30, held=2**32, weights=2**31)
 
 
 def next_width(seconds: Mapping[int, Sequence[float]], *, first: int, most: int) -> int:
@@ -76,40 +74,31 @@ def counted_as(lanes: int) -> int:
 
 def weight_count(config: TrialConfig) -> int:
     """Elements of one trial's weight matrices and kernels."""
-    dataset = config.task.definition()
-    match config.model:
-        case Autoencoder() | Denoiser() as model:
-            return reconstruction_weights(model, dataset.shape)
-        case Rnn() | Lstm() as model:
-            return recurrent_weights(model, dataset.shape[0] * dataset.shape[2], config.outputs())
-    architecture = config.architecture()
-    kernels = sum(math.prod(place.shape) for place in (*architecture.hidden(), *architecture.projections()))
-    return kernels + architecture.features() * config.outputs()
+    return config.sized_model().weights(config.task.definition().shape, config.outputs(), config.activation.ratio)
 
 
 def first_width(config: TrialConfig, device: str) -> int:
     """The lanes of a first pack of this trial's pack key: as many as stay near the device's arithmetic."""
-    steps = config.time_steps() or 1  # one time step at once
-    near = _room(device).near * steps // max(_outputs(config))
-    return max(1, min(_room(device).first, near, most_lanes(config, device)))
+    limits, steps = _limits(device), config.time_steps() or 1  # one time step at once
+    near = limits.near * steps // max(_outputs(config))
+    return max(1, min(limits.first, near, most_lanes(config, device)))
 
 
 def most_lanes(config: TrialConfig, device: str) -> int:
     """The most lanes that the device has memory for, and patience."""
-    room = _room(device)
-    by_memory = min(room.held // sum(_outputs(config)), room.weights // weight_count(config))
+    limits = _limits(device)
+    by_memory = min(limits.held // sum(_outputs(config)), limits.weights // weight_count(config))
     if config.task.scaling == "zca":  # every seed whitens the whole dataset for itself
         dataset = config.task.definition()
-        by_memory = min(by_memory, room.held // (dataset.examples * math.prod(dataset.shape)))
-    return max(1, min(room.lanes, by_memory))
+        by_memory = min(by_memory, limits.held // (dataset.examples * math.prod(dataset.shape)))
+    return max(1, min(limits.lanes, by_memory))
 
 
 def _outputs(config: TrialConfig) -> list[int]:
     """Elements of each hidden layer for one batch in one lane, before or behind its activation."""
-    batch = config.training.batch_size * GATES.get(config.model.kind, 1)
-    both = zip(config.layers(), config.activated(), strict=True)
-    return [batch * positions * max(linear, activated) for (linear, positions), (activated, _) in both]
+    batch = config.training.batch_size * config.model.gates
+    return [batch * layer.positions * max(layer.channels, layer.activated) for layer in config.hidden()]
 
 
-def _room(device: str) -> Room:
+def _limits(device: str) -> DeviceLimits:
     return CPU if device == "cpu" else GPU

@@ -17,11 +17,10 @@ import torch
 from torch import Tensor
 
 from actinium.errors import DatasetMissing
-from actinium.models.recurrent import GATES
 from actinium.probes import DeadUnits, GradientFlow, Probes
 from actinium.trial import TrialConfig
 from workers.initializations.lsuv import scale_to_unit_variance
-from workers.layers import LaneModel, Trace
+from workers.layers import LaneModel, Pass, Trace
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.probes import PackProbes, probe_series
@@ -47,10 +46,10 @@ def examples_for(config: TrialConfig) -> int:
 
 def memory_bytes(config: TrialConfig, parameters: int) -> int:
     """Of one trial in training, float32: each parameter four times (value, gradient, momentum, as of the last frame);
-    of each hidden layer u, z and h of a batch, and the gradient of one; of an lstm so much of each of its four blocks.
-    A lower bound: kernels' own room is not in it.
+    of each hidden layer u, z and h of a batch, and the gradient of one, for each of its gates. A lower bound: what the
+    kernels of torch need for themselves is not in it.
     """
-    held = GATES.get(config.model.kind, 1) * config.held()
+    held = config.model.gates * config.held()
     return FLOAT_BYTES * (4 * parameters + 2 * config.training.batch_size * held)
 
 
@@ -76,7 +75,7 @@ def normal_data(configs: Sequence[TrialConfig], examples: int, *, lane_axis: int
 def forward_rms(model: LaneModel, inputs: Tensor) -> Tensor:
     """The root mean square of every hidden layer's outputs, [L, D] float64; statistics as in training."""
     trace = Trace()
-    model.forward(model.params, inputs, training=True, update_statistics=False, trace=trace)
+    model.forward(model.params, inputs, Pass.measuring(trace=trace))
     axes = (1, 2) if model.lane_axis == 0 else (0, 2, 3, 4)
     return torch.stack([h.double().square().mean(axes).sqrt() for h in trace.activations], 1)
 

@@ -58,7 +58,7 @@ def export(
 
 @app.command()
 def catalogue(as_json: Json = False) -> None:
-    """List the levels: activations, normalizations, initializations; and the datasets."""
+    """List the levels: activations, normalizations, initializations; the models and the datasets."""
     from actinium.terminal import output as terminal
     from actinium.terminal.show import learned, number, parameters
 
@@ -72,6 +72,8 @@ def catalogue(as_json: Json = False) -> None:
         terminal.show_table(("name", "equation", "parameters", "source"), rows, title=kind)
     slopes = [(d["name"], d["derivative"], number(d["gain"])) for d in document["activations"]]
     terminal.show_table(("name", "derivative", "gain"), slopes, title="activations' derivatives", numbers=("gain",))
+    models = [(d["name"], parameters(d["parameters"]), d["description"]) for d in document["models"]]
+    terminal.show_table(("name", "parameters", "what it is"), models, title="models")
     rows = [(d["name"], f"{d['examples']:,}", learned(d), d["citation"]) for d in document["datasets"]]
     terminal.show_table(("name", "examples", "to learn", "source"), rows, title="datasets", numbers=("examples",))
     rows = [(d["name"], d["loss"], d["error"], d["citation"]) for d in document["objectives"]]

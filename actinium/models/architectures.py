@@ -1,26 +1,41 @@
-"""Convolutional architectures as lists of their convolutions: what is connected to what, and in which shapes.
+"""The layers of networks as plain numbers: what is connected to what, and in which shapes.
 
 Pure arithmetic, so that a study can be checked and its memory estimated without torch. Images are (channels, height,
-width); a convolution of stride s keeps ceil(size / s) positions a side. A fully connected network is one of 1x1
-convolutions on a single position. Everywhere `ratio` is how many channels the activation makes of one: `width` counts
-those of the linear layers, and the layer behind reads `ratio` times as many.
+width); a convolution of stride s keeps ceil(size / s) positions a side. `ratio` is how many output channels the
+activation gives for each input channel: `width` counts channels of linear layers, and the layer that reads the
+activation's output has `ratio` times as many inputs.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from itertools import chain
+from typing import Literal
 
-Shape = tuple[int, int, int]
-ONE = Fraction(1)
+from actinium.models.kind import ONE, HiddenLayer, Shape, WeightShapes
+
+
+def dense_layers(widths: Sequence[int], ratio: Fraction = ONE) -> tuple[HiddenLayer, ...]:
+    """Fully connected hidden layers of these widths."""
+    return tuple(HiddenLayer(width, int(width * ratio), 1) for width in widths)
+
+
+def dense_weights(layers: Sequence[HiddenLayer], shape: Shape, outputs: int) -> WeightShapes:
+    """The weights of fully connected layers one behind the other, the first on the flattened image."""
+    inputs = [math.prod(shape), *(layer.activated for layer in layers)]
+    shapes: WeightShapes = {
+        f"layer_{number:02d}": (inputs[number - 1], layer.channels) for number, layer in enumerate(layers, start=1)
+    }
+    return {**shapes, "classifier": (inputs[-1], outputs)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Convolution:
-    """A convolution by its name in the parameters; `height` and `wide` are of its output, before it is pooled 2x2.
+    """A convolution by its name in the parameters; `height` and `wide` are of its output, before 2x2 pooling.
 
-    `activated`: channels that the activation makes of its `outputs`; as many behind a projection, which has none.
+    `activated`: channels of the activation's output; a projection has no activation, and as many as its `outputs`.
     """
 
     name: str
@@ -43,8 +58,8 @@ class Convolution:
 class Block:
     """Convolutions in a row, and a shortcut around them that is added before the last activation.
 
-    Without a `projection` the shortcut is the input, every `stride`-th position, with zeros for the channels that the
-    input has not (He et al. 2016, option A). A projection is a 1x1 convolution, normalized but not activated
+    Without a `projection` the shortcut is every `stride`-th position of the block's input, with zeros for channels that
+    the input does not have (He et al. 2016, option A). A projection is a 1x1 convolution, normalized but not activated
     (option B).
     """
 
@@ -55,10 +70,14 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """A stem, then residual blocks; global average pooling and a linear classifier follow."""
+    """A stem, then residual blocks; global average pooling and a linear classifier follow.
+
+    `pooling`: whether 2x2 pooling takes the largest of four positions or their mean.
+    """
 
     stem: tuple[Convolution, ...]
     blocks: tuple[Block, ...] = ()
+    pooling: Literal["max", "average"] = "max"
 
     def hidden(self) -> tuple[Convolution, ...]:
         """The convolutions with an activation, in order."""
@@ -88,13 +107,13 @@ class Architecture:
 
 
 class _Row:
-    """Convolutions one behind the other, named as they come."""
+    """Makes convolutions one behind the other, and numbers their names."""
 
     def __init__(self, shape: Shape, ratio: Fraction) -> None:
         self.shape, self._ratio, self._layers, self._projections = shape, ratio, 0, 0
 
     def convolution(self, outputs: int, kernel: int, *, stride: int = 1, pooled: bool = False) -> Convolution:
-        """The next layer, which the one after it reads."""
+        """The next hidden layer; the layer after it reads its output."""
         self._layers += 1
         found = self._made(f"layer_{self._layers:02d}", outputs, kernel, stride)
         height, wide, activated = found.height, found.wide, int(outputs * self._ratio)
@@ -103,7 +122,7 @@ class _Row:
         return replace(found, pooled=pooled, activated=activated)
 
     def projection(self, outputs: int, *, stride: int) -> Convolution:
-        """A shortcut from here, beside the layers to come."""
+        """A shortcut's convolution, which reads what the next hidden layer reads."""
         self._projections += 1
         return self._made(f"projection_{self._projections:02d}", outputs, 1, stride)
 
@@ -122,18 +141,11 @@ class _Row:
 
 
 @lru_cache(maxsize=256)
-def mlp(depth: int, width: int, shape: Shape, ratio: Fraction = ONE) -> Architecture:
-    """`depth` fully connected layers of `width` units on the flattened image."""
-    channels, height, wide = shape
-    row = _Row((channels * height * wide, 1, 1), ratio)
-    return Architecture(stem=tuple(row.convolution(width, 1) for _ in range(depth)))
-
-
-@lru_cache(maxsize=256)
-def cnn(width: int, shape: Shape, ratio: Fraction = ONE) -> Architecture:
+def cnn(width: int, pooling: Literal["max", "average"], shape: Shape, ratio: Fraction = ONE) -> Architecture:
     """The small network of SCIENCE B: a 5x5 convolution, pooled 2x2, and a 3x3 one of twice the width."""
     row = _Row(shape, ratio)
-    return Architecture(stem=(row.convolution(width, 5, pooled=True), row.convolution(2 * width, 3)))
+    stem = row.convolution(width, 5, pooled=True), row.convolution(2 * width, 3)
+    return Architecture(stem=stem, pooling=pooling)
 
 
 @lru_cache(maxsize=256)

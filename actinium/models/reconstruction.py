@@ -1,18 +1,19 @@
-"""Networks that give images back, as a study names them. Their targets: `actinium.objectives`, `reconstruction`."""
+"""The models of a study whose outputs are images. What they are trained for is in `actinium.objectives`."""
 
-import math
-from itertools import pairwise
-from typing import Literal
+from fractions import Fraction
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from actinium.datasets.table import DATASETS
-from actinium.document import Document
-from actinium.levels import Initialization
+from actinium.levels import Initialization, Normalization
+from actinium.models.architectures import dense_layers, dense_weights
+from actinium.models.kind import ONE, HiddenLayer, ModelKind, Shape, WeightShapes
+from actinium.objectives import ObjectiveName
 from actinium.task import Task
 
 
-class Autoencoder(Document):
+class Autoencoder(ModelKind):
     """`depth` hidden layers of `width` units, a bottleneck, `depth` such layers again, and a linear layer back to the
     inputs (Hinton & Salakhutdinov 2006).
 
@@ -26,12 +27,20 @@ class Autoencoder(Document):
     width: int = Field(default=128, ge=1, le=8192)
     bottleneck: int = Field(default=16, ge=1, le=8192)
 
-    def widths(self) -> list[int]:
-        """Of all hidden layers, in order."""
-        return [self.width] * self.depth + [self.bottleneck] + [self.width] * self.depth
+    def hidden(self, shape: Shape, ratio: Fraction = ONE) -> tuple[HiddenLayer, ...]:
+        return dense_layers([self.width] * self.depth + [self.bottleneck] + [self.width] * self.depth)
+
+    def weight_shapes(self, shape: Shape, outputs: int, ratio: Fraction = ONE) -> WeightShapes:
+        return dense_weights(self.hidden(shape), shape, outputs)
+
+    def objective(self, dataset: ObjectiveName) -> ObjectiveName:
+        return "reconstruction"
+
+    def invalid_greedy(self) -> str | None:
+        return None
 
 
-class Denoiser(Document):
+class Denoiser(ModelKind):
     """`depth` hidden convolutions 3x3 of `width` channels, and one 3x3 back to the image's; no pooling.
 
     With `residual` the image is added to what comes out: the network learns the noise (Zhang et al. 2017), and needs no
@@ -43,23 +52,25 @@ class Denoiser(Document):
     width: int = Field(default=16, ge=1, le=1024)
     residual: bool = True
 
+    kernels: ClassVar[bool] = True
 
-def reconstruction_weights(model: Autoencoder | Denoiser, shape: tuple[int, int, int]) -> int:
-    """Elements of all weight matrices and kernels."""
-    if isinstance(model, Denoiser):
-        return 9 * model.width * (2 * shape[0] + (model.depth - 1) * model.width)
-    widths = [math.prod(shape), *model.widths(), math.prod(shape)]
-    return sum(above * below for below, above in pairwise(widths))
+    def hidden(self, shape: Shape, ratio: Fraction = ONE) -> tuple[HiddenLayer, ...]:
+        return (HiddenLayer(self.width, self.width, shape[1] * shape[2]),) * self.depth
 
+    def weight_shapes(self, shape: Shape, outputs: int, ratio: Fraction = ONE) -> WeightShapes:
+        channels = [shape[0], *[self.width] * self.depth]
+        shapes: WeightShapes = {
+            f"layer_{number:02d}": (self.width, channels[number - 1], 3, 3) for number in range(1, self.depth + 1)
+        }
+        return {**shapes, "classifier": (shape[0], self.width, 3, 3)}
 
-def invalid_denoiser(model: Denoiser, task: Task, initialization: Initialization) -> str | None:
-    """Why there is nothing to learn for a denoiser, or it cannot start so, or None."""
-    with_images = [name for name, dataset in DATASETS.items() if dataset.objective == "reconstruction"]
-    if task.definition().objective != "reconstruction":
-        known = ", ".join(with_images)
-        return f"a denoiser needs target images, and {task.dataset} has none; known with target images: {known}"
-    if initialization.name == "transfer" and initialization.parameters["source"] not in with_images:
-        return "a denoiser can only be trained on a source with target images"
-    if initialization.name == "lsuv" and model.residual:
-        return "lsuv scales the last layer by the network's output, to which a residual denoiser adds its input"
-    return None
+    def invalid(self, task: Task, normalization: Normalization, initialization: Initialization) -> str | None:
+        with_images = [name for name, dataset in DATASETS.items() if dataset.objective == "reconstruction"]
+        if task.definition().objective != "reconstruction":
+            known = ", ".join(with_images)
+            return f"a denoiser needs target images, and {task.dataset} has none; known with target images: {known}"
+        if initialization.name == "transfer" and initialization.parameters["source"] not in with_images:
+            return "a denoiser can only be trained on a source with target images"
+        if initialization.name == "lsuv" and self.residual:
+            return "lsuv scales the last layer by the network's output, to which a residual denoiser adds its input"
+        return None

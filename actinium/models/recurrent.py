@@ -4,15 +4,20 @@ Legend: T time steps, F features of one, N hidden units, x_t a step's input, h_t
 function, * the product by elements, phi the study's activation, norm its normalization.
 """
 
-from typing import Literal
+from fractions import Fraction
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from actinium.document import Document
 from actinium.levels import Initialization, Normalization
+from actinium.models.kind import ONE, HiddenLayer, ModelKind, Shape, WeightShapes
+from actinium.task import Task
+
+GATE_NAMES = ("input_gate", "forget_gate", "output_gate")
+"""The blocks of an LSTM's weights behind the first block, which is of the cell's input."""
 
 
-class Recurrent(Document):
+class Recurrent(ModelKind):
     """What recurrent networks share: `depth` stacked layers of `width` units; the last hidden state alone feeds the
     linear classifier.
 
@@ -29,6 +34,47 @@ class Recurrent(Document):
     batch_scale: float = Field(default=0.1, gt=0.0, le=10.0)
     """gamma of batch normalizations at step 0, where it is learned (Cooijmans et al. 2017, section 4)."""
 
+    has_cell: ClassVar[bool] = False
+    """Whether a layer keeps a cell beside its hidden state."""
+
+    def hidden(self, shape: Shape, ratio: Fraction = ONE) -> tuple[HiddenLayer, ...]:
+        return (HiddenLayer(self.width, self.width, shape[1]),) * self.depth
+
+    def weight_shapes(self, shape: Shape, outputs: int, ratio: Fraction = ONE) -> WeightShapes:
+        """Every block of a layer's weights has an entry, because it has random draws and fans of its own."""
+        shapes: WeightShapes = {}
+        gates = GATE_NAMES[: self.gates - 1]
+        for number in range(1, self.depth + 1):
+            fan_in = shape[0] * shape[2] if number == 1 else self.width
+            for place, rows in (("layer", fan_in), ("recurrent", self.width)):
+                shapes[f"{place}_{number:02d}"] = rows, self.width
+                shapes |= {f"{gate}_of_{place}_{number:02d}": (rows, self.width) for gate in gates}
+        return {**shapes, "classifier": (self.width, outputs)}
+
+    def time_steps(self, shape: Shape) -> int:
+        return shape[1]
+
+    def first_biases(self) -> tuple[float, ...]:
+        """The biases at step 0, one number for each of the `gates` blocks."""
+        return (0.0,)
+
+    def starts_as_identity(self) -> bool:
+        """Whether the recurrent weights are the identity at step 0, whatever the initialization."""
+        return False
+
+    def invalid(self, task: Task, normalization: Normalization, initialization: Initialization) -> str | None:
+        if task.definition().shape[1] < 2:
+            return "a recurrent network reads the rows of an example as time steps, and there is one row"
+        if normalization.name not in ("none", "batch", "layer"):
+            return f"{normalization.name} normalization has no recurrent form here; batch and layer have"
+        if normalization.parameters.get("position") == "post":
+            return "a recurrent layer is normalized before its activation; position: post has no recurrent form"
+        if normalization.parameters.get("frozen_after") is not None:
+            return "recurrent batch normalization does not freeze its statistics; give frozen_after: null"
+        if initialization.name in ("lsuv", "rai"):
+            return f"{initialization.name} is of layers with one weight matrix; a recurrent layer has two"
+        return None
+
 
 class Rnn(Recurrent):
     """h_t = phi(W_x x_t + W_h h_(t-1) + b), h_0 = 0 (Elman 1990).
@@ -40,6 +86,9 @@ class Rnn(Recurrent):
 
     kind: Literal["rnn"] = "rnn"
     recurrent_start: Literal["level", "identity"] = "level"
+
+    def starts_as_identity(self) -> bool:
+        return self.recurrent_start == "identity"
 
 
 class Lstm(Recurrent):
@@ -54,27 +103,8 @@ class Lstm(Recurrent):
     kind: Literal["lstm"] = "lstm"
     forget_bias: float = Field(default=1.0, ge=-10.0, le=10.0)
 
+    gates: ClassVar[int] = 4
+    has_cell: ClassVar[bool] = True
 
-GATES = {"rnn": 1, "lstm": 4}
-"""Blocks of N columns that the weights of a layer have."""
-
-
-def recurrent_weights(model: Rnn | Lstm, features: int, classes: int) -> int:
-    """Elements of all weight matrices."""
-    width, columns = model.width, GATES[model.kind] * model.width
-    return columns * (features + width + (model.depth - 1) * 2 * width) + width * classes
-
-
-def invalid_recurrence(steps: int, normalization: Normalization, initialization: Initialization) -> str | None:
-    """Why these levels cannot stand in a recurrent network that reads `steps` rows, or None."""
-    if steps < 2:
-        return "a recurrent network reads the rows of an example as time steps, and there is one row"
-    if normalization.name not in ("none", "batch", "layer"):
-        return f"{normalization.name} normalization has no recurrent form here; batch and layer have"
-    if normalization.parameters.get("position") == "post":
-        return "a recurrent layer is normalized before its activation; position: post has no recurrent form"
-    if normalization.parameters.get("frozen_after") is not None:
-        return "recurrent batch normalization does not freeze its statistics; give frozen_after: null"
-    if initialization.name in ("lsuv", "rai"):
-        return f"{initialization.name} is of layers with one weight matrix; a recurrent layer has two"
-    return None
+    def first_biases(self) -> tuple[float, ...]:
+        return 0.0, 0.0, self.forget_bias, 0.0

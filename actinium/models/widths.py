@@ -1,81 +1,83 @@
-"""How wide the linear layers are under an activation that makes more channels of one, or fewer.
+"""How wide linear layers are under an activation that gives more, or fewer, channels than it receives.
 
-Pure arithmetic, without torch. r is the activation's ratio, outputs a channel; `width` is what a model's document says.
+Pure arithmetic, without torch. r is the activation's ratio: output channels for each input channel. `width` is what
+the model's document says. The activation's `width_policy` decides:
 
-same_in:         the linear layers keep `width`; what is behind reads r `width`.
-matched_out:     they have `width` / r, so that what is behind reads `width`.
-matched_params:  they have the width with which the network learns most nearly as many numbers as one of `width` does
-                 with an activation of ratio 1; of two that are as near, the narrower.
+same_in:         the linear layers have `width` channels; the layer behind the activation reads r `width`.
+matched_out:     they have `width` / r, so that the layer behind the activation reads `width`.
+matched_params:  they have the width with which the network learns most nearly as many numbers as a network of `width`
+                 does with an activation of ratio 1; of two widths that are equally near, the narrower.
 """
 
 import math
 from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
+from typing import TYPE_CHECKING, Self
 
-from actinium.document import Document
 from actinium.levels import Activation, Normalization, cancels_bias, learns_scale, learns_shift, stands_before
-from actinium.models.architectures import Architecture, Shape
-from actinium.models.feedforward import FeedForward, Mlp
+from actinium.models.kind import ModelKind, Shape, WidthFault, linear_outputs
 
 
-class WidthFault(ValueError):
-    """No width fits; the message is why."""
+class Resizable(ModelKind):
+    """A kind whose linear layers have a `width` that can follow the activation's ratio."""
+
+    if TYPE_CHECKING:  # a field of every subclass, as `kind` is
+        width: int
+
+    def sized(
+        self, activation: Activation, normalization: Normalization, *, shape: Shape, outputs: int, fixup: bool
+    ) -> Self:
+        """The same network with another `width`. Raises WidthFault."""
+        width = _fitting_width(self, activation, normalization, shape=shape, outputs=outputs, fixup=fixup)
+        return self.model_copy(update={"width": width})
+
+    def unfit(self, shape: Shape, ratio: Fraction) -> str | None:
+        """Why its layers do not fit together under an activation of this ratio, or None."""
+        return None
 
 
 @lru_cache(maxsize=1024)
-def sized(
-    model: Document, activation: Activation, normalization: Normalization, *, shape: Shape, outputs: int, fixup: bool
-) -> FeedForward:
-    """The model with linear layers as wide as the activation's `width_policy` has them, for images of `shape`.
-
-    `outputs` of the network; `fixup`: whether it starts by Fixup. Raises WidthFault where the activation's channels do
-    not fit into the model.
-    """
-    if not isinstance(model, FeedForward):
-        raise WidthFault("it changes the number of channels, which this kind of model does not carry")
+def _fitting_width(
+    model: Resizable, activation: Activation, normalization: Normalization, *, shape: Shape, outputs: int, fixup: bool
+) -> int:
     ratio, policy = activation.ratio, str(activation.parameters["width_policy"])
 
-    def of_width(width: int) -> FeedForward:
+    def of_width(width: int) -> Resizable:
         return model.model_copy(update={"width": width})
 
     def learned(width: int, ratio: Fraction) -> int:
-        architecture = of_width(width).architecture(shape, ratio)
-        return learned_numbers(architecture, outputs=outputs, normalization=normalization, fixup=fixup)
+        return learned_numbers(of_width(width), shape, ratio, outputs=outputs, normalization=normalization, fixup=fixup)
 
-    found = of_width(linear_width(model.width, ratio, policy, learned=learned))
-    architecture = found.architecture(shape, ratio)
-    if reason := architecture.invalid():
+    width = linear_width(model.width, ratio, policy, learned=learned)
+    if reason := of_width(width).unfit(shape, ratio):
         raise WidthFault(reason)
-    if isinstance(found, Mlp) and found.adds_before_activation():
-        linear, read = found.width, architecture.features()
-        raise WidthFault(
-            f"after_add adds {read} channels to {linear}; residual_activation: inside adds {read} to {read}"
-        )
-    return found
+    return width
 
 
-def learned_numbers(architecture: Architecture, *, outputs: int, normalization: Normalization, fixup: bool) -> int:
-    """What a network with so many `outputs` learns: weights, biases that nothing cancels, gammas and betas.
+def learned_numbers(
+    model: ModelKind, shape: Shape, ratio: Fraction, *, outputs: int, normalization: Normalization, fixup: bool
+) -> int:
+    """How many numbers a feed-forward network learns: weights, biases that no normalization cancels, gammas and betas.
 
-    With `fixup`, in the place of biases, a shift before every linear layer and every activation, and a multiplier a
-    branch. What an activation learns is not in it: none that changes the number of channels learns anything.
+    With `fixup`, instead of biases: a shift before every linear layer and every activation, and a multiplier for every
+    branch. Parameters of activations are not counted: those that change the number of channels have none.
     """
-    hidden, projections = architecture.hidden(), architecture.projections()
-    everywhere = (*hidden, *projections)
-    weights = sum(math.prod(place.shape) for place in everywhere) + architecture.features() * outputs
-    linear = sum(place.outputs for place in everywhere)
-    scalars = len(everywhere) + 1 + len(hidden) + len(architecture.blocks)
+    hidden = model.hidden(shape, ratio)
+    layers = linear_outputs(model.weight_shapes(shape, outputs, ratio))
+    linear = sum(layers.values())
+    scalars = len(layers) + 1 + len(hidden) + len(model.branches(shape))
     biases = outputs + (scalars if fixup else 0 if cancels_bias(normalization) else linear)
-    normalized = linear if stands_before(normalization) else sum(place.activated for place in hidden)
-    return weights + biases + normalized * (learns_scale(normalization) + learns_shift(normalization))
+    normalized = linear if stands_before(normalization) else sum(layer.activated for layer in hidden)
+    affine = normalized * (learns_scale(normalization) + learns_shift(normalization))
+    return model.weights(shape, outputs, ratio) + biases + affine
 
 
 def linear_width(width: int, ratio: Fraction, policy: str, *, learned: Callable[[int, Fraction], int]) -> int:
     """The width of the linear layers; raises WidthFault.
 
-    `learned` is how many numbers a network learns with linear layers of a width, under an activation of a ratio; it
-    grows with the width.
+    `learned` says how many numbers a network learns whose linear layers have a width, under an activation of a ratio;
+    it grows with the width.
     """
     step = ratio.denominator
     if policy == "matched_params":

@@ -1,10 +1,11 @@
-"""The catalogue: every level with parameters, equation, derivative and citation; every dataset and objective.
+"""The catalogue: every level with parameters, equation, derivative and citation; every model, dataset and objective.
 
 An activation has its gain and its curve as well: function and derivative at its defaults, ready to be drawn.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from inspect import getdoc
 from typing import Any
 
 from fastapi import APIRouter
@@ -12,6 +13,7 @@ from fastapi import APIRouter
 from actinium.datasets.table import DATASETS
 from actinium.levels import ACTIVATIONS, INITIALIZATIONS, NORMALIZATIONS, LevelDefinition, Parameter
 from actinium.levels.curves import drawing
+from actinium.models import MODELS, ModelKind
 from actinium.objectives import OBJECTIVES
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
@@ -26,6 +28,7 @@ def catalogue() -> dict[str, Any]:
         ],
         "normalizations": _levels(NORMALIZATIONS),
         "initializations": _levels(INITIALIZATIONS),
+        "models": [_model(name, kind) for name, kind in MODELS.items()],
         "datasets": [
             {**asdict(dataset), "parameters": _parameters(dataset.parameters)} for dataset in DATASETS.values()
         ],
@@ -35,6 +38,35 @@ def catalogue() -> dict[str, Any]:
 
 def _parameters(parameters: Mapping[str, Parameter]) -> dict[str, dict[str, Any]]:
     return {name: {**asdict(parameter), "accepts": parameter.accepts()} for name, parameter in parameters.items()}
+
+
+def _model(name: str, kind: type[ModelKind]) -> dict[str, Any]:
+    """A kind of network: the first paragraph of what is written of it, and its fields."""
+    fields = kind.model_json_schema()["properties"]
+    return {
+        "name": name,
+        "description": " ".join((getdoc(kind) or "").split("\n\n")[0].split()),
+        "parameters": {
+            field: {"default": schema["default"], "accepts": _accepts(schema)}
+            for field, schema in fields.items()
+            if field != "kind"
+        },
+    }
+
+
+def _accepts(schema: Mapping[str, Any]) -> str:
+    """What a field of this JSON schema takes, in the words in which it is said of levels' parameters."""
+    if schema["type"] == "boolean":
+        return "true or false"
+    return Parameter(
+        default=schema["default"],
+        doc="",
+        kind="choice" if "enum" in schema else schema["type"],
+        choices=tuple(schema.get("enum", ())),
+        low=schema.get("minimum"),
+        above=schema.get("exclusiveMinimum"),
+        high=schema.get("maximum"),
+    ).accepts()
 
 
 def _levels(table: Mapping[str, LevelDefinition]) -> list[dict[str, Any]]:

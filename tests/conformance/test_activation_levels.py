@@ -27,7 +27,7 @@ from workers.activations import ACTIVATION_FUNCTIONS, gain
 from workers.activations.expressions import OPERATIONS as TORCH_OPERATIONS
 from workers.activations.s_shaped import srelu_learned
 from workers.draws import StepDraws
-from workers.layers import Trace
+from workers.layers import Pass, Trace
 from workers.models import build_model
 from workers.models.lanes import PackedNetworks
 from workers.models.slices import lane_order
@@ -358,9 +358,7 @@ def test_frozen_srelu_learns_nothing_and_is_a_leaky_relu() -> None:
 
     def gradients(step: int) -> tuple[Tensor, dict[str, Tensor]]:
         seeds = [config.seed for config in model.configs]
-        logits = model.forward(
-            model.params, inputs, training=True, update_statistics=True, draws=StepDraws(seeds, step)
-        )
+        logits = model.forward(model.params, inputs, Pass.step(draws=StepDraws(seeds, step)))
         found = torch.autograd.grad(logits.square().sum(), list(model.params.values()), materialize_grads=True)
         return logits.detach(), dict(zip(model.params, found, strict=True))
 
@@ -391,9 +389,7 @@ def test_thawing_puts_the_right_threshold_at_a_quantile(per: str, model_of: Mode
         before = model.params["layer_01.right_threshold"].detach().clone()
         assert not before.any()
         with torch.no_grad():
-            model.forward(
-                model.params, inputs, training=True, update_statistics=True, trace=trace, draws=StepDraws([0], step)
-            )
+            model.forward(model.params, inputs, Pass.step(trace=trace, draws=StepDraws([0], step)))
     z = trace.preactivations[-2].squeeze(model.lane_axis).transpose(0, 1).flatten(1)
     z = z.flatten()[None] if per == "layer" else z
     wanted = torch.quantile(z, 0.75, dim=1, interpolation="lower")
@@ -414,9 +410,8 @@ def test_rrelu_draws_every_slope_anew_in_training_alone(shape: Model) -> None:
     def slopes(step: int | None) -> Tensor:
         trace, draws = Trace(), None if step is None else StepDraws([config.seed], step)
         with torch.no_grad():
-            model.forward(
-                model.params, inputs, training=step is not None, update_statistics=False, trace=trace, draws=draws
-            )
+            pass_ = Pass.evaluation(trace=trace) if draws is None else Pass.measuring(trace=trace, draws=draws)
+            model.forward(model.params, inputs, pass_)
         z, h = trace.preactivations[0], trace.activations[0]
         assert torch.equal(h[z > 0], z[z > 0])
         return (h / z)[z < -1e-3]
@@ -428,10 +423,7 @@ def test_rrelu_draws_every_slope_anew_in_training_alone(shape: Model) -> None:
         assert drawn.mean() == pytest.approx(11 / 48, abs=0.02)
         assert drawn.std() == pytest.approx((1 / 3 - 1 / 8) / math.sqrt(12), abs=0.01)
     torch.testing.assert_close(slopes(None), torch.full_like(first, 11 / 48))
-    pair = [
-        build_model([one]).forward(model.params, inputs, training=False, update_statistics=False)
-        for one in (config, leaky)
-    ]
+    pair = [build_model([one]).forward(model.params, inputs, Pass.evaluation()) for one in (config, leaky)]
     torch.testing.assert_close(*pair)
 
 

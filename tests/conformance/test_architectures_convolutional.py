@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from actinium.levels import Activation, Normalization
 from actinium.trial import Model, Probes, ResNet20, ResNet50, Schedule, Task, Training, TrialConfig, Vgg11
-from workers.layers import Trace
+from workers.layers import Pass, Trace
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.models.start import parameter_count
@@ -178,7 +178,7 @@ def test_a_mixed_pack_is_its_lanes_modules(kind: str) -> None:
                 tensor += 0.1 * torch.randn(tensor.shape, dtype=torch.float64, generator=source)
     images = torch.randn(6, len(configs), 1, 8, 8, dtype=torch.float64, generator=source)
     trace = Trace()
-    logits = pack.forward(pack.params, images, training=True, update_statistics=True, trace=trace)
+    logits = pack.forward(pack.params, images, Pass.step(trace=trace))
     shapes = [(z.shape[2], z.shape[3] * z.shape[4]) for z in trace.preactivations]
     assert shapes == configs[0].layers() == [(h.shape[2], h.shape[3] * h.shape[4]) for h in trace.activations]
     target = torch.randn(logits.shape, dtype=torch.float64, generator=source)
@@ -200,7 +200,7 @@ def test_a_mixed_pack_is_its_lanes_modules(kind: str) -> None:
         unused = [name for name in gradients if name not in dict(named)]
         assert not any(gradients[name][lane].any() for name in unused)
         assert parameter_count(config, pack.params) == sum(parameter.numel() for _, parameter in named)
-        evaluated = pack.forward(pack.params, images, training=False, update_statistics=False)
+        evaluated = pack.forward(pack.params, images, Pass.evaluation())
         torch.testing.assert_close(evaluated[lane], network.eval()(images[:, lane]), rtol=1e-7, atol=1e-8)
 
 

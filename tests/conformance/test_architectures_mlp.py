@@ -6,7 +6,7 @@ from torch import nn
 
 from actinium.levels import Activation, Initialization, Normalization
 from actinium.trial import Mlp, TrialConfig
-from workers.layers import Trace
+from workers.layers import Pass, Trace
 from workers.models import build_model
 from workers.models.slices import lane_order
 
@@ -55,7 +55,7 @@ def test_the_sum_stands_where_the_config_says(residual: bool, residual_activatio
     configs = lanes_of(Mlp(depth=4, width=12, residual=residual, residual_activation=residual_activation))
     pack = build_model(configs, dtype=torch.float64)
     images = torch.randn(4, 16, 1, 8, 8, dtype=torch.float64)
-    logits = pack.forward(pack.params, images, training=True, update_statistics=True)
+    logits = pack.forward(pack.params, images, Pass.step())
     weights = [pack.params[name] for name in pack.params if name.endswith(".weight")]
     gradients = torch.autograd.grad(logits.square().sum(), weights)
     for lane, config in enumerate(configs):
@@ -68,7 +68,7 @@ def test_the_sum_stands_where_the_config_says(residual: bool, residual_activatio
 def test_the_trace_of_a_sum_is_what_the_activation_receives() -> None:
     configs = lanes_of(Mlp(depth=3, width=12, residual=True, residual_activation="after_add"))
     pack, trace = build_model(configs), Trace()
-    pack.forward(pack.params, torch.randn(4, 16, 1, 8, 8), training=True, update_statistics=True, trace=trace)
+    pack.forward(pack.params, torch.randn(4, 16, 1, 8, 8), Pass.step(trace=trace))
     for lane, config in enumerate(configs):
         phi = {"tanh": torch.tanh, "relu": torch.relu}[config.activation.name]
         for z, h in zip(trace.preactivations, trace.activations, strict=True):
@@ -90,7 +90,7 @@ def test_a_hundred_linear_layers_keep_or_double_the_variance(
     )
     pack, trace = build_model([config], dtype=torch.float64), Trace()
     images = torch.randn(1, 256, 1, 8, 8, dtype=torch.float64)
-    logits = pack.forward(pack.params, images, training=True, update_statistics=False, trace=trace)
+    logits = pack.forward(pack.params, images, Pass.measuring(trace=trace))
     assert torch.isfinite(logits).all() and len(trace.activations) == 100
     assert pack.hidden_names[8:10] == ["layer_09", "layer_10"] and pack.hidden_names[-1] == "layer_100"
     growth = float(logits.detach().var() / images.var())

@@ -13,7 +13,7 @@ from torch.nn import functional
 from actinium.levels import Activation, Initialization, Normalization
 from actinium.trial import Lstm, Probes, Rnn, Schedule, Task, Training, TrialConfig
 from workers.draws import StepDraws
-from workers.layers import Trace
+from workers.layers import Pass, Trace
 from workers.models import build_model, parameter_count
 from workers.models.recurrent import LaneRecurrent
 from workers.models.slices import lane_order
@@ -140,7 +140,7 @@ def test_lanes_are_the_papers_equations(model: Rnn | Lstm) -> None:
     names = list(pack.params)
     for seed in (2, 3):
         batch = images(len(configs), seed=seed)
-        logits = pack.forward(pack.params, batch, training=True, update_statistics=True)
+        logits = pack.forward(pack.params, batch, Pass.step())
         gradients = torch.autograd.grad(logits.square().sum(), list(pack.params.values()), materialize_grads=True)
         got = dict(zip(names, gradients, strict=True))
         for lane, plain in enumerate(plains):
@@ -156,7 +156,7 @@ def test_lanes_are_the_papers_equations(model: Rnn | Lstm) -> None:
     for steps in (T, T + 3):
         batch = images(len(configs), steps, seed=4)
         with torch.no_grad():
-            evaluated = pack.forward(pack.params, batch, training=False, update_statistics=False)
+            evaluated = pack.forward(pack.params, batch, Pass.evaluation())
             for lane, plain in enumerate(plains):
                 torch.testing.assert_close(evaluated[lane], plain(batch[lane], training=False), rtol=1e-9, atol=1e-9)
 
@@ -190,7 +190,7 @@ def test_without_normalization_they_are_torchs_own(model: Rnn | Lstm) -> None:
     pack = awake(configs)
     batch = images(len(configs)).requires_grad_()
     trace = Trace()
-    logits = pack.forward(pack.params, batch, training=True, update_statistics=True, trace=trace)
+    logits = pack.forward(pack.params, batch, Pass.step(trace=trace))
     (into,) = torch.autograd.grad(logits.square().sum(), batch)
     for lane, config in enumerate(configs):
         module, x = torch_module(config, pack.params, lane), batch[lane, :, 0].detach().requires_grad_()
@@ -207,8 +207,8 @@ def test_a_trace_is_a_node_for_all_time_steps(model: Rnn | Lstm) -> None:
     configs = configs_of(model, [("tanh", "none"), ("tanh", "layer"), ("elu", "batch")])
     pack, trace = awake(configs), Trace()
     batch = images(3)
-    plain = pack.forward(pack.params, batch, training=True, update_statistics=False)
-    traced = pack.forward(pack.params, batch, training=True, update_statistics=False, trace=trace)
+    plain = pack.forward(pack.params, batch, Pass.measuring())
+    traced = pack.forward(pack.params, batch, Pass.measuring(trace=trace))
     assert torch.equal(plain, traced)
     assert [tuple(z.shape) for z in trace.preactivations] == [(3, T * B, N)] * 2
     loss = traced.square().sum()
@@ -254,7 +254,7 @@ def test_parameters_are_counted_that_get_a_gradient(model: Rnn | Lstm) -> None:
     ]
     for config in configs:
         pack = awake([config])
-        logits = pack.forward(pack.params, images(1), training=True, update_statistics=False)
+        logits = pack.forward(pack.params, images(1), Pass.measuring())
         gradients = torch.autograd.grad(logits.square().sum(), list(pack.params.values()), allow_unused=True)
         shared = config.activation.parameters.get("per") == "layer"
         used = [(name, g) for name, g in zip(pack.params, gradients, strict=True) if g is not None and g.any()]
@@ -270,7 +270,7 @@ def test_dropout_and_noise_are_drawn_anew_each_step_and_alike_for_a_seed() -> No
     batch = images(1).float()
     draws = [None, StepDraws([0], 5), StepDraws([0], 5)]
     logits = [
-        pack.forward(pack.params, batch, training=True, update_statistics=True, trace=trace, draws=draw)
+        pack.forward(pack.params, batch, Pass.step(trace=trace, draws=draw))
         for trace, draw in zip(traces, draws, strict=True)
     ]
     assert torch.equal(traces[0].activations[0], traces[1].activations[0])
@@ -283,7 +283,7 @@ def test_dropout_and_noise_are_drawn_anew_each_step_and_alike_for_a_seed() -> No
     states = []
     for draw in (StepDraws([0], 5), None):
         trace = Trace()
-        noisy.forward(noisy.params, still, training=True, update_statistics=False, trace=trace, draws=draw)
+        noisy.forward(noisy.params, still, Pass.measuring(trace=trace, draws=draw))
         states.append(trace.activations[0].detach().view(T, B, 64))
     assert not torch.allclose(states[0][0], states[0][1])
     assert torch.equal(states[1][0], states[1][1])
@@ -302,11 +302,11 @@ def test_srelu_thaws_by_the_inputs_of_all_time_steps() -> None:
     before = {name: tensor.detach().clone() for name, tensor in pack.params.items()}
     batch = images(1).float()
     for step in (0, 1):
-        pack.forward(pack.params, batch, training=True, update_statistics=True, draws=StepDraws([0], step))
+        pack.forward(pack.params, batch, Pass.step(draws=StepDraws([0], step)))
     assert all(torch.equal(pack.params[name], tensor) for name, tensor in before.items())
     trace = Trace()
-    pack.forward(pack.params, batch, training=True, update_statistics=False, trace=trace)
-    pack.forward(pack.params, batch, training=True, update_statistics=True, draws=StepDraws([0], 2))
+    pack.forward(pack.params, batch, Pass.measuring(trace=trace))
+    pack.forward(pack.params, batch, Pass.step(draws=StepDraws([0], 2)))
     z = trace.preactivations[0].detach()[0]
     expected = z.kthvalue(round(level.number("quantile") * T * B), dim=0).values
     assert torch.equal(pack.params["layer_01.right_threshold"][0].detach(), expected)
@@ -341,7 +341,7 @@ def test_broken_lanes_keep_to_themselves(model: Rnn | Lstm) -> None:
         if poison:
             with torch.no_grad():
                 pack.params["layer_01.weight"][1].fill_(math.nan)
-        logits = pack.forward(pack.params, images(8).float(), training=True, update_statistics=True)
+        logits = pack.forward(pack.params, images(8).float(), Pass.step())
         gradients = torch.autograd.grad(logits.sum(), list(pack.params.values()), materialize_grads=True)
         results.append([logits.detach(), *gradients, *pack.statistics.values()])
     assert not torch.isfinite(results[1][0][1]).any()

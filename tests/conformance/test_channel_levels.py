@@ -19,7 +19,7 @@ from actinium.levels.curves import curve, drawing
 from actinium.levels.expression import parse
 from actinium.trial import Mlp, TrialConfig
 from workers.activations import ACTIVATION_FUNCTIONS, gain
-from workers.layers import Trace
+from workers.layers import Pass, Trace
 from workers.models import build_model
 
 TIGHT = {"rtol": 1e-11, "atol": 1e-12}
@@ -199,6 +199,6 @@ def test_he_counts_the_doubled_fan_in_and_keeps_the_second_moment(name: str) -> 
     assert float(weight.std()) == pytest.approx(math.sqrt(2 / (ratio * 512)), rel=0.01)
     inputs = torch.randn(1, 64, 1, 8, 8, generator=torch.Generator().manual_seed(5))
     with torch.no_grad():
-        model.forward(model.params, inputs, training=False, update_statistics=False, trace=trace)
+        model.forward(model.params, inputs, Pass.evaluation(trace=trace))
     first, last = (float(trace.preactivations[layer].square().mean()) for layer in (0, 5))
     assert abs(math.log(last / first)) < 4 * math.sqrt(5 * 5 / 512)

@@ -14,7 +14,7 @@ from torch.nn import functional
 from actinium.frame import LaneFinished, PackFrames
 from actinium.levels import ACTIVATIONS, groups_for
 from actinium.trial import TrialConfig
-from workers.layers import Parameters, Trace
+from workers.layers import Parameters, Pass, Trace
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.training.train import pack_layout, train_pack
@@ -161,7 +161,7 @@ def test_a_pack_is_its_lanes_written_out(
         else x.unsqueeze(1).expand(-1, len(configs), *x.shape[1:])
     )
     before = {name: tensor.clone() for name, tensor in pack.statistics.items()}
-    found = pack.forward(pack.params, stacked, training=training, update_statistics=training)
+    found = pack.forward(pack.params, stacked, Pass.step() if training else Pass.evaluation())
     cotangent = torch.randn(found.shape, dtype=torch.float64, generator=source)
     gradients = torch.autograd.grad((found * cotangent).sum(), list(pack.params.values()), materialize_grads=True)
     for lane, config in enumerate(configs):
@@ -190,7 +190,7 @@ def test_the_trace_and_the_derivative_have_the_widths_that_the_config_says(model
         config = config_of(model=MODELS[model], activation=name)
         pack, trace = build_model([config]), Trace()
         x = torch.randn((1, 4, 1, 8, 8) if pack.lane_axis == 0 else (4, 1, 1, 8, 8))
-        pack.forward(pack.params, x, training=True, update_statistics=False, trace=trace)
+        pack.forward(pack.params, x, Pass.measuring(trace=trace))
 
         def shape(tensor: Tensor) -> tuple[int, int]:
             return tensor.shape[2], tensor[0, 0, 0].numel() if tensor.dim() == 5 else 1

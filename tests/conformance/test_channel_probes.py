@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from actinium.frame import LaneFinished, PackFrames, layer_series
 from actinium.trial import TrialConfig
-from workers.layers import LaneModel, Trace
+from workers.layers import LaneModel, Pass, Trace
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.probes import PackProbes, probe_series
@@ -120,7 +120,7 @@ def test_every_rate_is_that_of_a_loop(model: str, pack: str) -> None:
     values = dict(zip(series, probes.measure(0).T.astype(float), strict=True))
     trace = Trace()
     inputs, labels = data.take(data.train[:, :EXAMPLES])
-    logits = networks.forward(networks.params, inputs, training=False, update_statistics=False, trace=trace)
+    logits = networks.forward(networks.params, inputs, Pass.evaluation(trace=trace))
     loss = functional.cross_entropy(logits.mT, labels, reduction="sum")
     gradients = torch.autograd.grad(loss, trace.preactivations)
     for lane, config in enumerate(networks.configs):

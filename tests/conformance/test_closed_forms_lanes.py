@@ -10,7 +10,7 @@ from actinium.datasets.table import DATASETS, DatasetDefinition
 from actinium.levels import Activation, Initialization, Normalization
 from actinium.trial import Mlp, Task, TrialConfig
 from workers.activations import gain
-from workers.layers import Trace
+from workers.layers import Pass, Trace
 from workers.models import build_model
 from workers.models.lanes import PackedNetworks
 from workers.models.slices import lane_order
@@ -78,7 +78,7 @@ def test_ten_layer_deviations(gaussian: Task) -> None:
     trace = Trace()
     with torch.no_grad():
         inputs = gaussian_inputs(len(networks.configs), 400)
-        networks.forward(networks.params, inputs, training=False, update_statistics=False, trace=trace)
+        networks.forward(networks.params, inputs, Pass.evaluation(trace=trace))
     deviations = torch.stack([h.flatten(1).std(1) for h in trace.activations], 1)
     anchors = {
         ("tanh", "normal"): TANH_SMALL,
@@ -99,7 +99,7 @@ def backward_factors(networks: PackedNetworks, inputs: Tensor) -> Tensor:
     """rms dL/dz of a layer over that of the next one, geometric mean over the last five layers: [L]."""
     trace = Trace()
     labels = torch.arange(inputs.shape[1]).remainder(10).expand(inputs.shape[0], -1)
-    logits = networks.forward(networks.params, inputs, training=True, update_statistics=False, trace=trace)
+    logits = networks.forward(networks.params, inputs, Pass.measuring(trace=trace))
     gradients = torch.autograd.grad(cross_entropy(logits, labels).sum(), trace.preactivations)
     sizes = torch.stack([gradient.double().flatten(1).square().mean(1).sqrt() for gradient in gradients], 1)
     return (sizes[:, 4] / sizes[:, 9]) ** (1 / 5)
@@ -161,7 +161,7 @@ def test_zero_weights_learn_only_the_output_bias(activation: str) -> None:
     )
     networks = build_model([config])
     inputs, labels = torch.randn(1, 32, 1, 8, 8), torch.zeros(1, 32, dtype=torch.int64)
-    logits = networks.forward(networks.params, inputs, training=True, update_statistics=True)
+    logits = networks.forward(networks.params, inputs, Pass.step())
     gradients = torch.autograd.grad(cross_entropy(logits, labels).sum(), list(networks.params.values()))
     assert torch.equal(logits, logits[:, :1].expand_as(logits))
     for name, gradient in zip(networks.params, gradients, strict=True):
@@ -187,7 +187,7 @@ SHARP = Normalization.of({"name": "batch", "eps": 1e-14})
 
 def normalized(x: Tensor, level: Normalization = SHARP) -> Tensor:
     lanes, _, units = x.shape
-    return normalize_units(x, level, affine(lanes, units), running(lanes, units), training=True, update=False)
+    return normalize_units(x, level, affine(lanes, units), running(lanes, units), Pass.measuring())
 
 
 def test_batch_normalization_does_not_see_the_scale_of_weights() -> None:
@@ -214,7 +214,7 @@ def test_gamma_and_beta_can_undo_batch_normalization() -> None:
     x = 3.0 * torch.randn(2, 32, 6, dtype=torch.float64) + 1.0
     level = Normalization.of("batch")
     gamma = (x.var(1, correction=0) + level.number("eps")).sqrt()
-    y = normalize_units(x, level, affine(2, 6, gamma, x.mean(1)), running(2, 6), training=True, update=False)
+    y = normalize_units(x, level, affine(2, 6, gamma, x.mean(1)), running(2, 6), Pass.measuring())
     torch.testing.assert_close(y, x, rtol=1e-10, atol=1e-10)
 
 
@@ -231,7 +231,7 @@ def test_groups_lie_between_layer_and_instance_normalization() -> None:
 
     def apply(document: object, images: Tensor) -> Tensor:
         level = Normalization.of(document)
-        return normalize_channels(images, level, affine(3, 6), running(3, 6), training=True, update=False)
+        return normalize_channels(images, level, affine(3, 6), running(3, 6), Pass.measuring())
 
     torch.testing.assert_close(apply({"name": "group", "groups": 1}, x), apply("layer", x))
     torch.testing.assert_close(apply({"name": "group", "groups": 6}, x), apply("instance", x))

@@ -11,7 +11,9 @@ from torch.nn import functional
 from actinium.frame import LaneFinished
 from actinium.levels import Activation, Initialization, Normalization
 from actinium.trial import Mlp, Model, Probes, ResNet20, ResNet50, Schedule, Task, Training, TrialConfig
-from workers.models import Networks, build_model
+from workers.layers import Pass
+from workers.models import build_model
+from workers.models.lanes import PackedNetworks
 from workers.models.slices import lane_order
 from workers.models.start import base_draws, parameter_count
 from workers.training.train import train_pack
@@ -44,7 +46,7 @@ def mixed(model: Model) -> list[TrialConfig]:
     return [found[lane] for lane in lane_order(found)]
 
 
-def moved(model: Networks) -> None:
+def moved(model: PackedNetworks) -> None:
     """Away from the start, where nothing is zero any more."""
     source = torch.Generator().manual_seed(3)
     with torch.no_grad():
@@ -55,7 +57,7 @@ def moved(model: Networks) -> None:
 class ByThePaper(nn.Module):
     """One lane: no bias but scalars before every linear layer and activation, a multiplier for every branch."""
 
-    def __init__(self, model: Networks, lane: int) -> None:
+    def __init__(self, model: PackedNetworks, lane: int) -> None:
         super().__init__()
         self.config = model.configs[lane]
         self.values = nn.ParameterDict(
@@ -115,7 +117,7 @@ def test_lanes_are_the_papers_networks_forward_and_backward(model: Model) -> Non
         len(lanes.configs), 6, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1)
     )
     layout = inputs if lanes.lane_axis == 0 else inputs.transpose(0, 1)
-    logits = lanes.forward(lanes.params, layout, training=True, update_statistics=True)
+    logits = lanes.forward(lanes.params, layout, Pass.step())
     gradients = torch.autograd.grad(logits.sin().sum(), list(lanes.params.values()), materialize_grads=True)
     found = dict(zip(lanes.params, gradients, strict=True))
     for lane, config in enumerate(lanes.configs):
@@ -155,7 +157,7 @@ def test_a_network_starts_blind(model: Model) -> None:
     lanes = build_model([config_of(model)])
     inputs = torch.randn(1, 4, 1, 8, 8, generator=torch.Generator().manual_seed(2))
     layout = inputs if lanes.lane_axis == 0 else inputs.transpose(0, 1)
-    logits = lanes.forward(lanes.params, layout, training=True, update_statistics=False)
+    logits = lanes.forward(lanes.params, layout, Pass.measuring())
     assert bool((logits == 0).all())
 
 

@@ -22,7 +22,8 @@ import torch
 
 from actinium.frame import LaneFinished, PackFrames, layer_series
 from actinium.levels import ACTIVATIONS, INITIALIZATIONS, NORMALIZATIONS
-from actinium.trial import Model, Training, TrialConfig
+from actinium.models import MODELS as KINDS
+from actinium.trial import Training, TrialConfig
 from workers.training.train import pack_layout, train_pack
 
 FILE = Path(__file__).with_name("golden_losses.json")
@@ -103,8 +104,7 @@ def levels() -> dict[str, TrialConfig]:
     for name in get_args(Training.model_fields["optimizer"].annotation):
         regularized = {"weight_decay": 0.01, "l1": 0.001, "gradient_clip": 0.5, "dropout": 0.1}
         found[f"optimizer {name}"] = config_of(training={"optimizer": name, **regularized})
-    for model in get_args(get_args(Model)[0]):
-        kind = model.model_fields["kind"].default
+    for kind in KINDS:
         found[f"model {kind}"] = config_of(**MODELS.get(kind, {"model": {"kind": kind}}))
     return found
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from actinium.levels import Normalization
+from workers.layers import Pass
 from workers.normalizations.apply import Affine, RunningStatistics, normalize_channels, normalize_units
 
 LANES, EXAMPLES, CHANNELS, SIDE = 3, 6, 8, 5
@@ -65,7 +66,7 @@ def test_normalization_is_torchs_lane_by_lane(name: str, training: bool, conv: b
         modules.append(module)
 
     normalize = normalize_channels if conv else normalize_units
-    y = normalize(x, level, Affine(gamma=gamma, beta=beta), running, training=training, update=True)
+    y = normalize(x, level, Affine(gamma=gamma, beta=beta), running, Pass.step() if training else Pass.evaluation())
     cotangent = normal(*shape, seed=5)
     y.backward(cotangent)
 
@@ -88,9 +89,9 @@ def test_running_statistics_stand_still_when_not_updated() -> None:
     running = RunningStatistics(mean=torch.zeros(LANES, CHANNELS), var=torch.ones(LANES, CHANNELS))
     affine = Affine(gamma=torch.ones(LANES, CHANNELS), beta=torch.zeros(LANES, CHANNELS))
     x = torch.randn(LANES, EXAMPLES, CHANNELS) + 4.0
-    quiet = normalize_units(x, level, affine, running, training=True, update=False)
+    quiet = normalize_units(x, level, affine, running, Pass.measuring())
     assert torch.equal(running.mean, torch.zeros(LANES, CHANNELS))
     assert torch.equal(running.var, torch.ones(LANES, CHANNELS))
-    loud = normalize_units(x, level, affine, running, training=True, update=True)
+    loud = normalize_units(x, level, affine, running, Pass.step())
     assert torch.equal(quiet, loud)
     assert not torch.equal(running.mean, torch.zeros(LANES, CHANNELS))

@@ -13,7 +13,7 @@ from actinium.frame import PackFrames
 from actinium.levels import Activation, Initialization, Normalization, groups_for
 from actinium.trial import Cnn, Mlp, Task, Training, TrialConfig
 from workers.datasets import load, split
-from workers.layers import Trace
+from workers.layers import Pass, Trace
 from workers.models import build_model
 from workers.models.slices import lane_order, slices_of
 from workers.objectives import cross_entropy
@@ -178,7 +178,7 @@ def test_a_mixed_pack_trains_as_its_lanes_do_in_plain_torch(kind: str, optimizer
         images = torch.randn(len(configs), 8, 1, 8, 8, dtype=torch.float64, generator=draws)
         labels = torch.randint(10, (len(configs), 8), generator=draws)
         inputs = images.transpose(0, 1) if lanes.lane_axis else images
-        logits = lanes.forward(lanes.params, inputs, training=True, update_statistics=True)
+        logits = lanes.forward(lanes.params, inputs, Pass.step())
         losses = cross_entropy(logits, labels)
         gradients = torch.autograd.grad(losses.sum(), list(lanes.params.values()), materialize_grads=True)
         stepper.step(lanes.params, dict(zip(lanes.params, gradients, strict=True)))
@@ -189,7 +189,7 @@ def test_a_mixed_pack_trains_as_its_lanes_do_in_plain_torch(kind: str, optimizer
             functional.cross_entropy(expected, labels[lane]).backward()
             step.step()
 
-    lanes_eval = lanes.forward(lanes.params, inputs, training=False, update_statistics=False)
+    lanes_eval = lanes.forward(lanes.params, inputs, Pass.evaluation())
     for lane, network in enumerate(plain):
         torch.testing.assert_close(lanes_eval[lane], network.eval()(images[lane]), rtol=1e-8, atol=1e-8)
         for number, linear in enumerate(network.linears, start=1):
@@ -205,8 +205,8 @@ def test_a_trace_holds_the_layers_and_changes_nothing(kind: str) -> None:
     images = torch.randn(len(configs), 8, 1, 8, 8)
     inputs = images.transpose(0, 1) if lanes.lane_axis else images
     trace = Trace()
-    traced = lanes.forward(lanes.params, inputs, training=True, update_statistics=False, trace=trace)
-    bare = lanes.forward(lanes.params, inputs, training=True, update_statistics=False)
+    traced = lanes.forward(lanes.params, inputs, Pass.measuring(trace=trace))
+    bare = lanes.forward(lanes.params, inputs, Pass.measuring())
     torch.testing.assert_close(traced, bare)
     assert len(trace.preactivations) == len(trace.activations) == len(configs[0].layers())
     for layer, z in enumerate(trace.preactivations):

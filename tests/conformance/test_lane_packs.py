@@ -11,6 +11,7 @@ from actinium.errors import InvalidInput
 from actinium.frame import LaneFinished, Outcome, PackFrames, TrialSummary
 from actinium.levels import Activation, Initialization, Normalization
 from actinium.trial import Cnn, Mlp, Model, Probes, Schedule, Task, Training, TrialConfig
+from workers.layers import Pass
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.objectives import cross_entropy
@@ -113,7 +114,7 @@ def test_a_nan_stays_in_its_lane(model: Model, normalization: str) -> None:
                 lanes.params["layer_02.weight"][1].fill_(math.inf)
         generator = torch.Generator().manual_seed(0)
         inputs = torch.randn(*((8, 4) if lanes.lane_axis else (4, 8)), 1, 8, 8, generator=generator)
-        logits = lanes.forward(lanes.params, inputs, training=True, update_statistics=True)
+        logits = lanes.forward(lanes.params, inputs, Pass.step())
         gradients = torch.autograd.grad(logits.sum(), list(lanes.params.values()), materialize_grads=True)
         results.append([logits.detach(), *gradients, *lanes.statistics.values()])
     assert not torch.isfinite(results[1][0][1]).any()
@@ -128,7 +129,7 @@ def loss_on_test_after(config: TrialConfig, steps: int) -> float:
     stepper, size = OPTIMIZERS["sgd"](model.params, [config.training]), config.training.batch_size
     for batch in epoch_order(data, [config], 0).split(size, 1)[:steps]:
         inputs, labels = data.take(batch)
-        loss = cross_entropy(model.forward(model.params, inputs, training=True, update_statistics=True), labels)
+        loss = cross_entropy(model.forward(model.params, inputs, Pass.step()), labels)
         gradients = torch.autograd.grad(loss.sum(), list(model.params.values()))
         stepper.step(model.params, dict(zip(model.params, gradients, strict=True)))
     return float(evaluate(model, data, data.test).loss)

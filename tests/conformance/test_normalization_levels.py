@@ -16,6 +16,7 @@ from actinium.frame import LaneFinished, PackFrames
 from actinium.levels import NORMALIZATIONS, Activation, Normalization, cancels_bias
 from actinium.trial import Cnn, Mlp, Task, Training, TrialConfig
 from workers.draws import StepDraws
+from workers.layers import Pass
 from workers.models import build_model
 from workers.models.lanes import PackedNetworks
 from workers.models.slices import lane_order
@@ -65,13 +66,12 @@ def fresh(lanes: int, channels: int) -> RunningStatistics:
     )
 
 
-def apply(level: Normalization, x: Tensor, affine: Affine | None = None, **mode: bool) -> Tensor:
+def apply(level: Normalization, x: Tensor, affine: Affine | None = None, pass_: Pass | None = None) -> Tensor:
     """One pass over a slice, [l, B, N] or [B, l, C, H, W], from fresh running statistics."""
     conv = x.dim() == 5
     lanes, channels = x.shape[1 if conv else 0], x.shape[2]
     normalize = normalize_channels if conv else normalize_units
-    modes = {"training": True, "update": True, **mode}
-    return normalize(x, level, affine or Affine(gamma=None, beta=None), fresh(lanes, channels), **modes)
+    return normalize(x, level, affine or Affine(gamma=None, beta=None), fresh(lanes, channels), pass_ or Pass.step())
 
 
 def slice_of(kind: str, seed: int = 0) -> Tensor:
@@ -101,7 +101,7 @@ def test_what_is_not_learned_is_torchs_at_its_start(name: str, kind: str, affine
     level = Normalization.of({"name": name, "affine": affine})
     x, conv = slice_of(kind).requires_grad_(), kind == "channels"
     gamma, beta = normal(LANES, CHANNELS, seed=1).requires_grad_(), normal(LANES, CHANNELS, seed=2).requires_grad_()
-    y = apply(level, x, learned_affine(level, gamma, beta), training=training)
+    y = apply(level, x, learned_affine(level, gamma, beta), Pass.step() if training else Pass.evaluation())
     cotangent = normal(*x.shape, seed=3)
     y.backward(cotangent)
     axis = 1 if conv else 0
@@ -133,7 +133,7 @@ def test_gradients_are_those_of_finite_differences(name: str, kind: str) -> None
     level = Normalization.of({"name": name, "eps": 1e-2})
 
     def function(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
-        return apply(level, x, Affine(gamma=gamma, beta=beta), update=False)
+        return apply(level, x, Affine(gamma=gamma, beta=beta), Pass.measuring())
 
     assert torch.autograd.gradcheck(function, (x, gamma, beta), fast_mode=True)
 
@@ -161,11 +161,11 @@ def trained(configs: list[TrialConfig], steps: int = 3) -> tuple[dict[int, dict[
     stepper = OPTIMIZERS["sgd"](model.params, [config.training for config in model.configs])
     inputs, labels = batch_of(len(configs), model.lane_axis)
     for _ in range(steps):
-        logits = model.forward(model.params, inputs, training=True, update_statistics=True)
+        logits = model.forward(model.params, inputs, Pass.step())
         leaves = list(model.params.values())
         gradients = torch.autograd.grad(cross_entropy(logits, labels).sum(), leaves, materialize_grads=True)
         stepper.step(model.params, dict(zip(model.params, gradients, strict=True)))
-    logits = model.forward(model.params, inputs, training=False, update_statistics=False)
+    logits = model.forward(model.params, inputs, Pass.evaluation())
     tensors = {
         number: {name: tensor[place].detach() for name, tensor in {**model.params, **model.statistics}.items()}
         for place, number in enumerate(order)
@@ -221,7 +221,7 @@ def test_a_normalization_stands_before_or_behind_the_activation(name: str, posit
     with torch.no_grad():
         model.params["layer_01.bias"].copy_(normal(1, CHANNELS, seed=9))
     inputs, _ = batch_of(1, 0)
-    logits = model.forward(model.params, inputs, training=True, update_statistics=True)
+    logits = model.forward(model.params, inputs, Pass.step())
     u = inputs[0].flatten(1) @ model.params["layer_01.weight"][0] + model.params["layer_01.bias"][0]
     module = LEVELS[name](False, CHANNELS).double()
     h = torch.tanh(module(u)) if position == "pre" else module(torch.tanh(u))
@@ -291,7 +291,7 @@ def test_the_running_mean_errs_as_an_average_of_batches_does() -> None:
     running = fresh(1, channels)
     for step in range(60):
         x = sigma * normal(1, m, channels, seed=100 + step)
-        normalize_units(x, level, Affine(gamma=None, beta=None), running, training=True, update=True)
+        normalize_units(x, level, Affine(gamma=None, beta=None), running, Pass.step())
     assert float(running.mean.std()) == pytest.approx(sigma * math.sqrt(0.2 / (1.8 * m)), rel=0.05)
     assert float(running.var.mean()) == pytest.approx(sigma**2, rel=0.02), "the running variance is unbiased"
 
@@ -319,10 +319,10 @@ def test_ghost_batches_are_normalized_each_by_itself(kind: str) -> None:
     affine = Affine(gamma=normal(LANES, CHANNELS, seed=1), beta=normal(LANES, CHANNELS, seed=2))
     running, parts = fresh(LANES, CHANNELS), [fresh(LANES, CHANNELS) for _ in range(3)]
     x.requires_grad_()
-    y = normalize(x, level, affine, running, training=True, update=True)
+    y = normalize(x, level, affine, running, Pass.step())
     ghosts = x.split(2, dim=axis)
     pairs = zip(ghosts, parts, strict=True)
-    expected = torch.cat([normalize(g, plain, affine, r, training=True, update=True) for g, r in pairs], dim=axis)
+    expected = torch.cat([normalize(g, plain, affine, r, Pass.step()) for g, r in pairs], dim=axis)
     torch.testing.assert_close(y, expected, **TIGHT)
     cotangent = normal(*x.shape, seed=3)
     gradients = [torch.autograd.grad(out, x, cotangent, retain_graph=True)[0] for out in (y, expected)]
@@ -339,7 +339,7 @@ def test_a_measured_batch_that_ghosts_do_not_divide_has_no_small_ghost() -> None
     torch.testing.assert_close(apply(level, x), expected, **TIGHT)
     one = x[:, :1]
     torch.testing.assert_close(apply(level, x[:, :3]), apply(plain, x[:, :3]), **TIGHT)
-    torch.testing.assert_close(apply(level, one, training=False), apply(plain, one, training=False), **TIGHT)
+    torch.testing.assert_close(*(apply(of, one, pass_=Pass.evaluation()) for of in (level, plain)), **TIGHT)
 
 
 @pytest.mark.parametrize(
@@ -387,7 +387,7 @@ def test_batch_renormalization_is_its_papers_algorithm(step: int) -> None:
     x = slice_of("units").requires_grad_()
     gamma, beta = normal(LANES, CHANNELS, seed=1).requires_grad_(), normal(LANES, CHANNELS, seed=2).requires_grad_()
     running, before = at_step(step), at_step(step)
-    y = normalize_units(x, level, Affine(gamma=gamma, beta=beta), running, training=True, update=True)
+    y = normalize_units(x, level, Affine(gamma=gamma, beta=beta), running, Pass.step())
     cotangent = normal(*x.shape, seed=3)
     leaves = (x, gamma, beta)
     found = torch.autograd.grad(y, leaves, cotangent)
@@ -415,10 +415,10 @@ def test_batch_renormalization_lies_between_batch_and_running_statistics() -> No
     level = Normalization.of({"name": "batch_renorm", "r_max": 1e6, "d_max": 1e6})
     x = slice_of("channels")
     for step, other in ((0, "batch"), (100, level)):
-        quiet = {"training": other == "batch", "update": False}
+        quiet = Pass.measuring() if other == "batch" else Pass.evaluation()
         nothing = Affine(gamma=None, beta=None)
-        y = normalize_channels(x, level, nothing, at_step(step), training=True, update=False)
-        expected = normalize_channels(x, Normalization.of(other), nothing, at_step(step), **quiet)
+        y = normalize_channels(x, level, nothing, at_step(step), Pass.measuring())
+        expected = normalize_channels(x, Normalization.of(other), nothing, at_step(step), quiet)
         torch.testing.assert_close(y, expected, **TIGHT)
 
 
@@ -428,11 +428,11 @@ def test_frozen_statistics_stand_still_and_are_used(ghosts: int | None) -> None:
     moving = Normalization.of({"name": "batch", "ghost_batch_size": ghosts})
     x, nothing = slice_of("units").requires_grad_(), Affine(gamma=None, beta=None)
     early, late, plain = at_step(49), at_step(50), at_step(49)
-    y = normalize_units(x, level, nothing, early, training=True, update=True)
-    expected = normalize_units(x, moving, nothing, plain, training=True, update=True)
+    y = normalize_units(x, level, nothing, early, Pass.step())
+    expected = normalize_units(x, moving, nothing, plain, Pass.step())
     torch.testing.assert_close(y, expected, **TIGHT)
     torch.testing.assert_close(early.mean, plain.mean, **TIGHT)
-    y = normalize_units(x, level, nothing, late, training=True, update=True)
+    y = normalize_units(x, level, nothing, late, Pass.step())
     torch.testing.assert_close(y, apply_eval(moving, x, at_step(50)), **TIGHT)
     assert torch.equal(late.mean, at_step(50).mean) and torch.equal(late.var, at_step(50).var)
     (gradient,) = torch.autograd.grad(y.sum(), x)
@@ -445,15 +445,13 @@ def test_a_layer_before_statistics_that_will_freeze_keeps_its_bias() -> None:
     x, nothing = slice_of("units"), Affine(gamma=None, beta=None)
     seen = {}
     for step in (0, 50):
-        y, moved = (
-            normalize_units(u, level, nothing, at_step(step), training=True, update=False) for u in (x, x + constant)
-        )
+        y, moved = (normalize_units(u, level, nothing, at_step(step), Pass.measuring()) for u in (x, x + constant))
         seen[step] = bool((y - moved).abs().max() > 1e-3)
     assert seen == {0: False, 50: True} and not cancels_bias(level)
 
 
 def apply_eval(level: Normalization, x: Tensor, running: RunningStatistics) -> Tensor:
-    return normalize_units(x, level, Affine(gamma=None, beta=None), running, training=False, update=False)
+    return normalize_units(x, level, Affine(gamma=None, beta=None), running, Pass.evaluation())
 
 
 def test_frozen_statistics_stop_in_the_middle_of_a_training() -> None:
@@ -465,7 +463,7 @@ def test_frozen_statistics_stop_in_the_middle_of_a_training() -> None:
     inputs, _ = batch_of(1, 0)
     means = []
     for _ in range(6):
-        model.forward(model.params, inputs, training=True, update_statistics=True)
+        model.forward(model.params, inputs, Pass.step())
         means.append(model.statistics["layer_01.running_mean"].clone())
     assert not torch.equal(means[1], means[2])
     assert torch.equal(means[2], means[3]) and torch.equal(means[2], means[5])
@@ -484,7 +482,7 @@ def test_noisy_batch_normalization_adds_noise_in_training_steps_alone(kind: str)
     inputs = inputs.float()
 
     def logits(model: PackedNetworks, draws: StepDraws | None, *, training: bool = True) -> Tensor:
-        return model.forward(model.params, inputs, training=training, update_statistics=False, draws=draws)
+        return model.forward(model.params, inputs, Pass(training=training, draws=draws))
 
     assert torch.equal(logits(noisy, None), logits(plain, None))
     assert torch.equal(logits(noisy, None, training=False), logits(plain, None, training=False))

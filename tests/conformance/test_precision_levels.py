@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from actinium.frame import LaneFinished, PackFrames
 from actinium.study import expand, parse_study
 from actinium.trial import Cnn, Lstm, Mlp, Model, Probes, ResNet20, Rnn, Schedule, Task, Training, TrialConfig
+from workers.layers import Pass
 from workers.models import build_model
 from workers.objectives import cross_entropy
 from workers.training.precision import ARITHMETIC, precision_on
@@ -67,7 +68,7 @@ def test_bf16_is_what_autocast_gives() -> None:
     inputs, labels = torch.randn(1, 32, 1, 8, 8), torch.randint(10, (1, 32))
     module = Autocast(model.params)
     with ARITHMETIC["bf16"]():
-        logits = model.forward(model.params, inputs, training=True, update_statistics=True)
+        logits = model.forward(model.params, inputs, Pass.step())
         loss = cross_entropy(logits, labels)
         wanted = [model.params[f"{name}.weight"] for name in ("layer_01", "layer_02", "classifier")]
         gradients = torch.autograd.grad(loss.sum(), wanted)
@@ -79,7 +80,7 @@ def test_bf16_is_what_autocast_gives() -> None:
         own = gradient[0] if layer is module.layers[2] else gradient[0].T  # the classifier's has classes first
         scale = layer.weight.grad.abs().max()
         torch.testing.assert_close(own / scale, layer.weight.grad / scale, rtol=0, atol=2 * BFLOAT_ULP)
-    exact = model.forward(model.params, inputs, training=True, update_statistics=False)
+    exact = model.forward(model.params, inputs, Pass.measuring())
     assert (logits - exact).abs().max() > 1e-4, "float32 is something else"
 
 

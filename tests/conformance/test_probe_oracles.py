@@ -19,7 +19,7 @@ from torch.nn import functional
 from actinium.frame import layer_series
 from actinium.trial import TrialConfig
 from workers.models import build_model
-from workers.models.cnn import LaneCnn
+from workers.models.convolutional import LaneConvolutional
 from workers.models.mlp import LaneMlp
 from workers.probes import PackProbes, pack, probe_series
 from workers.probes.series import LAYER_MEANS
@@ -203,7 +203,7 @@ def rounding_only(wanted: dict[str, float]) -> bool:
     return 0 < min(rms) < 1e-12 * max(rms)
 
 
-def compare(networks: LaneMlp | LaneCnn, data: PackData, *, relative: float) -> dict[str, np.ndarray]:
+def compare(networks: LaneMlp | LaneConvolutional, data: PackData, *, relative: float) -> dict[str, np.ndarray]:
     """Assert that every series of every lane is the oracle's; the measured values by name."""
     series = probe_series(networks.configs[0])
     measured = PackProbes(configs=networks.configs, model=networks, data=data).measure(0)
@@ -221,7 +221,7 @@ def compare(networks: LaneMlp | LaneCnn, data: PackData, *, relative: float) -> 
     return seen
 
 
-def as_double(networks: LaneMlp | LaneCnn) -> None:
+def as_double(networks: LaneMlp | LaneConvolutional) -> None:
     """The lanes' parameters as the oracle takes them."""
     networks.params = {name: tensor.detach().double() for name, tensor in networks.params.items()}
     networks.statistics = {name: tensor.double() for name, tensor in networks.statistics.items()}

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from actinium.frame import layer_series
 from actinium.trial import TrialConfig
-from workers.layers import LaneModel, Parameters
+from workers.layers import LaneModel, Parameters, Pass
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.probes import PackProbes, pack, probe_series
@@ -185,7 +185,7 @@ def test_the_step_is_the_one_that_training_takes_and_takes_nothing_from_it(train
     inputs, labels = data.take(data.train)  # the whole batch: its order changes sums by rounding alone
 
     def loss(params: Parameters) -> Tensor:
-        logits = model.forward(params, inputs, training=True, update_statistics=False)
+        logits = model.forward(params, inputs, Pass.measuring())
         return functional.cross_entropy(logits.mT, labels, reduction="none").mean(1).sum()
 
     found = gradients(loss, model.params, list(model.params))

@@ -16,6 +16,7 @@ from actinium.frame import LaneFinished, Outcome, TrialSummary
 from actinium.levels.initializations import PROCEDURES as NAMES
 from actinium.trial import TrialConfig
 from workers.draws import step_stream
+from workers.layers import Pass
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.procedures import PROCEDURES, prepare
@@ -253,7 +254,7 @@ def test_gradients_of_what_is_frozen_count_for_no_norm() -> None:
     model, data = pack._model, pack._data
     inputs, labels = data.take(epoch_order(data, [config], 0)[:, :64])
     before = model.params["classifier.weight"].detach().clone(), model.params["classifier.bias"].detach().clone()
-    logits = model.forward(model.params, inputs, training=True, update_statistics=False)
+    logits = model.forward(model.params, inputs, Pass.measuring())
     loss = nn.functional.cross_entropy(logits[0], labels[0])
     gradients = torch.autograd.grad(loss, [model.params["classifier.weight"], model.params["classifier.bias"]])
     norm = torch.cat([gradient.flatten() for gradient in gradients]).norm()

@@ -15,6 +15,7 @@ from actinium.objectives import OBJECTIVES
 from actinium.trial import Augmentation, Autoencoder, Denoiser, Mlp, Shift, Task, Training, TrialConfig
 from workers.datasets import load_task
 from workers.initializations.weights import initial_weight
+from workers.layers import Pass
 from workers.models import build_model, parameter_count
 from workers.models.slices import lane_order
 from workers.models.start import base_draws
@@ -109,8 +110,7 @@ def test_lanes_are_torchs_networks_forward_and_backward(config: TrialConfig, tra
     outputs = pack.forward(
         pack.params,
         images if pack.lane_axis == 0 else images.transpose(0, 1),
-        training=training,
-        update_statistics=False,
+        Pass.measuring() if training else Pass.evaluation(),
     )
     names = [*(f"{layer}.weight" for layer in pack.hidden_names), "classifier.weight"]
     gradients = torch.autograd.grad(outputs.square().sum(), [pack.params[name] for name in names])

@@ -15,6 +15,7 @@ from actinium.study import expand, parse_study
 from actinium.trial import Lstm, Probes, Rnn, Schedule, Task, Training, TrialConfig
 from workers.datasets import load
 from workers.datasets.digits import fixed_permutation
+from workers.layers import Pass
 from workers.models import build_model
 from workers.packing import first_width, weight_count
 from workers.preflight import looked_at, memory_bytes
@@ -141,7 +142,7 @@ def test_a_layers_weights_are_those_of_input_and_state_together(model: Rnn | Lst
     pack = build_model([config], dtype=torch.float64)
     inputs, labels = torch.randn(1, 12, 1, 8, 8, dtype=torch.float64), torch.arange(12).unsqueeze(0) % 10
     values = weight_values(pack, inputs, labels)
-    logits = pack.forward(pack.params, inputs, training=True, update_statistics=False)
+    logits = pack.forward(pack.params, inputs, Pass.measuring())
     loss = torch.nn.functional.cross_entropy(logits[0], labels[0])
     for number in range(1, model.depth + 1):
         both = [pack.params[f"{place}_{number:02d}.weight"] for place in ("layer", "recurrent")]

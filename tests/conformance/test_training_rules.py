@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from actinium.levels import Activation, Normalization
 from actinium.trial import Cnn, Mlp, Model, Training, TrialConfig
 from workers.draws import StepDraws
+from workers.layers import Pass
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.objectives import cross_entropy
@@ -113,15 +114,15 @@ def test_dropout_is_inverted_by_lane_and_only_where_there_are_draws(model: Model
     pack = build_model(configs)
     batch = (8, 4) if pack.lane_axis else (4, 8)
     inputs = torch.randn(*batch, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    bare = pack.forward(pack.params, inputs, training=True, update_statistics=False)
+    bare = pack.forward(pack.params, inputs, Pass.measuring())
     draws = StepDraws([config.seed for config in configs], 0)
-    dropped = pack.forward(pack.params, inputs, training=True, update_statistics=False, draws=draws)
+    dropped = pack.forward(pack.params, inputs, Pass.measuring(draws=draws))
     for lane, config in enumerate(configs):
         assert torch.equal(bare[lane], dropped[lane]) == (config.training.dropout == 0.0)
         place = (slice(None), slice(lane, lane + 1)) if pack.lane_axis else slice(lane, lane + 1)
         solo = build_model([config])
         own = StepDraws([config.seed], 0)
-        alone = solo.forward(solo.params, inputs[place], training=True, update_statistics=False, draws=own)
+        alone = solo.forward(solo.params, inputs[place], Pass.measuring(draws=own))
         torch.testing.assert_close(alone[0], dropped[lane], rtol=1e-5, atol=1e-5)
     ones = torch.ones((64, 4, 4, 8, 8) if pack.lane_axis else (4, 400, 40))
     y = pack._dropped("layer_01", ones, draws)
@@ -137,7 +138,7 @@ def test_the_masked_units_get_no_gradient() -> None:
     (config,) = lanes_with([{"dropout": 0.5}], Mlp(depth=1, width=32))
     pack = build_model([config])
     draws = StepDraws([config.seed], 4)
-    logits = pack.forward(pack.params, torch.randn(1, 1, 1, 8, 8), training=True, update_statistics=True, draws=draws)
+    logits = pack.forward(pack.params, torch.randn(1, 1, 1, 8, 8), Pass.step(draws=draws))
     (gradient,) = torch.autograd.grad(
         cross_entropy(logits, torch.tensor([[3]])).sum(), [pack.params["classifier.weight"]]
     )

@@ -76,7 +76,9 @@ def test_what_is_counted_is_what_networks_learn() -> None:
     ]
     for config in (*valid(("crelu", "modulus"), ("same_in",)), *fixup):
         counted = learned_numbers(
-            config.architecture(),
+            config.sized_model(),
+            config.task.definition().shape,
+            config.activation.ratio,
             outputs=config.outputs(),
             normalization=config.normalization,
             fixup=config.initialization.name == "fixup",

@@ -13,6 +13,7 @@ from actinium.levels import Activation, Normalization
 from actinium.probes import ActivationStatistics, GradientFlow
 from actinium.trial import EarlyStopping, Mlp, Probes, Schedule, Task, Training, TrialConfig
 from workers.datasets import load
+from workers.layers import Pass
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.models.start import parameter_count
@@ -113,7 +114,7 @@ def test_evaluation_in_parts_is_evaluation_at_once(monkeypatch: pytest.MonkeyPat
     torch.testing.assert_close(parts.loss, whole.loss)
     assert torch.equal(parts.error, whole.error)
     inputs, labels = data.take(data.validation)
-    logits = model.forward(model.params, inputs, training=False, update_statistics=False)
+    logits = model.forward(model.params, inputs, Pass.evaluation())
     torch.testing.assert_close(whole.loss, cross_entropy(logits, labels))
     torch.testing.assert_close(whole.error, (logits.argmax(-1) != labels).float().mean(1))
 
@@ -132,8 +133,8 @@ def test_the_gap_is_running_against_batch_statistics_on_the_same_batches(monkeyp
     for batch in data.test.tensor_split(-(-data.test.shape[1] // GAP_BATCH), dim=1):
         inputs, labels = data.take(batch)
         wrong = [
-            (model.forward(model.params, inputs, training=mode, update_statistics=False).argmax(-1) != labels).sum(1)
-            for mode in (False, True)
+            (model.forward(model.params, inputs, mode).argmax(-1) != labels).sum(1)
+            for mode in (Pass.evaluation(), Pass.measuring())
         ]
         expected += (wrong[0] - wrong[1])[:3] / data.test.shape[1]
     torch.testing.assert_close(gaps[:3], expected)
@@ -172,7 +173,7 @@ def test_biases_that_a_normalization_cancels_stay_at_zero() -> None:
     configs = [configs[lane] for lane in lane_order(configs)]
     model = build_model(configs)
     inputs, labels = torch.randn(4, 16, 1, 8, 8), torch.randint(10, (4, 16))
-    loss = cross_entropy(model.forward(model.params, inputs, training=True, update_statistics=True), labels).sum()
+    loss = cross_entropy(model.forward(model.params, inputs, Pass.step()), labels).sum()
     (gradient,) = torch.autograd.grad(loss, [model.params["layer_01.bias"]])
     for lane, config in enumerate(configs):
         frozen = config.normalization == Normalization.of("batch")

@@ -6,7 +6,7 @@ Legend: L lanes, B examples, K classes.
 import torch
 from torch import Tensor
 
-from workers.layers import LaneModel, Trace
+from workers.layers import LaneModel, Pass, Trace
 
 
 @torch.no_grad()
@@ -39,7 +39,7 @@ def scale_to_unit_variance(model: LaneModel, inputs: Tensor) -> None:
 def output_deviations(model: LaneModel, inputs: Tensor) -> list[Tensor]:
     """The deviation of every linear layer's output over examples, units and positions, [L] each; the logits' last."""
     trace = Trace(outputs=[])
-    logits = model.forward(model.params, inputs, training=True, update_statistics=False, trace=trace)
+    logits = model.forward(model.params, inputs, Pass.measuring(trace=trace))
     assert trace.outputs is not None
     outputs = [u.movedim(model.lane_axis, 0) for u in trace.outputs]
     return [u.flatten(1).std(1, correction=0) for u in (*outputs, logits)]

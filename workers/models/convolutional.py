@@ -1,4 +1,4 @@
-"""VGG-11 and residual convolutional networks, lane-first: lanes are groups of one grouped convolution.
+"""Networks of convolutions with or without shortcuts, lane-first: lanes are groups of one grouped convolution.
 
 Legend: L lanes, B examples, C channels, H, W positions.
 """
@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from actinium.models.architectures import Block, Convolution
+from actinium.models.feedforward import Convolutional
 from actinium.trial import TrialConfig
-from workers.draws import StepDraws
-from workers.layers import Parameters, Trace, classify
+from workers.layers import Parameters, Pass, classify
 from workers.models.lanes import PackedNetworks
 
 
@@ -28,44 +28,24 @@ class LaneConvolutional(PackedNetworks):
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.architecture = configs[0].architecture()
-        shapes: dict[str, tuple[int, ...]] = {layer.name: layer.shape for layer in self.architecture.hidden()}
-        shapes |= {projection.name: projection.shape for projection in self.architecture.projections()}
-        shapes["classifier"] = (self.architecture.features(), configs[0].outputs())
-        super().__init__(configs, shapes, device=device, dtype=dtype)
+        model = configs[0].sized_model()
+        assert isinstance(model, Convolutional)
+        self.architecture = model.architecture(configs[0].task.definition().shape, configs[0].activation.ratio)
+        self._pool = functional.max_pool2d if self.architecture.pooling == "max" else functional.avg_pool2d
+        super().__init__(configs, device=device, dtype=dtype)
 
-    def forward(
-        self,
-        params: Parameters,
-        inputs: Tensor,
-        *,
-        training: bool,
-        update_statistics: bool,
-        trace: Trace | None = None,
-        draws: StepDraws | None = None,
-    ) -> Tensor:
+    def forward(self, params: Parameters, inputs: Tensor, pass_: Pass) -> Tensor:
         """Outputs [L, B, K] of inputs [B, L, C, H, W]."""
 
         def layer(place: Convolution, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
-            y = self.hidden(
-                params,
-                place.name,
-                self._convolved(params, place, x),
-                training=training,
-                update=update_statistics,
-                trace=trace,
-                draws=draws,
-                shortcut=shortcut,
-            )
-            return pooled(y) if place.pooled else y
+            y = self.hidden(params, place.name, self._convolved(params, place, x), pass_, shortcut=shortcut)
+            return self._pooled(y) if place.pooled else y
 
         def shortcut(block: Block, x: Tensor) -> Tensor:
             if block.projection is None:
                 return subsampled(x, block.stride, block.convolutions[-1].outputs)
             u = self._convolved(params, block.projection, x)
-            return self.projected(
-                params, block.projection.name, u, training=training, update=update_statistics, draws=draws
-            )
+            return self.projected(params, block.projection.name, u, pass_)
 
         x = inputs
         for place in self.architecture.stem:
@@ -75,13 +55,13 @@ class LaneConvolutional(PackedNetworks):
             for place in block.convolutions[:-1]:
                 y = layer(place, y)
             x = layer(block.convolutions[-1], y, shortcut(block, x))
-        features = self.received(params, "classifier", x.mean(dim=(3, 4)).transpose(0, 1), lane_axis=0)
+        features = self.shifted(params, "classifier", x.mean(dim=(3, 4)).transpose(0, 1), lane_axis=0)
         return classify(features, params["classifier.weight"], params["classifier.bias"])
 
     def _convolved(self, params: Parameters, place: Convolution, x: Tensor) -> Tensor:
         """[B, L, C_out, H', W'] from x [B, L, C_in, H, W]: every lane with its kernels and biases."""
         u = functional.conv2d(
-            self.received(params, place.name, x).flatten(1, 2),
+            self.shifted(params, place.name, x).flatten(1, 2),
             self.weight(params, place.name).flatten(0, 1),
             self.bias(params, place.name).flatten(),
             stride=place.stride,
@@ -90,11 +70,10 @@ class LaneConvolutional(PackedNetworks):
         )
         return u.view(*x.shape[:2], -1, *u.shape[2:])
 
-
-def pooled(x: Tensor) -> Tensor:
-    """The largest of every 2x2 positions of [B, L, C, H, W]."""
-    halved = functional.max_pool2d(x.flatten(1, 2), 2)
-    return halved.view(*x.shape[:3], *halved.shape[2:])
+    def _pooled(self, x: Tensor) -> Tensor:
+        """One number for every 2x2 positions of [B, L, C, H, W]: the largest, or the mean."""
+        halved = self._pool(x.flatten(1, 2), 2)
+        return halved.view(*x.shape[:3], *halved.shape[2:])
 
 
 def subsampled(x: Tensor, stride: int, channels: int) -> Tensor:

@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from actinium.trial import Denoiser, TrialConfig
-from workers.draws import StepDraws
-from workers.layers import Parameters, Trace
+from workers.layers import Parameters, Pass
 from workers.models.lanes import PackedNetworks
 
 
@@ -30,31 +29,17 @@ class LaneDenoiser(PackedNetworks):
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        model, channels = configs[0].model, configs[0].task.definition().shape[0]
+        model = configs[0].model
         assert isinstance(model, Denoiser)
         self._residual = model.residual
-        inputs = [channels, *[model.width] * (model.depth - 1)]
-        shapes: dict[str, tuple[int, ...]] = {
-            f"layer_{number:02d}": (model.width, fan_in, 3, 3) for number, fan_in in enumerate(inputs, start=1)
-        }
-        shapes["classifier"] = (channels, model.width, 3, 3)
-        super().__init__(configs, shapes, device=device, dtype=dtype)
+        super().__init__(configs, device=device, dtype=dtype)
 
-    def forward(
-        self,
-        params: Parameters,
-        inputs: Tensor,
-        *,
-        training: bool,
-        update_statistics: bool,
-        trace: Trace | None = None,
-        draws: StepDraws | None = None,
-    ) -> Tensor:
+    def forward(self, params: Parameters, inputs: Tensor, pass_: Pass) -> Tensor:
         """Images as rows [L, B, C H W], of inputs [B, L, C, H, W]."""
         x = inputs
         for layer in self.hidden_names:
             u = _convolved(x, params[f"{layer}.weight"], self.bias(params, layer))
-            x = self.hidden(params, layer, u, training=training, update=update_statistics, trace=trace, draws=draws)
+            x = self.hidden(params, layer, u, pass_)
         images = _convolved(x, params["classifier.weight"], params["classifier.bias"])
         return (inputs + images if self._residual else images).transpose(0, 1).flatten(2)
 

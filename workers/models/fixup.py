@@ -1,6 +1,8 @@
-"""Fixup (Zhang et al. 2019): residual networks without normalization, by what their branches start as.
+"""Fixup (Zhang et al. 2019): an initialization, and learned scalars, with which residual networks train without
+normalization.
 
-Legend: L lanes. A pack in which some lane starts by Fixup gives its scalars to all; in the others they stay.
+Legend: L lanes. A parameter has all lanes of its pack: where one lane starts by Fixup, the other lanes have its scalars
+too, do not use them, and never change them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +14,9 @@ from actinium.trial import TrialConfig
 from workers.layers import Parameters
 
 SCALARS = ("input_shift", "output_shift", "multiplier")
-"""Learned, [L, 1] each: added before a linear layer, added before an activation, times a branch."""
+"""Learned, [L, 1] each: added to a linear layer's input; added to an activation's input; multiplied with the weights of
+a branch's last layer.
+"""
 
 
 def starts_by_fixup(config: TrialConfig) -> bool:
@@ -21,8 +25,8 @@ def starts_by_fixup(config: TrialConfig) -> bool:
 
 
 def fixup_factor(config: TrialConfig, layer: str) -> float:
-    """What He's draws of `layer` are multiplied with: of K branches of m layers, K^(-1 / (2 m - 2)) inside, 0 for the
-    last layer of each and for the classifier, 1 elsewhere.
+    """By what the He-initialized weights of `layer` are multiplied: in a network with K branches of m layers, by
+    K^(-1 / (2 m - 2)) inside a branch, by 0 in the last layer of a branch and in the classifier, by 1 elsewhere.
     """
     branches = config.branches()
     for branch in branches:
@@ -33,9 +37,9 @@ def fixup_factor(config: TrialConfig, layer: str) -> float:
 
 
 def fixup_scalars(configs: Sequence[TrialConfig], layers: Iterable[str]) -> Parameters:
-    """The scalars at step 0, by name: shifts 0, multipliers 1; nothing where no lane starts by Fixup.
+    """The scalars at step 0, by name: shifts are 0, multipliers 1. None where no lane of the pack starts by Fixup.
 
-    `layers`: hidden layers, projections, the classifier.
+    `layers`: the names of hidden layers, projections and the classifier.
     """
     if not any(starts_by_fixup(config) for config in configs):
         return {}
@@ -51,16 +55,16 @@ def fixup_scalars(configs: Sequence[TrialConfig], layers: Iterable[str]) -> Para
 
 
 def scalar_count(params: Parameters) -> int:
-    """Numbers that Fixup learns beside the weights."""
+    """How many scalars of Fixup a trial learns."""
     return sum(name.endswith(SCALARS) for name in params)
 
 
 def scaled_by(weight: Tensor, multiplier: Tensor, chosen: Tensor) -> Tensor:
-    """Weights [L, ...] times the multiplier [L, 1] in the lanes where `chosen` [L, 1] is 1, not 0."""
+    """Weights [L, ...] times the multiplier [L, 1] in the lanes where `chosen` [L, 1] is 1; elsewhere it is 0."""
     factor = multiplier * chosen + (1.0 - chosen)
     return weight * factor.view(-1, *[1] * (weight.dim() - 1))
 
 
 def shifted_by(x: Tensor, shift: Tensor, chosen: Tensor, *, lane_axis: int) -> Tensor:
-    """x ([L, ...] or [B, L, ...]) plus the shift [L, 1] in the lanes where `chosen` [L, 1] is 1, not 0."""
+    """x ([L, ...] or [B, L, ...]) plus the shift [L, 1] in the lanes where `chosen` [L, 1] is 1; elsewhere it is 0."""
     return x + (shift * chosen).view(*[1] * lane_axis, -1, *[1] * (x.dim() - 1 - lane_axis))

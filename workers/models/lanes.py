@@ -1,12 +1,13 @@
-"""What the lane-first models share: their tensors, and the hidden layer of mixed levels.
+"""The base of all lane-first networks: their tensors, and a hidden layer whose lanes have different levels.
 
 Legend: L lanes, B examples, N units, C channels, H, W positions. u is a linear layer's output, z the activation's
-input, h its output: [L, B, N] or [B, L, C, H, W], h with other N or C where the activations change their number.
+input, h its output: [L, B, N] or [B, L, C, H, W]. Activations that change the number of channels give h another N or C.
 """
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Self, TypeAlias
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -15,10 +16,10 @@ from actinium.levels import Normalization, cancels_bias, stands_after, stands_be
 from actinium.trial import TrialConfig
 from workers.activations.forms import Learned
 from workers.draws import StepDraws
-from workers.layers import Parameters, Trace
+from workers.layers import Parameters, Pass
 from workers.models.fixup import scaled_by, shifted_by, starts_by_fixup
 from workers.models.slices import LaneSlice, lane_order, slices_of, slices_of_some
-from workers.models.start import initial_parameters, initial_statistics
+from workers.models.start import initial_parameters, initial_statistics, parameter_count
 from workers.normalizations.apply import (
     learned_affine,
     normalize_channels,
@@ -27,41 +28,33 @@ from workers.normalizations.apply import (
     with_noise,
 )
 
-Start: TypeAlias = Callable[[Sequence[TrialConfig], Mapping[str, tuple[int, ...]]], Parameters]
-"""Makes a pack's tensors at step 0 from one lane's weight shapes."""
 
-
-class PackedNetworks:
-    """Base of the models; `workers.layers.LaneModel` is the contract."""
+class PackedNetworks(ABC):
+    """Base of the lane-first networks: a `workers.layers.LaneModel` but for its `forward`."""
 
     lane_axis: int = 0
 
     def __init__(
         self,
         configs: Sequence[TrialConfig],
-        weight_shapes: Mapping[str, tuple[int, ...]],
         *,
-        device: str | torch.device,
-        dtype: torch.dtype,
-        parameters_at_start: Start = initial_parameters,
-        statistics_at_start: Start = initial_statistics,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
     ) -> None:
-        """`configs` in `lane_order`; `weight_shapes` of one lane by layer name: `layer_NN`, `projection_NN`,
-        then `classifier`. The two functions make of them what the lanes start with.
-        """
+        """The networks at step 0. `configs` share a pack key, and stand in `lane_order`."""
+        weight_shapes = configs[0].weight_shapes()
         assert lane_order(configs) == list(range(len(configs))), "lanes of equal levels must be neighbours"
         self.configs: Sequence[TrialConfig] = tuple(configs)
         self.hidden_names = [layer for layer in weight_shapes if layer.startswith("layer_")]
         self.params: Parameters = {
             name: tensor.to(device=device, dtype=dtype).requires_grad_()
-            for name, tensor in parameters_at_start(configs, weight_shapes).items()
+            for name, tensor in self.initial_parameters(configs, weight_shapes).items()
         }
         self.statistics: Parameters = {
             name: tensor.to(device=device, dtype=dtype)
-            for name, tensor in statistics_at_start(configs, weight_shapes).items()
+            for name, tensor in self.initial_statistics(configs, weight_shapes).items()
         }
         self._steps = configs[0].steps()
-        self.reestimated: int | None = None
         biased = [not cancels_bias(config.normalization) and not starts_by_fixup(config) for config in configs]
         self._by_fixup = torch.tensor([[starts_by_fixup(config)] for config in configs]).to(device=device, dtype=dtype)
         self._carries_bias = torch.tensor(biased).to(device=device, dtype=dtype).unsqueeze(1)
@@ -76,57 +69,72 @@ class PackedNetworks:
         self._has_scalars = any(starts_by_fixup(config) for config in self.configs)
         self._all_biased = not self._has_scalars and not any(cancels_bias(piece.normalization) for piece in self.slices)
 
+    @abstractmethod
+    def forward(self, params: Parameters, inputs: Tensor, pass_: Pass) -> Tensor:
+        """Outputs [L, B, K], as `workers.layers.LaneModel.forward` has them."""
+
+    # ---- step 0, for kinds with other parameters than those of `workers.models.start` -------------------------
+
+    @staticmethod
+    def initial_parameters(configs: Sequence[TrialConfig], weight_shapes: Mapping[str, tuple[int, ...]]) -> Parameters:
+        """All parameters at step 0, by name; `weight_shapes` of one lane, as the model kind lists them."""
+        return initial_parameters(configs, weight_shapes)
+
+    @staticmethod
+    def initial_statistics(configs: Sequence[TrialConfig], weight_shapes: Mapping[str, tuple[int, ...]]) -> Parameters:
+        """All running statistics at step 0, by name; none where no lane keeps any."""
+        return initial_statistics(configs, weight_shapes)
+
+    @staticmethod
+    def parameter_count(config: TrialConfig, params: Parameters) -> int:
+        """How many of these parameters a trial learns; frozen biases and what its levels do not use do not count."""
+        return parameter_count(config, params)
+
     # ---- the hidden layer -------------------------------------------------------------------------------------
 
     def bias(self, params: Parameters, layer: str) -> Tensor:
-        """The layer's biases [L, C], held at zero where a normalization cancels them, one scalar by Fixup."""
+        """The layer's biases [L, C]: zero in lanes whose normalization cancels them, and one learned number for all
+        channels in lanes that start by Fixup.
+        """
         bias = params[f"{layer}.bias"]
         if self._has_scalars and f"{layer}.output_shift" in params:
             return bias * self._carries_bias + params[f"{layer}.output_shift"] * self._by_fixup
         return bias if self._all_biased else bias * self._carries_bias
 
     def weight(self, params: Parameters, layer: str) -> Tensor:
-        """The layer's weights; with their branch's multiplier, where Fixup gives one."""
+        """The layer's weights, times the learned multiplier of their branch in lanes that start by Fixup."""
         weight = params[f"{layer}.weight"]
         if self._has_scalars and f"{layer}.multiplier" in params:
             return scaled_by(weight, params[f"{layer}.multiplier"], self._by_fixup)
         return weight
 
-    def received(self, params: Parameters, layer: str, x: Tensor, *, lane_axis: int | None = None) -> Tensor:
-        """What the linear `layer` makes of x; with a shift, where Fixup gives one. L stands at `lane_axis` of x."""
+    def shifted(self, params: Parameters, layer: str, x: Tensor, *, lane_axis: int | None = None) -> Tensor:
+        """The inputs of the linear `layer`: x, plus Fixup's learned shift in the lanes that start by Fixup.
+
+        The lanes are axis `lane_axis` of x; None: the model's own.
+        """
         if not self._has_scalars:
             return x
         axis = self.lane_axis if lane_axis is None else lane_axis
         return shifted_by(x, params[f"{layer}.input_shift"], self._by_fixup, lane_axis=axis)
 
     def hidden(
-        self,
-        params: Parameters,
-        layer: str,
-        u: Tensor,
-        *,
-        training: bool,
-        update: bool,
-        trace: Trace | None,
-        draws: StepDraws | None,
-        shortcut: Tensor | None = None,
+        self, params: Parameters, layer: str, u: Tensor, pass_: Pass, *, shortcut: Tensor | None = None
     ) -> Tensor:
         """Normalization, activation and again normalization of all lanes, each slice by its levels; then dropout.
 
         `shortcut`, shaped as u, is added to what the activation receives.
-        `draws` is for levels that draw in a training step, by slice; None: nothing is random.
         """
+        trace, draws = pass_.trace, pass_.draws
         if trace is not None and trace.outputs is not None:
             trace.outputs.append(u)
-        z = self._normalized(
-            params, layer, self._split(u), stands_before, training=training, update=update, draws=draws
-        )
+        z = self._normalized(params, layer, self._split(u), stands_before, pass_)
         if shortcut is not None:
             z = [part + added for part, added in zip(z, self._split(shortcut), strict=True)]
         if trace is not None:
             z = self._traced(z, trace.preactivations)
         step = None if draws is None else draws.step
-        if update and step is not None:
+        if pass_.moves_statistics and step is not None:
             self._thaw(params, layer, z, step)
         h = [
             piece.function.forward(part, piece.activation, learned)
@@ -138,30 +146,15 @@ class PackedNetworks:
             h = self._traced(h, trace.activations)
         if trace is not None and not self._normalizes_after:
             return self._dropped(layer, trace.activations[-1], draws)
-        y = self._joined(
-            self._normalized(params, layer, h, stands_after, training=training, update=update, draws=draws)
-        )
+        y = self._joined(self._normalized(params, layer, h, stands_after, pass_))
         return self._dropped(layer, y, draws)
 
-    def projected(
-        self,
-        params: Parameters,
-        layer: str,
-        u: Tensor,
-        *,
-        training: bool,
-        update: bool,
-        draws: StepDraws | None,
-    ) -> Tensor:
-        """A shortcut's linear output, normalized where the hidden layers' are before their activation."""
-        return self._joined(
-            self._normalized(
-                params, layer, self._split(u), stands_before, training=training, update=update, draws=draws
-            )
-        )
+    def projected(self, params: Parameters, layer: str, u: Tensor, pass_: Pass) -> Tensor:
+        """A projection's output u, normalized in the lanes whose normalization stands before the activation."""
+        return self._joined(self._normalized(params, layer, self._split(u), stands_before, pass_))
 
     def _dropped(self, layer: str, y: Tensor, draws: StepDraws | None) -> Tensor:
-        """Inverted dropout, y m / (1 - p), of every element by itself."""
+        """Inverted dropout: y m / (1 - p), with a mask m of its own for every element."""
         if draws is None or not self._drops:
             return y
         by_lane = y if self.lane_axis == 0 else y.transpose(0, 1)
@@ -179,7 +172,10 @@ class PackedNetworks:
         return parts[0] if len(parts) == 1 else torch.cat(parts, self.lane_axis)
 
     def _traced(self, parts: list[Tensor], record: list[Tensor]) -> list[Tensor]:
-        """The parts again, as views of the whole that the record now holds: one node of the graph for all lanes."""
+        """Joins the parts, appends the whole to the record, and returns the parts as views of that whole.
+
+        So the record holds one node of the autograd graph for all lanes, through which the pass goes on.
+        """
         whole = self._joined(parts)
         record.append(whole)
         return self._split(whole)
@@ -190,11 +186,9 @@ class PackedNetworks:
         layer: str,
         parts: list[Tensor],
         stands_here: Callable[[Normalization], bool],
-        *,
-        training: bool,
-        update: bool,
-        draws: StepDraws | None,
+        pass_: Pass,
     ) -> list[Tensor]:
+        """The parts of the slices, normalized in those whose normalization stands here."""
         if not any(stands_here(piece.normalization) for piece in self.slices):
             return parts
         normalize = normalize_units if self.lane_axis == 0 else normalize_channels
@@ -206,9 +200,9 @@ class PackedNetworks:
                 done.append(part)
                 continue
             level, lanes = piece.normalization, slice(piece.first, piece.first + piece.lanes)
-            running = running_of(level, self.statistics, layer, lanes, steps=self._steps, reestimated=self.reestimated)
-            y = normalize(part, level, learned_affine(level, gamma, beta), running, training=training, update=update)
-            done.append(with_noise(y, level, draws, layer, lanes, lane_axis=self.lane_axis))
+            running = running_of(level, self.statistics, layer, lanes, steps=self._steps)
+            y = normalize(part, level, learned_affine(level, gamma, beta), running, pass_)
+            done.append(with_noise(y, level, pass_.draws, layer, lanes, lane_axis=self.lane_axis))
         return done
 
     def _noise(self, piece: LaneSlice, layer: str, z: Tensor, draws: StepDraws) -> Tensor:
@@ -222,7 +216,7 @@ class PackedNetworks:
 
     @torch.no_grad()
     def _thaw(self, params: Parameters, layer: str, z: list[Tensor], step: int) -> None:
-        """Set anew what this step's z decides, in lanes whose activation has been frozen until now."""
+        """At the first step at which an activation's parameters are trained, set those that are read off its z."""
         for piece, part in zip(self.slices, z, strict=True):
             if piece.frozen_steps and step == piece.frozen_steps:
                 observed = part.mT if self.lane_axis == 0 else part.permute(1, 2, 0, 3, 4).flatten(2)
@@ -234,9 +228,10 @@ class PackedNetworks:
     def _learned(
         self, params: Parameters, layer: str, *, step: int | None = None, units: Tensor | None = None
     ) -> list[Learned]:
-        """Every slice's learned parameters, broadcastable to its z; one shared by a layer is its first entry.
+        """The learned parameters of every slice's activation, broadcastable to its z. Of a parameter that all channels
+        of a layer share, the first entry is used.
 
-        Where they are frozen in training step `step`, they are constants. `units` as in `derivative`.
+        In training steps in which they are frozen, they are constants to the gradient. `units` as in `derivative`.
         """
         found: list[Learned] = []
         for piece in self.slices:
@@ -253,7 +248,7 @@ class PackedNetworks:
         return found
 
     def activated(self, params: Parameters, layer: int, z: Tensor) -> Tensor:
-        """phi(z) of every lane, as hidden layer `layer` (from 0) has it; nothing random."""
+        """The activation phi(z) of hidden layer `layer` (from 0) in every lane; nothing is random."""
         slices = self._learned(params, self.hidden_names[layer])
         return self._joined(
             [
@@ -263,10 +258,7 @@ class PackedNetworks:
         )
 
     def derivative(self, params: Parameters, layer: int, preactivation: Tensor, units: Tensor | None = None) -> Tensor:
-        """phi' of every lane of hidden layer `layer` (from 0), shaped as z in the trace, or h where that is larger.
-
-        `units` [L, u]: those of each lane that z holds, in their order; all of them where it is None.
-        """
+        """phi'(z), as `workers.layers.LaneModel.derivative` has it."""
         slices = self._learned(params, self.hidden_names[layer], units=units)
         return self._joined(
             [
@@ -276,7 +268,7 @@ class PackedNetworks:
         )
 
     def steepest(self, params: Parameters, layer: int) -> Tensor:
-        """max |phi'| of every lane and unit of hidden layer `layer` (from 0): [L, C]; [L, P] where units are pairs."""
+        """The largest |phi'| of every lane and unit, as `workers.layers.LaneModel.steepest` has it."""
         name = self.hidden_names[layer]
         units = params[f"{name}.bias"].shape[1]
         if self.configs[0].activation.ratio < 1:
@@ -292,13 +284,13 @@ class PackedNetworks:
         return torch.cat(rows)
 
     def alike(self) -> Sequence[range]:
-        """Where lanes of equal activations and normalizations stand: they are neighbours."""
+        """The runs of neighbouring lanes with the same activation and the same normalization."""
         return [range(piece.first, piece.first + piece.lanes) for piece in self.slices]
 
     # ---- fewer lanes ------------------------------------------------------------------------------------------
 
     def narrow(self, first: int, count: int) -> Self:
-        """A model of `count` neighbouring lanes that shares this one's memory; for passes that change nothing."""
+        """A model of `count` neighbouring lanes on this model's memory, as `workers.layers.LaneModel.narrow` has it."""
         lanes = slice(first, first + count)
         part = copy.copy(self)
         part.configs = self.configs[lanes]

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from actinium.trial import Autoencoder, Mlp, TrialConfig
-from workers.draws import StepDraws
-from workers.layers import Parameters, Trace, classify
+from actinium.trial import TrialConfig
+from workers.layers import Parameters, Pass, classify
 from workers.models.lanes import PackedNetworks
 
 
@@ -28,62 +27,23 @@ class LaneMlp(PackedNetworks):
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        model = configs[0].model
-        assert isinstance(model, Mlp | Autoencoder)
-        self.residual = isinstance(model, Mlp) and model.residual
-        self.after_add = isinstance(model, Mlp) and model.residual_activation == "after_add"
-        channels, height, wide = configs[0].task.definition().shape
-        inputs = [channels * height * wide, *(width for width, _ in configs[0].activated())]
-        shapes = {
-            f"layer_{number:02d}": (fan_in, width)
-            for number, (fan_in, (width, _)) in enumerate(zip(inputs[:-1], configs[0].layers(), strict=True), start=1)
-        }
-        shapes["classifier"] = (inputs[-1], configs[0].outputs())
-        super().__init__(configs, shapes, device=device, dtype=dtype)
+        self.residual = bool(configs[0].branches())
+        self.after_add = not configs[0].model.activates_branches()
+        super().__init__(configs, device=device, dtype=dtype)
 
-    def forward(
-        self,
-        params: Parameters,
-        inputs: Tensor,
-        *,
-        training: bool,
-        update_statistics: bool,
-        trace: Trace | None = None,
-        draws: StepDraws | None = None,
-    ) -> Tensor:
+    def forward(self, params: Parameters, inputs: Tensor, pass_: Pass) -> Tensor:
         """Outputs [L, B, K] of inputs [L, B, ...]."""
         x = inputs.flatten(2)
         for number in range(len(self.hidden_names)):
-            x = self.layer(
-                params, number, x, training=training, update_statistics=update_statistics, trace=trace, draws=draws
-            )
-        features = self.received(params, "classifier", x)
+            x = self.layer(params, number, x, pass_)
+        features = self.shifted(params, "classifier", x)
         return classify(features, params["classifier.weight"], params["classifier.bias"])
 
-    def layer(
-        self,
-        params: Parameters,
-        number: int,
-        x: Tensor,
-        *,
-        training: bool,
-        update_statistics: bool = False,
-        trace: Trace | None = None,
-        draws: StepDraws | None = None,
-    ) -> Tensor:
-        """What hidden layer `number` (from 0) hands on [L, B, N], of what it receives [L, B, F]."""
+    def layer(self, params: Parameters, number: int, x: Tensor, pass_: Pass) -> Tensor:
+        """The outputs [L, B, N] of hidden layer `number` (from 0), from its inputs [L, B, F]."""
         name = self.hidden_names[number]
         bias, weight = self.bias(params, name).unsqueeze(1), self.weight(params, name)
-        u = torch.baddbmm(bias, self.received(params, name, x), weight)
+        u = torch.baddbmm(bias, self.shifted(params, name, x), weight)
         residual = self.residual and number > 0
-        y = self.hidden(
-            params,
-            name,
-            u,
-            training=training,
-            update=update_statistics,
-            trace=trace,
-            draws=draws,
-            shortcut=x if residual and self.after_add else None,
-        )
+        y = self.hidden(params, name, u, pass_, shortcut=x if residual and self.after_add else None)
         return x + y if residual and not self.after_add else y

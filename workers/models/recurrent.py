@@ -4,32 +4,32 @@ Legend: L lanes, l lanes of a slice, T time steps, B examples, F features, N uni
 lstm). The equations are those of `actinium.models.recurrent`; parameters are named in `workers.models.recurrent_start`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from actinium.trial import TrialConfig
 from workers.draws import StepDraws
-from workers.layers import Parameters, Trace, classify
+from workers.layers import Parameters, Pass, Trace, classify
 from workers.models.lanes import PackedNetworks
 from workers.models.recurrent_start import (
     learns_bias,
     normalized_places,
     recurrent_model,
+    recurrent_parameter_count,
     recurrent_parameters,
     recurrent_statistics,
-    weight_shapes,
 )
-from workers.models.recurrent_steps import Pass, SliceSteps, TimeRecord
+from workers.models.recurrent_steps import SliceSteps, TimeRecord
 from workers.models.slices import LaneSlice
 
 
 class LaneRecurrent(PackedNetworks):
     """`depth` recurrent layers, of which the last one's last hidden state feeds a linear classifier.
 
-    In a trace, a layer's tensors are [L, T B, N], time outer: z is what the activation receives (an lstm's cell input),
-    h the hidden state. Sequences may be longer than those of the training.
+    In a trace, a layer's tensors are [L, T B, N], time outer: z is the activation's input (an lstm's cell input), h the
+    hidden state. Sequences may be longer than those of the training.
     """
 
     lane_axis = 0
@@ -41,17 +41,21 @@ class LaneRecurrent(PackedNetworks):
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self._model, dataset = recurrent_model(configs[0]), configs[0].task.definition()
-        channels, self._trained_steps, wide = dataset.shape
-        super().__init__(
-            configs,
-            weight_shapes(self._model, channels * wide, configs[0].outputs()),
-            device=device,
-            dtype=dtype,
-            parameters_at_start=recurrent_parameters,
-            statistics_at_start=recurrent_statistics,
-        )
-        self.hidden_names = [f"layer_{number:02d}" for number in range(1, self._model.depth + 1)]
+        self._model = recurrent_model(configs[0])
+        self._trained_steps = self._model.time_steps(configs[0].task.definition().shape)
+        super().__init__(configs, device=device, dtype=dtype)
+
+    @staticmethod
+    def initial_parameters(configs: Sequence[TrialConfig], weight_shapes: Mapping[str, tuple[int, ...]]) -> Parameters:
+        return recurrent_parameters(configs, weight_shapes)
+
+    @staticmethod
+    def initial_statistics(configs: Sequence[TrialConfig], weight_shapes: Mapping[str, tuple[int, ...]]) -> Parameters:
+        return recurrent_statistics(configs)
+
+    @staticmethod
+    def parameter_count(config: TrialConfig, params: Parameters) -> int:
+        return recurrent_parameter_count(config, params)
 
     def _regroup(self, slices: list[LaneSlice]) -> None:
         super()._regroup(slices)
@@ -59,23 +63,14 @@ class LaneRecurrent(PackedNetworks):
         self._places = [normalized_places(config) for config in firsts]
         self._shifted = [learns_bias(config) for config in firsts]
 
-    def forward(
-        self,
-        params: Parameters,
-        inputs: Tensor,
-        *,
-        training: bool,
-        update_statistics: bool,
-        trace: Trace | None = None,
-        draws: StepDraws | None = None,
-    ) -> Tensor:
+    def forward(self, params: Parameters, inputs: Tensor, pass_: Pass) -> Tensor:
         """Outputs [L, B, K] of inputs [L, B, C, H, W]: H time steps of C W features."""
-        if update_statistics and draws is not None:
+        draws = pass_.draws
+        if pass_.moves_statistics and draws is not None:
             self._thaw_all(params, inputs, draws)
-        going = Pass(params=params, training=training, update=update_statistics, trace=trace, draws=draws)
         x = inputs.permute(0, 3, 1, 2, 4).flatten(3)
         for layer in self.hidden_names:
-            h = self._unrolled(layer, x, going)
+            h = self._unrolled(params, layer, x, pass_)
             if layer == self.hidden_names[-1]:
                 x = self._dropped(layer, h[-1], draws)
             else:
@@ -90,15 +85,15 @@ class LaneRecurrent(PackedNetworks):
 
     # ---- one layer --------------------------------------------------------------------------------------------
 
-    def _unrolled(self, layer: str, x: Tensor, going: Pass) -> list[Tensor]:
+    def _unrolled(self, params: Parameters, layer: str, x: Tensor, pass_: Pass) -> list[Tensor]:
         """The hidden states [L, B, N] of every step, from x [L, T, B, F]."""
         lanes, steps, examples, _ = x.shape
-        slices = self._slice_steps(layer, going)
-        driven = torch.bmm(x.flatten(1, 2), going.params[f"{layer}.weight"]).view(lanes, steps, examples, -1)
+        slices = self._slice_steps(params, layer, pass_)
+        driven = torch.bmm(x.flatten(1, 2), params[f"{layer}.weight"]).view(lanes, steps, examples, -1)
         driven = self._joined([piece.driven(part) for piece, part in zip(slices, self._split(driven), strict=True)])
-        weight = going.params[f"recurrent_{layer.removeprefix('layer_')}.weight"]
+        weight = params[f"recurrent_{layer.removeprefix('layer_')}.weight"]
         alone = not any(piece.normalizes_recurrence for piece in slices)
-        record = TimeRecord(going.trace, x.new_empty(lanes, steps * examples, self._model.width), steps)
+        record = TimeRecord(pass_.trace, x.new_empty(lanes, steps * examples, self._model.width), steps)
         h = c = x.new_zeros(lanes, examples, self._model.width)
         states: list[Tensor] = []
         for step, u in enumerate(driven.unbind(1)):
@@ -112,10 +107,10 @@ class LaneRecurrent(PackedNetworks):
         record.close()
         return states
 
-    def _slice_steps(self, layer: str, going: Pass) -> list[SliceSteps]:
+    def _slice_steps(self, params: Parameters, layer: str, pass_: Pass) -> list[SliceSteps]:
         number = layer.removeprefix("layer_")
-        used = going.params[f"{layer}.bias"]
-        step = None if going.draws is None else going.draws.step
+        used = params[f"{layer}.bias"]
+        step = None if pass_.draws is None else pass_.draws.step
         return [
             SliceSteps(
                 piece=piece,
@@ -123,18 +118,18 @@ class LaneRecurrent(PackedNetworks):
                 places=places,
                 bias=(bias if shifted else bias.detach()).unsqueeze(1),
                 learned=learned,
-                summed_at_once=self._model.kind == "rnn" and self._model.normalized == "everywhere",
-                going=going,
+                summed_at_once=not self._model.has_cell and self._model.normalized == "everywhere",
+                params=params,
+                pass_=pass_,
                 statistics=self.statistics,
                 trained_steps=self._trained_steps,
-                reestimated=self.reestimated,
             )
             for piece, places, shifted, bias, learned in zip(
                 self.slices,
                 self._places,
                 self._shifted,
                 self._split(used),
-                self._learned(going.params, layer, step=step),
+                self._learned(params, layer, step=step),
                 strict=True,
             )
         ]
@@ -143,7 +138,7 @@ class LaneRecurrent(PackedNetworks):
         self, slices: Sequence[SliceSteps], a: Tensor, c: Tensor, step: int, record: TimeRecord
     ) -> tuple[Tensor, Tensor]:
         """The next hidden and cell states [L, B, N] from a [L, B, G]; an rnn has no cell and hands on c."""
-        if self._model.kind == "rnn":
+        if not self._model.has_cell:
             z = record.preactivation(a, step)
             h = self._activated(slices, z, step, "step")
             return record.activation(h, step), c
@@ -166,10 +161,10 @@ class LaneRecurrent(PackedNetworks):
 
     @torch.no_grad()
     def _thaw_all(self, params: Parameters, inputs: Tensor, draws: StepDraws) -> None:
-        """As `_thaw` does, of what a pass with the frozen activations shows of all time steps."""
+        """`_thaw` for all layers, by the z of all time steps, which a pass with the frozen activations shows."""
         if not any(piece.frozen_steps and piece.frozen_steps == draws.step for piece in self.slices):
             return
         trace = Trace()
-        self.forward(params, inputs, training=True, update_statistics=False, trace=trace, draws=draws)
+        self.forward(params, inputs, Pass.measuring(trace=trace, draws=draws))
         for layer, z in zip(self.hidden_names, trace.preactivations, strict=True):
             self._thaw(params, layer, self._split(z), draws.step)

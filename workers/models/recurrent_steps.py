@@ -1,4 +1,4 @@
-"""What a slice of lanes does in one time step, and what is recorded of all of them.
+"""One time step of a slice of lanes, and the record of all time steps for the trace.
 
 Legend: l lanes of the slice, S consecutive time steps, B examples, N units, G columns.
 """
@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from workers.activations.forms import Learned
-from workers.draws import StepDraws
-from workers.layers import Parameters, Trace
+from workers.layers import Parameters, Pass, Trace
 from workers.models.slices import LaneSlice
 from workers.normalizations.apply import (
     Affine,
@@ -24,22 +23,12 @@ from workers.normalizations.apply import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pass:
-    """What a forward pass was asked for."""
-
-    params: Parameters
-    training: bool
-    update: bool
-    trace: Trace | None
-    draws: StepDraws | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class SliceSteps:
-    """One slice in one layer of one pass.
+    """Computes the time steps of one slice of lanes in one layer, in one forward pass.
 
-    number: of the layer, `01`. places: where its normalization stands. bias [l, 1, G]. summed_at_once: layer
-    normalization is of W_x x + W_h h, not of each.
+    number: the layer's, as a word: `01`. places: where its normalization stands (`recurrent_start.normalized_places`).
+    bias: [l, 1, G]. summed_at_once: layer normalization is of the sum W_x x + W_h h, not of each term. trained_steps:
+    the time steps that have running statistics.
     """
 
     piece: LaneSlice
@@ -48,10 +37,10 @@ class SliceSteps:
     bias: Tensor
     learned: Learned
     summed_at_once: bool
-    going: Pass
+    params: Parameters
+    pass_: Pass
     statistics: Parameters
     trained_steps: int
-    reestimated: int | None
 
     @property
     def lanes(self) -> slice:
@@ -64,16 +53,16 @@ class SliceSteps:
 
     @property
     def normalizes_recurrence(self) -> bool:
-        """Whether something is normalized between W_h h and what the layer makes of it."""
+        """Whether W_h h is normalized, by itself or in the sum."""
         return self._sums or "recurrent" in self.places
 
     @property
     def normalizes_cell(self) -> bool:
-        """Whether the cell is normalized before it is put out."""
+        """Whether the cell state is normalized before the output gate."""
         return "cell" in self.places
 
     def driven(self, u: Tensor) -> Tensor:
-        """[l, T, B, G] from W_x x of all steps: normalized where it is by itself, and with the bias."""
+        """W_x x of all time steps, [l, T, B, G], plus the bias; normalized first, where it is normalized by itself."""
         if self._sums:
             return u
         if "layer" in self.places:
@@ -81,7 +70,7 @@ class SliceSteps:
         return u + self.bias.unsqueeze(1)
 
     def summed(self, u: Tensor, r: Tensor, step: int) -> Tensor:
-        """[l, B, G] from what `driven` gave for a step, and W_h h."""
+        """The sum of `driven` at a time step, u, and r = W_h h, [l, B, G] each; normalized as the level has it."""
         if self._sums:
             return self._normalized("layer", (u + r).unsqueeze(1), step, shift=None).squeeze(1) + self.bias
         if "recurrent" in self.places:
@@ -89,42 +78,41 @@ class SliceSteps:
         return u + r
 
     def cell(self, c: Tensor, step: int) -> Tensor:
-        """What is put out of the cell [l, B, N]."""
+        """The cell state c [l, B, N] as the output gate receives it: normalized, where it is."""
         if not self.normalizes_cell:
             return c
-        shift = self.going.params[f"cell_{self.number}.beta"][self.lanes]
+        shift = self.params[f"cell_{self.number}.beta"][self.lanes]
         return self._normalized("cell", c.unsqueeze(1), step, shift=shift).squeeze(1)
 
     def activated(self, z: Tensor, step: int, word: str) -> Tensor:
-        """phi(z) [l, B, N] of time step `step`; `word` tells apart what is drawn in one."""
+        """phi(z) [l, B, N] at time step `step`; `word` keeps the draws of a step's two activations apart."""
         function, level = self.piece.function, self.piece.activation
-        if self.going.draws is None or function.noisy is None:
+        if self.pass_.draws is None or function.noisy is None:
             return function.forward(z, level, self.learned)
         place = f"layer_{self.number}/{word}_{step:04d}"
-        return function.noisy(z, level, self.going.draws.uniform("activation", place, self.lanes, z.shape[1:]))
+        return function.noisy(z, level, self.pass_.draws.uniform("activation", place, self.lanes, z.shape[1:]))
 
     def _normalized(self, place: str, x: Tensor, first: int, *, shift: Tensor | None) -> Tensor:
-        """x [l, S, B, G] of the steps from `first` on, every step by itself."""
+        """x [l, S, B, G] of S time steps from `first` on, normalized, with statistics of every step by itself."""
         level, steps = self.piece.normalization, x.shape[1]
-        gamma = self.going.params[f"{place}_{self.number}.gamma"][self.lanes]
+        gamma = self.params[f"{place}_{self.number}.gamma"][self.lanes]
         affine = Affine(
             gamma=_every_step(gamma, steps) if learns_scale(level) else None,
             beta=_every_step(shift, steps) if shift is not None and learns_shift(level) else None,
         )
         running = self._running(f"{place}_{self.number}", first, steps) if keeps_statistics(level) else None
-        going = self.going
-        y = normalize_units(x.flatten(0, 1), level, affine, running, training=going.training, update=going.update)
-        if running is not None and going.training and going.update:
+        y = normalize_units(x.flatten(0, 1), level, affine, running, self.pass_)
+        if running is not None and self.pass_.training and self.pass_.moves_statistics:
             self._keep(f"{place}_{self.number}", first, steps, running)
         return y.view(x.shape)
 
     def _running(self, name: str, first: int, steps: int) -> RunningStatistics:
-        """Copies [l S, G] of the statistics of these steps; those behind the last trained one have its own."""
+        """Copies [l S, G] of the running statistics of these time steps; behind the last trained one, of that one."""
         first = min(first, self.trained_steps - 1)
         times = slice(first, first + steps)
         known = [self.statistics[f"{name}.running_{word}"][self.lanes, times] for word in ("mean", "var")]
         mean, var = (torch.cat([of, of[:, -1:].expand(-1, steps - of.shape[1], -1)], 1).flatten(0, 1) for of in known)
-        return RunningStatistics(mean=mean, var=var, reestimated=self.reestimated)
+        return RunningStatistics(mean=mean, var=var)
 
     def _keep(self, name: str, first: int, steps: int, running: RunningStatistics) -> None:
         assert first + steps <= self.trained_steps, "statistics move with the sequences of the training"
@@ -139,7 +127,7 @@ def _every_step(values: Tensor, steps: int) -> Tensor:
 
 
 class _Tapped(torch.autograd.Function):
-    """x again; the gradient that it receives is also that of `tap`, which has no part in its value."""
+    """Returns x; in the backward pass, `tap` gets the same gradient as x, though it has no part in the value."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, tap: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Lanes that share their levels are neighbours, and are computed together as a slice."""
+"""Slices of a pack: neighbouring lanes with the same normalization and the same activation, computed together."""
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ class LaneSlice:
     normalization: Normalization
     activation: Activation
     frozen_steps: int
-    """Training steps in which what the activation learns stays at its start."""
+    """For how many training steps the activation's learned parameters stay at their start."""
 
     @property
     def function(self) -> ActivationFunction:
@@ -29,7 +29,7 @@ class LaneSlice:
 
     @cached_property
     def learned(self) -> Mapping[str, LearnedParameter]:
-        """What the activation learns, by name."""
+        """The activation's learned parameters, by name."""
         return self.function.learned(self.activation)
 
 
@@ -43,7 +43,7 @@ def lane_order(configs: Sequence[TrialConfig]) -> list[int]:
 
 
 def slices_of(configs: Sequence[TrialConfig]) -> list[LaneSlice]:
-    """The slices of lanes in `lane_order`."""
+    """The slices of a pack whose lanes stand in `lane_order`."""
     slices: list[LaneSlice] = []
     first = 0
     for _, group in groupby(configs, key=_levels):
@@ -64,7 +64,7 @@ def slices_of(configs: Sequence[TrialConfig]) -> list[LaneSlice]:
 
 
 def slices_of_some(slices: Sequence[LaneSlice], lanes: Sequence[int]) -> list[LaneSlice]:
-    """The slices of these lanes, ascending positions among the lanes of `slices`."""
+    """The slices of some lanes of a pack with `slices`; `lanes` are their positions in it, ascending."""
     found: list[LaneSlice] = []
     first = 0
     for piece in slices:

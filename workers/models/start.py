@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from actinium.levels import cancels_bias, learns_scale, learns_shift, stands_after, stands_before
+from actinium.models.kind import linear_outputs
 from actinium.trial import TrialConfig
 from workers.activations import ACTIVATION_FUNCTIONS, LearnedParameter
 from workers.initializations.weights import asymmetric_start, initial_weight
@@ -19,16 +20,17 @@ from workers.seeding import asymmetry_stream, generator, learned_stream, weights
 
 
 def base_draws(seed: int, layer: int, shape: tuple[int, ...]) -> Tensor:
-    """The standard normal draws of a (seed, weight layer), float32; layers count from 1."""
+    """The standard normal numbers that a seed draws for its weight layer number `layer` (from 1), float32."""
     return torch.randn(shape, generator=generator(seed, weights_stream(layer)))
 
 
 def initial_parameters(configs: Sequence[TrialConfig], weight_shapes: Mapping[str, tuple[int, ...]]) -> Parameters:
-    """Weights by each lane's rule from its seed's draws, the rest at its constants.
+    """Every parameter of a pack: weights by each lane's initialization from the draws of its seed, all others at the
+    constants that they start at.
 
-    `weight_shapes`: one lane's weights by layer name, (N_in, N_out) or (C_out, C_in, k, k): hidden layers, projections,
-    the classifier. A pack in which some lane normalizes gives `gamma` and `beta` to all, and one in which some lane's
-    activation learns a parameter gives it to all: what a lane does not use gets no gradient and stays.
+    `weight_shapes`: one lane's weights, as `actinium.models.kind.ModelKind.weight_shapes` lists them. A parameter has
+    all lanes of the pack: if one lane normalizes, all have `gamma` and `beta`; if one lane's activation learns a
+    parameter, all have it. In lanes that do not use a parameter its gradient is zero, and it never changes.
     """
     params: Parameters = {}
     biases: Parameters = {}
@@ -42,7 +44,7 @@ def initial_parameters(configs: Sequence[TrialConfig], weight_shapes: Mapping[st
     lanes = len(configs)
     normalizes = any(config.normalization.name != "none" for config in configs)
     normalized = _normalized(configs, weight_shapes)
-    for layer, width in _outputs(weight_shapes).items():
+    for layer, width in linear_outputs(weight_shapes).items():
         params[f"{layer}.bias"] = biases[layer]
         if normalizes:
             params[f"{layer}.gamma"] = torch.ones(lanes, normalized[layer])
@@ -56,7 +58,7 @@ def initial_parameters(configs: Sequence[TrialConfig], weight_shapes: Mapping[st
 
 
 def _layer_start(config: TrialConfig, draws: Tensor, number: int, layer: str) -> tuple[Tensor, Tensor]:
-    """A trial's weight and bias of `layer`, its weight layer `number`."""
+    """The weight and bias at step 0 of one trial's `layer`, which is its weight layer `number`."""
     level = config.initialization
     if level.name == "rai" and layer.startswith("layer_"):
         return asymmetric_start(draws, level, generator(config.seed, asymmetry_stream(number)))
@@ -67,9 +69,10 @@ def _layer_start(config: TrialConfig, draws: Tensor, number: int, layer: str) ->
 
 
 def initial_statistics(configs: Sequence[TrialConfig], weight_shapes: Mapping[str, tuple[int, ...]]) -> Parameters:
-    """Running mean 0 and variance 1, [L, C], of every layer but the classifier; nothing where no lane keeps them.
+    """Running means 0 and variances 1, [L, C], of every layer but the classifier. None where no lane's normalization
+    keeps running statistics.
 
-    Where a lane's level goes by the progress of its training, also the batches seen, [L, 1].
+    Where a lane's normalization depends on how far its training is, also how many batches it has seen, [L, 1].
     """
     if not any(keeps_statistics(config.normalization) for config in configs):
         return {}
@@ -83,7 +86,7 @@ def initial_statistics(configs: Sequence[TrialConfig], weight_shapes: Mapping[st
 
 
 def parameter_count(config: TrialConfig, params: Parameters) -> int:
-    """Numbers that a trial learns; frozen biases and what its levels do not use do not count."""
+    """How many numbers a trial learns; biases held at zero and parameters that its levels do not use do not count."""
     weights = sum(tensor[0].numel() for name, tensor in params.items() if name.endswith(".weight"))
     widths = {name: len(tensor[0]) for name, tensor in params.items() if name.endswith(".bias")}
     layers, units = len(config.layers()), sum(channels for channels, _ in config.layers())
@@ -99,20 +102,14 @@ def parameter_count(config: TrialConfig, params: Parameters) -> int:
     return weights + biases + affine + learned
 
 
-def _outputs(weight_shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
-    """Units or channels of every layer but the classifier."""
-    return {
-        layer: shape[0] if len(shape) == 4 else shape[1]
-        for layer, shape in weight_shapes.items()
-        if layer != "classifier"
-    }
-
-
 def _normalized(configs: Sequence[TrialConfig], weight_shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
-    """Channels of what is normalized of every layer but the classifier: in a pack whose activations change their number
-    and whose normalizations stand behind those (one pack key), of their outputs.
+    """How many channels are normalized in every layer but the classifier: those of the linear outputs, or, where
+    normalizations stand behind the activations, those of the activations' outputs.
+
+    Only where activations change the number of channels is there a difference; packs then have normalizations of one
+    of the two positions, because their pack key says which.
     """
-    widths = _outputs(weight_shapes)
+    widths = linear_outputs(weight_shapes)
     if any(stands_after(config.normalization) for config in configs):
         ratio = configs[0].activation.ratio
         widths |= {layer: int(width * ratio) for layer, width in widths.items() if layer.startswith("layer_")}
@@ -124,7 +121,7 @@ def _learned(config: TrialConfig) -> Mapping[str, LearnedParameter]:
 
 
 def _first_values(config: TrialConfig, layer: str, name: str, width: int) -> Tensor:
-    """A learned parameter of the activation at step 0, [C]; zeros in a lane that has none of the name."""
+    """A learned parameter of the trial's activation at step 0, [C]; zeros where that has no such parameter."""
     parameter = _learned(config).get(name)
     if parameter is None:
         return torch.zeros(width)

@@ -1,9 +1,9 @@
-"""Normalization of one slice of lanes that share a level: y = gamma (x - mean) / sqrt(var + eps) + beta.
+"""Normalization of one slice of lanes with the same level: y = gamma (x - mean) / sqrt(var + eps) + beta.
 
 Legend: l lanes of the slice, B examples, N units, C channels, H, W positions, G groups. A slice x is [l, B, N] or
 [B, l, C, H, W]; gamma, beta and running statistics are [l, N] or [l, C]. Lanes are folded into channels, so that
-torch's fused kernels serve all lanes at once; every statistic is over the elements of a single lane. What batch
-normalization does with its batch is in `workers.normalizations.batch`.
+torch's fused kernels serve all lanes at once; every statistic is over the elements of a single lane. Batch
+normalization is in `workers.normalizations.batch`.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,6 +15,7 @@ from torch.nn import functional
 from actinium.levels import Normalization, groups_for
 from actinium.levels import learns_scale as learns_scale
 from actinium.levels import learns_shift as learns_shift
+from workers.layers import Pass
 from workers.normalizations.batch import Affine as Affine
 from workers.normalizations.batch import RunningStatistics as RunningStatistics
 from workers.normalizations.batch import batch_normalize
@@ -25,7 +26,7 @@ from workers.normalizations.batch import with_noise as with_noise
 
 
 def learned_affine(level: Normalization, gamma: Tensor, beta: Tensor) -> Affine:
-    """Those of a slice's gamma and beta that its level trains; the other stands for 1 or 0."""
+    """A slice's gamma and beta, as far as its level trains them; the scale is otherwise 1, the shift 0."""
     return Affine(gamma=gamma if learns_scale(level) else None, beta=beta if learns_shift(level) else None)
 
 
@@ -39,13 +40,13 @@ def _groups(level: Normalization, channels: int) -> int:
 
 
 def normalize_units(
-    x: Tensor, level: Normalization, affine: Affine, running: RunningStatistics | None, *, training: bool, update: bool
+    x: Tensor, level: Normalization, affine: Affine, running: RunningStatistics | None, pass_: Pass
 ) -> Tensor:
-    """A fully connected slice [l, B, N]."""
+    """x [l, B, N] of a fully connected layer, normalized."""
     lanes, examples, units = x.shape
     if keeps_statistics(level):
         folded = x.transpose(0, 1).reshape(examples, lanes * units)
-        y = batch_normalize(folded, level, affine, running, training=training, update=update)
+        y = batch_normalize(folded, level, affine, running, pass_)
         return y.view(examples, lanes, units).transpose(0, 1)
     groups = _groups(level, units)
     split = x.reshape(lanes, examples, groups, units // groups)
@@ -61,13 +62,13 @@ def normalize_units(
 
 
 def normalize_channels(
-    x: Tensor, level: Normalization, affine: Affine, running: RunningStatistics | None, *, training: bool, update: bool
+    x: Tensor, level: Normalization, affine: Affine, running: RunningStatistics | None, pass_: Pass
 ) -> Tensor:
-    """A convolutional slice [B, l, C, H, W]."""
+    """x [B, l, C, H, W] of a convolutional layer, normalized."""
     _, lanes, channels, _, _ = x.shape
     folded = x.flatten(1, 2)
     if keeps_statistics(level):
-        y = batch_normalize(folded, level, affine, running, training=training, update=update)
+        y = batch_normalize(folded, level, affine, running, pass_)
     else:
         groups = lanes * _groups(level, channels)
         y = functional.group_norm(folded, groups, *affine.flat(), level.number("eps"))

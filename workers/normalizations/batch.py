@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from actinium.levels import Normalization
 from workers.draws import StepDraws
-from workers.layers import Parameters
+from workers.layers import Parameters, Pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,35 +37,33 @@ class Affine:
 class RunningStatistics:
     """A slice's running mean and unbiased variance, [l, C] each; views that a training pass moves in place.
 
-    batches [l, 1]: how many batches have moved them, where the level goes by the progress of the training; it is a
-    view that moves too. steps: of the whole training. reestimated: batches that a re-estimation at fixed weights has
-    averaged before this one; None: none is going on.
+    batches [l, 1]: how many batches have moved them, where the level depends on how far the training is; a view that
+    moves too. steps: how many batches the whole training has.
     """
 
     mean: Tensor
     var: Tensor
     batches: Tensor | None = None
     steps: int = 1
-    reestimated: int | None = None
 
     def progress(self) -> Tensor:
-        """The share of the training's steps that lies behind, of every folded channel: [K]."""
+        """The share of the training's steps that is over, for every folded channel: [K]."""
         assert self.batches is not None, "the level goes by the progress of the training"
         return (self.batches / self.steps).expand_as(self.mean).flatten()
 
 
 def keeps_statistics(level: Normalization) -> bool:
-    """Whether the level normalizes by the batch in training, and by running statistics in eval mode."""
+    """Whether the level normalizes by the batch's statistics in training, and by running statistics in evaluation."""
     return level.name in TRAINING_RULES
 
 
 def follows_progress(level: Normalization) -> bool:
-    """Whether what the level computes in training depends on how far the training is."""
+    """Whether the level computes differently early and late in the training."""
     return level.name == "batch_renorm" or level.parameters.get("frozen_after") is not None
 
 
 def running_of(
-    level: Normalization, statistics: Parameters, layer: str, lanes: slice, *, steps: int, reestimated: int | None
+    level: Normalization, statistics: Parameters, layer: str, lanes: slice, *, steps: int
 ) -> RunningStatistics | None:
     """The running statistics of a layer's slice of lanes, as views; None where the level keeps none."""
     if not keeps_statistics(level):
@@ -75,7 +73,6 @@ def running_of(
         var=statistics[f"{layer}.running_var"][lanes],
         batches=statistics[f"{layer}.batches"][lanes] if follows_progress(level) else None,
         steps=steps,
-        reestimated=reestimated,
     )
 
 
@@ -84,20 +81,21 @@ def batch_normalize(
     level: Normalization,
     affine: Affine,
     running: RunningStatistics | None,
-    *,
-    training: bool,
-    update: bool,
+    pass_: Pass,
 ) -> Tensor:
-    """Batch normalization of [B, K, ...]: the batch's statistics in training, else the running ones.
+    """Batch normalization of [B, K, ...]: by the batch's statistics in training, else by the running ones.
 
-    The running variance moves towards the unbiased one (m / (m - 1)); a training pass without `update` leaves both.
+    The running variance moves towards the unbiased one (m / (m - 1)), where the pass moves statistics.
     """
     assert running is not None, "batch normalization keeps running statistics"
-    if not training:
+    if not pass_.training:
         return _by(running.mean, running.var, folded, level, affine)
+    update = pass_.moves_statistics
     moving = running if update else replace(running, mean=running.mean.clone(), var=running.var.clone())
-    rule = TRAINING_RULES[level.name] if running.reestimated is None else _ghosts
-    y = rule(folded, level, affine, moving)
+    if pass_.averaged is None:
+        y = TRAINING_RULES[level.name](folded, level, affine, moving, level.number("momentum"))
+    else:
+        y = _ghosts(folded, level, affine, moving, 1.0 / (pass_.averaged + 1))
     if update and running.batches is not None:
         running.batches.add_(1.0)
     return y
@@ -107,10 +105,6 @@ def _by(mean: Tensor, var: Tensor, folded: Tensor, level: Normalization, affine:
     """Normalization by given statistics, [l, C] each."""
     eps = level.number("eps")
     return functional.batch_norm(folded, mean.flatten(), var.flatten(), *affine.flat(), training=False, eps=eps)
-
-
-def _momentum(level: Normalization, running: RunningStatistics) -> float:
-    return level.number("momentum") if running.reestimated is None else 1.0 / (running.reestimated + 1)
 
 
 def _move(running: RunningStatistics, mean: Tensor, var: Tensor) -> None:
@@ -123,19 +117,21 @@ def _move(running: RunningStatistics, mean: Tensor, var: Tensor) -> None:
     running.var.data.copy_(var.view_as(running.var))
 
 
-def _plain(folded: Tensor, level: Normalization, affine: Affine, running: RunningStatistics) -> Tensor:
+def _plain(folded: Tensor, level: Normalization, affine: Affine, running: RunningStatistics, momentum: float) -> Tensor:
     return functional.batch_norm(
         folded,
         running.mean.flatten(),
         running.var.flatten(),
         *affine.flat(),
         training=True,
-        momentum=_momentum(level, running),
+        momentum=momentum,
         eps=level.number("eps"),
     )
 
 
-def _ghosts(folded: Tensor, level: Normalization, affine: Affine, running: RunningStatistics) -> Tensor:
+def _ghosts(
+    folded: Tensor, level: Normalization, affine: Affine, running: RunningStatistics, momentum: float
+) -> Tensor:
     """Each run of `ghost_batch_size` examples is normalized by itself (Hoffer et al. 2017).
 
     The running statistics move towards the mean over the ghosts of their means and unbiased variances. A measuring
@@ -145,7 +141,7 @@ def _ghosts(folded: Tensor, level: Normalization, affine: Affine, running: Runni
     size = level.parameters.get("ghost_batch_size")
     ghosts = 1 if size is None else max(examples // int(size), 1)
     if ghosts == 1:
-        return _plain(folded, level, affine, running)
+        return _plain(folded, level, affine, running, momentum)
     gamma, beta = affine.flat()
     least, larger = divmod(examples, ghosts)
     done, means, variances = [], [], []
@@ -159,12 +155,11 @@ def _ghosts(folded: Tensor, level: Normalization, affine: Affine, running: Runni
         own = RunningStatistics(
             mean=running.mean.flatten().repeat(count),
             var=running.var.flatten().repeat(count),
-            reestimated=running.reestimated,
         )
         repeated = Affine(
             gamma=None if gamma is None else gamma.repeat(count), beta=None if beta is None else beta.repeat(count)
         )
-        y = _plain(side_by_side, level, repeated, own)
+        y = _plain(side_by_side, level, repeated, own, momentum)
         done.append(y.view(length, count, channels, -1).transpose(0, 1).reshape(part.shape))
         means.append(own.mean.view(count, channels))
         variances.append(own.var.view(count, channels))
@@ -172,15 +167,15 @@ def _ghosts(folded: Tensor, level: Normalization, affine: Affine, running: Runni
     return torch.cat(done)
 
 
-def _batch(folded: Tensor, level: Normalization, affine: Affine, running: RunningStatistics) -> Tensor:
+def _batch(folded: Tensor, level: Normalization, affine: Affine, running: RunningStatistics, momentum: float) -> Tensor:
     """Ghost by ghost; by the running statistics, which stand still, once `frozen_after` of the training is over."""
     share = level.parameters["frozen_after"]
     if share is None:
-        return _ghosts(folded, level, affine, running)
+        return _ghosts(folded, level, affine, running, momentum)
     frozen = running.progress() >= float(share)
     by_running = _by(running.mean.clone(), running.var.clone(), folded, level, affine)
     moved = replace(running, mean=running.mean.clone(), var=running.var.clone())
-    by_batch = _ghosts(folded, level, affine, moved)
+    by_batch = _ghosts(folded, level, affine, moved, momentum)
     mask = frozen.view_as(running.mean)
     _move(running, torch.where(mask, running.mean, moved.mean), torch.where(mask, running.var, moved.var))
     return torch.where(_along_channels(frozen, folded), by_running, by_batch)
@@ -191,7 +186,9 @@ def _along_channels(vector: Tensor, folded: Tensor) -> Tensor:
     return vector.view(1, -1, *[1] * (folded.dim() - 2))
 
 
-def _renorm(folded: Tensor, level: Normalization, affine: Affine, running: RunningStatistics) -> Tensor:
+def _renorm(
+    folded: Tensor, level: Normalization, affine: Affine, running: RunningStatistics, momentum: float
+) -> Tensor:
     """x = (z - mean) / s r + d, s^2 = var + eps of the batch, S^2 = running var + eps; Ioffe 2017, algorithm 1.
 
     r = s / S within [1 / r_max, r_max] and d = (mean - running mean) / S within [-d_max, d_max] are constants to the
@@ -210,19 +207,21 @@ def _renorm(folded: Tensor, level: Normalization, affine: Affine, running: Runni
     scale, shift = r if gamma is None else r * gamma, d if gamma is None else d * gamma
     shift = shift if beta is None else shift + beta
     y = (folded - _along_channels(mean, folded)) * _along_channels(scale / root, folded)
-    elements, weight = folded.numel() // folded.shape[1], _momentum(level, running)
+    elements, weight = folded.numel() // folded.shape[1], momentum
     unbiased = var.detach() * (elements / (elements - 1))
     running_var = running.var.flatten()
     _move(running, running_mean.lerp(mean.detach(), weight), running_var.lerp(unbiased, weight))
     return y + _along_channels(shift, folded)
 
 
-TRAINING_RULES: Mapping[str, Callable[[Tensor, Normalization, Affine, RunningStatistics], Tensor]] = {
+TRAINING_RULES: Mapping[str, Callable[[Tensor, Normalization, Affine, RunningStatistics, float], Tensor]] = {
     "batch": _batch,
     "batch_renorm": _renorm,
     "noisy_batch": _plain,
 }
-"""What every level of the batch does in training: [B, K, ...] to the same, moving the running statistics."""
+"""How each level that normalizes by the batch does so in training: [B, K, ...] to the same shape. The last argument is
+the share of the running statistics that this batch replaces.
+"""
 
 
 def with_noise(

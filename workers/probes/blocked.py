@@ -10,7 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from workers.layers import LaneModel, Trace
+from workers.layers import LaneModel, Pass, Trace
 from workers.objectives import Loss
 from workers.probes.chunk import LayerChunk, larger_half
 from workers.training.batches import PackData
@@ -44,7 +44,7 @@ def _passed(
     trace = Trace()
     with torch.enable_grad():
         watched = inputs.detach().requires_grad_()
-        outputs = model.forward(params, watched, training=False, update_statistics=False, trace=trace)
+        outputs = model.forward(params, watched, Pass.evaluation(trace=trace))
         total = loss(outputs, targets).sum() * outputs.shape[1]
         gradients = torch.autograd.grad(total, trace.preactivations)
     chunks = [

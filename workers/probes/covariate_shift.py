@@ -16,7 +16,7 @@ from torch import Tensor
 
 from actinium.frame import layer_series
 from actinium.trial import TrialConfig
-from workers.layers import LaneModel, Parameters
+from workers.layers import LaneModel, Parameters, Pass
 from workers.probes.gradient_flow import gradient_slope
 from workers.training.batches import PackData
 
@@ -54,7 +54,7 @@ def _loss_on(model: LaneModel, data: PackData, examples: int) -> LossOf:
     inputs, targets = data.take(data.train[:, :examples])
 
     def loss(params: Parameters) -> Tensor:
-        outputs = model.forward(params, inputs, training=True, update_statistics=False)
+        outputs = model.forward(params, inputs, Pass.measuring())
         return data.functions().loss(outputs, targets).sum()
 
     return loss
@@ -91,6 +91,4 @@ def layer_of(config: TrialConfig, name: str) -> float:
         return float("inf")
     if kind != "projection":
         return float(number)
-    blocks = config.architecture().blocks
-    (ends,) = [block.convolutions[-1].name for block in blocks if block.projection and block.projection.name == owner]
-    return layer_of(config, ends)
+    return layer_of(config, config.projections()[owner])

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from workers.layers import LaneModel, Trace
+from workers.layers import LaneModel, Pass, Trace
 from workers.objectives import Loss, cross_entropy
 
 
@@ -26,7 +26,7 @@ def preactivation_gradients(
     trace = Trace()
     with torch.enable_grad():
         watched = inputs.detach().requires_grad_()
-        outputs = model.forward(params, watched, training=True, update_statistics=False, trace=trace)
+        outputs = model.forward(params, watched, Pass.measuring(trace=trace))
         return torch.autograd.grad(loss(outputs, targets).sum(), trace.preactivations)
 
 

@@ -11,14 +11,14 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from workers.layers import LaneModel, Trace
+from workers.layers import LaneModel, Pass, Trace
 
 
 @torch.no_grad()
 def unit_moments(model: LaneModel, inputs: Tensor) -> Tensor:
     """m and s (biased) of z, [2, L, U] float64; inputs in the model's layout."""
     trace = Trace()
-    model.forward(model.params, inputs, training=True, update_statistics=False, trace=trace)
+    model.forward(model.params, inputs, Pass.measuring(trace=trace))
     axes = (1,) if model.lane_axis == 0 else (0, 3, 4)
     found = [torch.var_mean(z.double(), axes, correction=0) for z in trace.preactivations]
     return torch.stack([torch.cat([mean for _, mean in found], 1), torch.cat([var for var, _ in found], 1).sqrt()])

@@ -15,7 +15,7 @@ from torch import Tensor
 from actinium.errors import CheckpointUnusable
 from actinium.frame import layer_series
 from actinium.trial import DeadUnits, TrialConfig
-from workers.layers import LaneModel, Trace
+from workers.layers import LaneModel, Pass, Trace
 from workers.probes.blocked import blocked_units
 from workers.probes.covariate_shift import Stepped, covariate_shift
 from workers.probes.distribution import Distribution, distributions_of
@@ -231,7 +231,7 @@ class PackProbes:
         for index in torch.split(data.train[:, :first], at_once, dim=1):
             trace = Trace()
             inputs, _ = data.take(index)
-            logits = model.forward(model.params, inputs, training=False, update_statistics=False, trace=trace)
+            logits = model.forward(model.params, inputs, Pass.evaluation(trace=trace))
             finite &= torch.isfinite(logits).all(2).all(1)
             for layer, z, h in zip(layers, trace.preactivations, trace.activations, strict=True):
                 layer.add(z, h)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from workers.layers import LaneModel, Trace
+from workers.layers import LaneModel, Pass, Trace
 from workers.probes.layer_probes import LayerProbes
 from workers.probes.network_constant import NetworkConstant
 from workers.training.batches import PackData
@@ -53,7 +53,7 @@ def decide_silence(
             for index in torch.split(part_data.train[:, seen:end], max(1, elements // some.numel()), dim=1):
                 trace = Trace()
                 inputs, _ = part_data.take(index)
-                logits = part.forward(part.params, inputs, training=False, update_statistics=False, trace=trace)
+                logits = part.forward(part.params, inputs, Pass.evaluation(trace=trace))
                 for layer, units, z, h in zip(layers, open_units, trace.preactivations, trace.activations, strict=True):
                     if units is not None:
                         layer.add_silence(part, some, units, z, h)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from actinium.frame import layer_series
-from workers.layers import LaneModel
+from workers.layers import LaneModel, Pass
 from workers.models.slices import slices_of
 from workers.objectives import Loss, cross_entropy
 
@@ -58,7 +58,7 @@ def _gradients(model: LaneModel, inputs: Tensor, targets: Tensor, loss: Loss = c
     with torch.enable_grad():
         watched = [name for layer in model.hidden_names for name in _names(params, layer)]
         leaves = [params[name].requires_grad_() for name in watched]
-        outputs = model.forward(params, inputs, training=True, update_statistics=False)
+        outputs = model.forward(params, inputs, Pass.measuring())
         total = loss(outputs, targets).sum()
         return dict(zip(watched, torch.autograd.grad(total, leaves, materialize_grads=True), strict=True))
 

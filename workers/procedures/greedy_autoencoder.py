@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from actinium.errors import InvalidInput
 from actinium.frame import layer_series
 from actinium.levels import stands_after
 from actinium.trial import Training, TrialConfig
 from workers.draws import StepDraws
-from workers.layers import LaneModel, Parameters
-from workers.models.mlp import LaneMlp
+from workers.layers import LaneModel, LayerwiseModel, Parameters, Pass
 from workers.seeding import pretraining_order_stream
 from workers.training.batches import PackData, epoch_order
 from workers.training.optimizers import OPTIMIZERS
@@ -29,7 +29,8 @@ def train_greedily(model: LaneModel, data: PackData, data_root: Path | None) -> 
     Everything of the layer is learned, by Adam in batches of the trial's size; the decoder's biases c are then
     forgotten. Measured: each layer's loss over the last epoch.
     """
-    assert isinstance(model, LaneMlp), "refused as an invalid design"
+    if not isinstance(model, LayerwiseModel):
+        raise InvalidInput(f"the networks of a {model.configs[0].model.kind} have no layers that are computed alone")
     measured: list[dict[str, float]] = [{} for _ in model.configs]
     for number, layer in enumerate(model.hidden_names):
         losses = _Autoencoder(model, data, number, layer).train().tolist()
@@ -41,7 +42,7 @@ def train_greedily(model: LaneModel, data: PackData, data_root: Path | None) -> 
 class _Autoencoder:
     """One layer of every lane in training."""
 
-    def __init__(self, model: LaneMlp, data: PackData, number: int, layer: str) -> None:
+    def __init__(self, model: LayerwiseModel, data: PackData, number: int, layer: str) -> None:
         self._model, self._data, self._number, self._layer = model, data, number, layer
         self._levels = [config.initialization for config in model.configs]
         corruption = torch.tensor([level.number("corruption") for level in self._levels])
@@ -73,8 +74,8 @@ class _Autoencoder:
         with torch.no_grad():
             x = self._data.take(index)[0].flatten(2)
             for below in range(self._number):
-                x = self._model.layer(self._model.params, below, x, training=True, update_statistics=False)
-        h = self._model.layer(self._model.params, self._number, self._corrupted(x, step), training=True)
+                x = self._model.layer(self._model.params, below, x, Pass.measuring())
+        h = self._model.layer(self._model.params, self._number, self._corrupted(x, step), Pass.measuring())
         bias, weight = self._learned["decoder.bias"].unsqueeze(1), self._learned[f"{self._layer}.weight"]
         decoded = torch.baddbmm(bias, h, weight.mT)
         if self._number:

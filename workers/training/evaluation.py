@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from actinium.trial import TrialConfig
-from workers.layers import LaneModel
+from workers.layers import LaneModel, Pass
 from workers.normalizations.apply import keeps_statistics
 from workers.objectives import Scores
 from workers.training.batches import PackData
@@ -50,7 +50,7 @@ def evaluate(model: LaneModel, data: PackData, index: Tensor) -> Scores:
     tally = data.tally()
     for chunk in index.tensor_split(math.ceil(count / max(room, 1)), dim=1):
         inputs, targets = data.take(chunk)
-        tally.add(model.forward(model.params, inputs, training=False, update_statistics=False), targets)
+        tally.add(model.forward(model.params, inputs, Pass.evaluation()), targets)
     return tally.scores()
 
 
@@ -75,9 +75,8 @@ def train_eval_gap(model: LaneModel, data: PackData) -> Tensor:
         own, running = part_data.tally(), part_data.tally()
         for chunk in part_data.test[:, : index.shape[1]].tensor_split(batches, dim=1):
             inputs, targets = part_data.tested().take(chunk)
-            for training, tally in ((True, own), (False, running)):
-                outputs = part.forward(part.params, inputs, training=training, update_statistics=False)
-                tally.add(outputs, targets)
+            for pass_, tally in ((Pass.measuring(), own), (Pass.evaluation(), running)):
+                tally.add(part.forward(part.params, inputs, pass_), targets)
         gaps[start : start + lanes] = running.scores().error - own.scores().error
     return gaps
 
@@ -98,8 +97,7 @@ def with_precise_statistics(model: LaneModel, data: PackData) -> LaneModel:
         count = min(width, lanes - start)
         part, part_data = precise.narrow(start, count), data.narrow(start, count)
         for number, chunk in enumerate(index[start : start + count].tensor_split(batches, dim=1)):
-            part.reestimated = number
-            part.forward(part.params, part_data.take(chunk)[0], training=True, update_statistics=True)
+            part.forward(part.params, part_data.take(chunk)[0], Pass.averaging(number))
     return precise
 
 

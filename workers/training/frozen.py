@@ -1,4 +1,4 @@
-"""Lanes whose hidden layers stand still: `transfer` with `freeze: features`. Legend: F frozen lanes."""
+"""Lanes in which only the classifier is trained: `transfer` with `freeze: features`. Legend: F frozen lanes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,14 +10,15 @@ from workers.layers import Parameters
 
 
 def trains_classifier_alone(config: TrialConfig) -> bool:
-    """Whether everything but the trial's classifier stays as its procedure has left it."""
+    """Whether the trial trains its classifier alone, on hidden layers as its procedure has left them."""
     return config.initialization.parameters.get("freeze") == "features"
 
 
 class FrozenFeatures:
-    """The hidden layers' parameters of the frozen lanes, as they are now; running statistics are none of them.
+    """Keeps the parameters of hidden layers, in lanes that train the classifier alone, at their values at construction.
 
-    Steps wait for no device, and can be recorded: which lanes are frozen is known there.
+    Running statistics are not kept: they move as in other lanes. Which lanes are frozen is an index on the device, so
+    that a training step neither waits for the device nor keeps a CUDA graph from being recorded.
     """
 
     def __init__(self, configs: Sequence[TrialConfig], params: Parameters) -> None:
@@ -30,7 +31,7 @@ class FrozenFeatures:
         }
 
     def without(self, gradients: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """The gradients with zeros where nothing is to move, so that they count for no norm."""
+        """The gradients, with zeros for frozen parameters, which then add nothing to the norm that clipping goes by."""
         if not self._places:
             return gradients
         return {
@@ -40,7 +41,7 @@ class FrozenFeatures:
 
     @torch.no_grad()
     def put_back(self, params: Parameters) -> None:
-        """Undo what decay or an optimizer's memory did to them."""
+        """Set frozen parameters back to their values: weight decay, or momentum, may have moved them in a step."""
         for name, values in self._values.items():
             params[name].index_copy_(0, self._index, values)
 

@@ -92,7 +92,7 @@ class LaneRecord:
         found.update(self.prepared)
         found.update(extra)
         if self.config.activation.ratio != 1:
-            found["linear_width"] = self.config.sized_model().width
+            found["linear_width"] = self.config.hidden()[0].channels
         return {name: float(value) for name, value in found.items() if math.isfinite(value)}
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from workers.checkpoints.state import put_tensors
 from workers.draws import StepDraws
-from workers.layers import LaneModel, Parameters
+from workers.layers import LaneModel, Parameters, Pass
 from workers.training.augmentation import augmented
 from workers.training.batches import PackData, epoch_order
 from workers.training.captured import CapturedStep, NoDraws, check_capturable
@@ -58,7 +58,7 @@ class Steps:
         inputs, targets = self._examples(batch, draws)
         params = self._model.params
         with self._arithmetic():
-            outputs = self._model.forward(params, inputs, training=True, update_statistics=True, draws=draws)
+            outputs = self._model.forward(params, inputs, Pass.step(draws=draws))
             losses = self._data.functions().loss(outputs, targets)
             gradients = torch.autograd.grad(losses.sum(), list(params.values()), materialize_grads=True)
         self._move(self._optimizer, params, dict(zip(params, gradients, strict=True)))
@@ -86,7 +86,7 @@ class Steps:
         inputs, targets = self._examples(self._batch(), draws)
         params = self._model.params
         with self._arithmetic():
-            outputs = self._model.forward(params, inputs, training=True, update_statistics=False, draws=draws)
+            outputs = self._model.forward(params, inputs, Pass.measuring(draws=draws))
         return self._data.functions().loss(outputs, targets)
 
     def start_mean(self) -> None:
