@@ -15,7 +15,9 @@ SlotId = NewType("SlotId", int)
 
 @dataclass(frozen=True, kw_only=True)
 class PackDone:
-    """The pack came to its end; so did every lane that it reported. `checkpoint`: what it left when it was stopped."""
+    """The pack came to its end; so did every lane that it reported. `checkpoint`: what it left when it was stopped, if
+    that is later than the last one that was told of.
+    """
 
     checkpoint: Checkpointed | None = None
 
@@ -74,11 +76,11 @@ class Fleet(Protocol):
 
     def start(self, slot: SlotId, configs: Sequence[TrialConfig], *, checkpoint: str | None) -> None:
         """Train a pack in an idle slot, from its checkpoint or its beginning. The fleet holds the pack's dataset, if it
-        is one that was added.
+        is one that was added. An AssertionError where the slot is not idle.
         """
 
     def stop(self, slot: SlotId) -> None:
-        """End the slot's pack soon, with a checkpoint. Its end still comes as news."""
+        """End the slot's pack soon, with a checkpoint. Its end still comes as news. Nothing, where there is no pack."""
 
     def news(self, *, seconds: float) -> list[News]:
         """What has happened, after waiting up to `seconds` for something to. FleetLost when there is no fleet."""
