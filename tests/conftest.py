@@ -18,7 +18,7 @@ from actinium.frame import Outcome, TrialSummary
 from actinium.study import Design, expand, parse_study
 from db.engine import EmbeddedServer, embedded, make_engine, migrate
 
-pytest_plugins = ("stack_fixture", "ray_fixture")
+pytest_plugins = ("repeatable", "stack_fixture", "ray_fixture")
 
 NUMBERS = itertools.count()
 

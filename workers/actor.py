@@ -9,32 +9,15 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from actinium.frame import Checkpointed, Layout, PackEvent
+from actinium.frame import Checkpointed
 from actinium.trial import TrialConfig
-
-
-@dataclass(frozen=True, kw_only=True)
-class PackFailed:
-    """The pack's code raised: the last item of its stream.
-
-    `out_of_memory`: a narrower pack may do. `final`: none of the pack's trials can be trained until somebody mends what
-    `error` says. `device_lost`: this process computes nothing any more.
-    """
-
-    error: str
-    out_of_memory: bool = False
-    final: bool = False
-    device_lost: bool = False
-
-
-StreamItem: TypeAlias = Layout | PackEvent | PackFailed
-"""What a training stream yields: the layout of its frames first, then the pack's events."""
+from workers.stream import StreamItem
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import torch
 
 from actinium.errors import DatasetMissing
 from actinium.trial import TrialConfig
-from workers.actor import PackFailed
+from workers.stream import PackFailed
 
 MEMORY_WORDS = ("can't allocate memory", "not enough memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 """How RuntimeErrors of PyTorch say that memory was lacking, on the host (Linux, Windows) and in CUDA's libraries."""

@@ -15,7 +15,9 @@ SlotId = NewType("SlotId", int)
 
 @dataclass(frozen=True, kw_only=True)
 class PackDone:
-    """The pack has ended in order. `checkpoint`: the one that it wrote because it was stopped."""
+    """The pack has ended in order, and so has every lane that it reported. `checkpoint`: the one that it wrote because
+    it was stopped, if that is later than the last one that was told of.
+    """
 
     checkpoint: Checkpointed | None = None
 
@@ -76,11 +78,11 @@ class Fleet(Protocol):
 
     def start(self, slot: SlotId, configs: Sequence[TrialConfig], *, checkpoint: str | None) -> None:
         """Train a pack in an idle slot, from its checkpoint or from step 0. Call `hold` first where its dataset is one
-        that a person added.
+        that a person added. An AssertionError where the slot is not idle.
         """
 
     def stop(self, slot: SlotId) -> None:
-        """Ask the slot's pack to write a checkpoint and end. Its end comes as news."""
+        """Ask the slot's pack, if it has one, to write a checkpoint and end. Its end comes as news."""
 
     def news(self, *, seconds: float) -> list[News]:
         """What packs have sent, after waiting up to `seconds` for it. FleetLost when the cluster is gone."""

@@ -1,7 +1,6 @@
 """The fleet on Ray: warm actors, one a core or GPU, whose packs come back as streaming generators."""
 
 import logging
-import math
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +19,8 @@ from actinium.trial import TrialConfig
 from services.dispatcher.fleet import FleetLost, News, PackBroken, PackDone, PackItem, SlotId
 from services.dispatcher.nodes import NodeHealth
 from services.dispatcher.placement import NodeSlots, places, shared
-from workers.actor import PackActor, PackFailed
+from workers.actor import PackActor
+from workers.stream import PackFailed
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ WARM_UP_SECONDS = 300.0
 """How long a new actor may take to become warm."""
 MOST_DATASETS = 4
 """Datasets of people's own that Ray's object store is asked to hold; packs in training keep theirs."""
-BEGINNING = datetime.min.replace(tzinfo=UTC)
+BEGINNING, NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 WAITING_ITEMS = 400
 """News of one pack that nobody has taken yet; with so many, the pack waits."""
 ITEMS_A_ROUND = 200
@@ -57,7 +57,8 @@ class Slot:
     last_words: Any = None
     """The pending call that gives the checkpoint of a pack that was stopped; None while no stopped pack is waited for.
     """
-    kill_at: float | None = None
+    kill_at: datetime | None = None
+    """When its actor is killed, because its pack was stopped and does not end."""
     silent: float = 0.0
     """Seconds in which its pack was listened to and said nothing."""
     why_killed: str = ""
@@ -65,7 +66,9 @@ class Slot:
 
 @dataclass(kw_only=True)
 class RayFleet:
-    """Slots on a cluster that `ray.init` has connected to. All calls come from one thread."""
+    """Slots on a cluster that `ray.init` has connected to. All calls come from one thread. The time is what `tend` was
+    last told.
+    """
 
     data_root: str | None
     checkpoints: str | None = None
@@ -85,7 +88,7 @@ class RayFleet:
     _datasets: OrderedDict[str, Any] = field(default_factory=OrderedDict)
     """Files in Ray's object store, by SHA-256."""
     _numbers: Iterator[int] = field(default_factory=count)
-    _heard_at: float = math.inf
+    _heard_at: datetime = NEVER
     _turn: tuple[int, int] = (0, 1)
     _health: NodeHealth = field(default_factory=NodeHealth)
     _survey_at: datetime | None = None
@@ -132,10 +135,11 @@ class RayFleet:
         while len(self._datasets) > MOST_DATASETS:
             self._datasets.popitem(last=False)
 
-    def start(self, slot: SlotId, configs: Sequence[TrialConfig], *, checkpoint: str | None = None) -> None:
+    def start(self, slot: SlotId, configs: Sequence[TrialConfig], *, checkpoint: str | None) -> None:
         """Train a pack in an idle slot. A dead actor shows in the news."""
         documents = [config.model_dump(mode="json") for config in configs]
         chosen, stored = self._slots[slot], configs[0].task.stored
+        assert chosen.warming is None and chosen.stream is None, f"slot {slot} is not idle"
         dataset = None
         if stored is not None and stored.sha256 in self._datasets:
             self._datasets.move_to_end(stored.sha256)
@@ -148,7 +152,7 @@ class RayFleet:
         """End the slot's pack before its next step; `tend` kills the actor when that takes too long."""
         chosen = self._slots.get(slot)
         if chosen is not None and chosen.stream is not None and chosen.kill_at is None:
-            chosen.kill_at = time.monotonic() + GRACE_SECONDS
+            chosen.kill_at = self._now + timedelta(seconds=GRACE_SECONDS)
             ray.cancel(chosen.stream)
 
     def news(self, *, seconds: float) -> list[News]:
@@ -169,8 +173,8 @@ class RayFleet:
         """Kill the actors of packs that have been silent for `silence_seconds`. Time in which the dispatcher did not
         listen, because the database was away, does not count.
         """
-        now = time.monotonic()
-        passed, self._heard_at = min(max(now - self._heard_at, 0.0), LISTENING_MOST_SECONDS), now
+        passed, self._heard_at = (self._now - self._heard_at).total_seconds(), self._now
+        passed = min(max(passed, 0.0), LISTENING_MOST_SECONDS)
         for number, slot in self._slots.items():
             if slot.stream is None or slot.kill_at is not None:
                 continue
@@ -191,8 +195,8 @@ class RayFleet:
         for number, slot in list(self._slots.items()):
             if slot.warming is not None:
                 self._see_warm(number, slot, now=now)
-            elif slot.kill_at is not None and time.monotonic() >= slot.kill_at:
-                slot.kill_at = math.inf  # once; and its death is nobody's failure
+            elif slot.kill_at is not None and now >= slot.kill_at:
+                slot.kill_at = NEVER  # once; and its death is nobody's failure
                 ray.kill(slot.actor)  # its stream then ends with an ActorDiedError
         self._hire(now=now)
 
@@ -328,11 +332,11 @@ class RayFleet:
                 log.warning("slot %d: its device is lost to its actor, which is replaced", number)
                 self._health.failed(slot.place.node, now=self._now)
                 self._bury(number)
-            return _failure(item)
+            return broken_by(item)
         return item  # type: ignore[no-any-return]
 
 
-def _failure(failed: PackFailed) -> PackBroken:
+def broken_by(failed: PackFailed) -> PackBroken:
     """The failure class of what an actor reported. Out of memory and a lost device count as infrastructure, though the
     trials may be the cause: the limit on infrastructure failures ends those that keep doing it.
     """

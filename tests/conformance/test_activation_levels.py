@@ -15,8 +15,8 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 from torch.nn import functional
+from trained import trained
 
-from actinium.frame import LaneFinished, PackFrames
 from actinium.levels import ACTIVATIONS, Activation
 from actinium.levels.curves import OPERATIONS as NUMPY_OPERATIONS
 from actinium.levels.curves import curve
@@ -32,7 +32,7 @@ from workers.models import build_model
 from workers.models.lanes import PackedNetworks
 from workers.models.slices import lane_order
 from workers.models.start import parameter_count
-from workers.training.train import pack_layout, train_pack
+from workers.training.train import pack_layout
 
 EXAMPLES, CHANNELS = 6, 8
 TIGHT = {"rtol": 1e-11, "atol": 1e-12}
@@ -456,7 +456,7 @@ def test_what_is_written_is_the_level_that_it_spells() -> None:
             )
             for level in (named, written)
         ]
-        theirs, own = trained(configs)
+        (theirs, own), _ = trained(configs)
         layout = pack_layout(configs[0])
         for name in ("train_loss", "validation_loss", "dead_unit_rate", "saturated_rate"):
             np.testing.assert_allclose(own[:, layout.position(name)], theirs[:, layout.position(name)], rtol=1e-5)
@@ -498,20 +498,6 @@ def test_the_digest_knows_the_meaning_not_the_spelling() -> None:
     assert one == same != other
 
 
-def trained(configs: list[TrialConfig]) -> list[np.ndarray]:
-    """Each lane's frames, [points, S]."""
-    frames: list[list[np.ndarray]] = [[] for _ in configs]
-    ends = 0
-    for event in train_pack(configs):
-        if isinstance(event, PackFrames):
-            for lane, row in zip(event.lanes, event.values, strict=True):
-                frames[lane].append(row)
-        elif isinstance(event, LaneFinished):
-            ends += 1
-    assert ends == len(configs)
-    return [np.stack(rows) for rows in frames]
-
-
 @pytest.mark.parametrize("model", [Mlp(depth=2, width=8), Cnn(width=2)], ids=["mlp", "cnn"])
 def test_all_levels_together_are_each_alone(model: Model) -> None:
     """Five steps in float32: losses agree to 2e-4, and whatever is measured applies to the same lanes."""
@@ -526,9 +512,9 @@ def test_all_levels_together_are_each_alone(model: Model) -> None:
         )
         for number, case in enumerate(CASES.values())
     ]
-    together, layout = trained(configs), pack_layout(configs[0])
+    (together, _), layout = trained(configs), pack_layout(configs[0])
     smooth = [layout.series.index(name) for name in ("train_loss", "validation_loss")]
     for config, rows in zip(configs, together, strict=True):
-        (alone,) = trained([config])
+        (alone,), _ = trained([config])
         np.testing.assert_allclose(rows[:, smooth], alone[:, smooth], rtol=2e-4, err_msg=config.run_name())
         assert np.array_equal(np.isnan(rows), np.isnan(alone))

@@ -48,9 +48,9 @@ def levels(*levels: tuple[Any, Any], **document: Any) -> list[TrialConfig]:
     ]
 
 
-def trained(**trainings: Sequence[Any]) -> list[TrialConfig]:
+def trainings(**columns: Sequence[Any]) -> list[TrialConfig]:
     """Lanes that differ in fields of their training, given as columns; the values of one field may be all equal."""
-    rows = [dict(zip(trainings, row, strict=True)) for row in zip(*trainings.values(), strict=True)]
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     return [config(training=row, seed=seed) for seed, row in enumerate(rows)]
 
 
@@ -58,9 +58,9 @@ IMAGES = {"model": {"kind": "cnn", "width": 3}}
 READ = {"task": {"dataset": "digits_rows", "train_examples": 96}}
 
 PACKS: dict[str, list[TrialConfig]] = {
-    "momentum and decay": trained(momentum=[0.9, 0.0, 0.5], weight_decay=[0.0, 0.01, 0.0], l1=[0.001, 0.0, 0.0]),
-    "adam": trained(optimizer=["adam"] * 2, learning_rate=[0.01, 0.001], gradient_clip=[None, 0.1]),
-    "adamw": trained(optimizer=["adamw"] * 2, weight_decay=[0.1, 0.0], learning_rate=[0.01] * 2),
+    "momentum and decay": trainings(momentum=[0.9, 0.0, 0.5], weight_decay=[0.0, 0.01, 0.0], l1=[0.001, 0.0, 0.0]),
+    "adam": trainings(optimizer=["adam"] * 2, learning_rate=[0.01, 0.001], gradient_clip=[None, 0.1]),
+    "adamw": trainings(optimizer=["adamw"] * 2, weight_decay=[0.1, 0.0], learning_rate=[0.01] * 2),
     "running statistics": levels(
         ("relu", "batch"), ("tanh", {"name": "batch", "position": "post"}), ("relu", "none"), ("elu", "group")
     ),
@@ -76,7 +76,7 @@ PACKS: dict[str, list[TrialConfig]] = {
         ("prelu", "none"),
         ("rrelu", "none"),
     ),
-    "dropout": trained(dropout=[0.0, 0.3, 0.5], momentum=[0.9] * 3),
+    "dropout": trainings(dropout=[0.0, 0.3, 0.5], momentum=[0.9] * 3),
     "images": [
         *levels(("relu", "batch"), ("prelu", "instance"), **IMAGES),
         config(normalization="batch", initialization="lsuv", training={"dropout": 0.2}, **IMAGES),

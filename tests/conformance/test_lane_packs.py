@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
+from trained import trained
 
 from actinium.errors import InvalidInput
-from actinium.frame import LaneFinished, Outcome, PackFrames, TrialSummary
+from actinium.frame import Outcome
 from actinium.levels import Activation, Initialization, Normalization
 from actinium.trial import Cnn, Mlp, Model, Probes, Schedule, Task, Training, TrialConfig
 from workers.layers import Pass
@@ -55,20 +56,6 @@ def mixed(count: int, model: Model, normalizations: Sequence[object], **training
         )
         for lane in range(count)
     ]
-
-
-def trained(configs: Sequence[TrialConfig]) -> tuple[list[np.ndarray], list[TrialSummary]]:
-    """Each lane's frames [points, S] and summary."""
-    frames: list[list[np.ndarray]] = [[] for _ in configs]
-    summaries: dict[int, TrialSummary] = {}
-    for event in train_pack(configs):
-        if isinstance(event, PackFrames):
-            for lane, row in zip(event.lanes, event.values, strict=True):
-                frames[lane].append(row)
-        elif isinstance(event, LaneFinished):
-            assert event.lane not in summaries
-            summaries[event.lane] = event.summary
-    return [np.stack(rows) for rows in frames], [summaries[lane] for lane in range(len(configs))]
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])

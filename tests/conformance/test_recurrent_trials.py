@@ -1,14 +1,13 @@
 """Recurrent networks in whole trials: lanes alone and in company, probes, sequences of pixels."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
 import torch
+from trained import trained
 
 from actinium.datasets.table import DATASETS
-from actinium.frame import LaneFinished, PackFrames, TrialSummary
 from actinium.levels import Activation, Initialization, Normalization
 from actinium.probes import Sparsity, UnitStates
 from actinium.study import expand, parse_study
@@ -23,7 +22,6 @@ from workers.probes import PackProbes, probe_series
 from workers.probes.gradient_flow import gradient_rms, preactivation_gradients
 from workers.probes.weights import weight_values
 from workers.training.batches import pack_data
-from workers.training.train import train_pack
 
 ORDER = [14, 33, 11, 9, 29, 58, 60, 20]
 """How the fixed permutation of 64 begins, always."""
@@ -58,19 +56,6 @@ def mixed(model: Rnn | Lstm, count: int, **fields: object) -> list[TrialConfig]:
         )
         for lane in range(count)
     ]
-
-
-def trained(configs: Sequence[TrialConfig]) -> tuple[list[np.ndarray], list[TrialSummary]]:
-    """Each lane's frames [points, S] and summary."""
-    frames: list[list[np.ndarray]] = [[] for _ in configs]
-    summaries: dict[int, TrialSummary] = {}
-    for event in train_pack(configs):
-        if isinstance(event, PackFrames):
-            for lane, row in zip(event.lanes, event.values, strict=True):
-                frames[lane].append(row)
-        elif isinstance(event, LaneFinished):
-            summaries[event.lane] = event.summary
-    return [np.stack(rows) for rows in frames], [summaries[lane] for lane in range(len(configs))]
 
 
 @pytest.mark.parametrize("model", [Rnn(width=8, depth=2), Lstm(width=8)], ids=["rnn", "lstm"])

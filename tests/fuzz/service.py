@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import hand
+import fake_dispatcher
 import httpx
 import numpy as np
 from served import served
@@ -87,7 +87,7 @@ def furnished(engine: Engine, database_url: str) -> Iterator[Service]:
             studies=[*names, *ids],
             trials=trials,
             tokens=[str(token["id"]) for token in made],
-            train=lambda: hand.train(engine, packs=1),
+            train=lambda: fake_dispatcher.train(engine, packs=1),
         )
 
 
@@ -112,10 +112,10 @@ def _study(http: httpx.Client, engine: Engine, kind: str) -> str:
     http.post("/v1/studies", json={**STUDY, "name": kind, "tags": {"kind": kind}}).raise_for_status()
     match kind:
         case "finished":
-            hand.train(engine)
+            fake_dispatcher.train(engine)
         case "failed":
             for _ in range(3):  # a pack of one is tried twice
-                hand.train(engine, fail="ValueError: no")
+                fake_dispatcher.train(engine, fail="ValueError: no")
         case "cancelled":
             http.post(f"/v1/studies/{kind}/cancel").raise_for_status()
         case "paused":

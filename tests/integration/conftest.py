@@ -1,10 +1,10 @@
-"""The real API on a real database, and a hand that trains: leases, writes frames, completes."""
+"""The real API on a real database, with a fake dispatcher that trains in a moment."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 
-import hand
+import fake_dispatcher
 import httpx
 import pytest
 from served import served
@@ -89,5 +89,5 @@ def row_counts(engine: Engine) -> Callable[[], dict[str, int]]:
 
 @pytest.fixture
 def train(engine: Engine) -> Train:
-    """Takes part of the dispatcher: `hand.train` on this test's database."""
-    return partial(hand.train, engine)
+    """The fake dispatcher on this test's database."""
+    return partial(fake_dispatcher.train, engine)

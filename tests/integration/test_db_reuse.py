@@ -24,7 +24,7 @@ LAYOUT = Layout(series=("validation_loss",))
 def train(connection: Connection, now: datetime, summary: Callable[..., TrialSummary]) -> Train:
     """`train(loss=0.5, outcome=CONVERGED)`: all that is due, two frames a trial."""
 
-    def hand(loss: float = 0.5, outcome: Outcome = Outcome.CONVERGED) -> None:
+    def complete_all(loss: float = 0.5, outcome: Outcome = Outcome.CONVERGED) -> None:
         while pack := queue.lease(connection, now=now, holder="d", lease_seconds=30, width=64):
             rows = [
                 Frame(
@@ -37,7 +37,7 @@ def train(connection: Connection, now: datetime, summary: Callable[..., TrialSum
             made = summary(outcome=outcome, metrics={"validation_loss": loss})
             queue.complete_many(connection, now=now, results=[(one, made) for one in pack])
 
-    return hand
+    return complete_all
 
 
 def links(connection: Connection, study: StudyId) -> list[TrialId | None]:

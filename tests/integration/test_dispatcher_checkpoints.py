@@ -1,33 +1,26 @@
 """Interruptions through the whole way, dispatcher, database and checkpoints on disk: a study ends as if undisturbed."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_fleet import FakeFleet
 from sqlalchemy import Engine, text
 
-from actinium.frame import Checkpointed
-from actinium.job import FailureClass, StudyId, StudyState
+from actinium.job import StudyId, StudyState
 from actinium.study import expand, parse_study
-from actinium.trial import TrialConfig
 from db import studies
 from services.dispatcher.dispatcher import Dispatcher
-from services.dispatcher.fleet import News, PackBroken, PackDone, PackItem, SlotId
+from services.dispatcher.fleet import PackDone
 from services.dispatcher.heart import Heart
 from services.dispatcher.ledger import Ledger
 from services.dispatcher.roster import Roster
 from services.dispatcher.sweeper import SPARE_SECONDS, Sweeper
 from services.dispatcher.widths import planned_width
-from workers.checkpoints.keeper import StoreKeeper
-from workers.checkpoints.state import decoded
 from workers.checkpoints.store import CheckpointStore
-from workers.training.train import pack_layout, train_pack
 
 LEASE_SECONDS = 30.0
-SLOT = SlotId(0)
 SMALL: dict[str, Any] = {
     "task": {"train_examples": 64},
     "model": {"kind": "mlp", "depth": 1, "width": 4},
@@ -36,78 +29,6 @@ SMALL: dict[str, Any] = {
     "probes": {"schedule": {"points": 12}},
     "seeds": 2,
 }
-
-
-@dataclass(kw_only=True)
-class SavingFleet:
-    """One slot that trains in this process, an item a round, and saves its pack every third step."""
-
-    store: CheckpointStore
-    stream: Iterator[PackItem] | None = None
-    stopped: bool = False
-    begun: list[tuple[int, str | None]] = field(default_factory=list)
-    """How many lanes each pack had, and what it went on from."""
-    items: list[PackItem] = field(default_factory=list)
-
-    def size(self) -> int:
-        return 1
-
-    def idle(self) -> list[SlotId]:
-        return [] if self.stream else [SLOT]
-
-    def device(self, slot: SlotId) -> str:
-        return "cpu"
-
-    def avoided(self) -> dict[str, datetime]:
-        return {}
-
-    def share(self, *, turn: int, of: int) -> None:
-        return
-
-    def holds(self, sha256: str) -> bool:
-        return False
-
-    def hold(self, sha256: str, content: bytes) -> None:
-        return
-
-    def start(self, slot: SlotId, configs: Sequence[TrialConfig], *, checkpoint: str | None) -> None:
-        self.begun.append((len(configs), checkpoint))
-        self.stopped = False
-        self.stream = self.trained(configs, checkpoint)
-
-    def trained(self, configs: Sequence[TrialConfig], checkpoint: str | None) -> Iterator[PackItem]:
-        polls = iter(range(10**6))
-        keeper = StoreKeeper(self.store, seconds=4.0, clock=lambda: float(next(polls)), stopped=lambda: self.stopped)
-        yield pack_layout(configs[0])
-        read = None if checkpoint is None else lambda: decoded(self.store.load(checkpoint))
-        for event in train_pack(configs, clock=lambda: 0.0, keeper=keeper, checkpoint=read):
-            if not self.stopped:
-                yield event
-            elif isinstance(event, Checkpointed):
-                yield PackDone(checkpoint=event)
-        yield PackDone()
-
-    def stop(self, slot: SlotId) -> None:
-        self.stopped = True
-
-    def kill(self) -> None:
-        """As an actor dies."""
-        self.stream = iter([PackBroken(failure_class=FailureClass.INFRASTRUCTURE, error="killed")])
-
-    def news(self, *, seconds: float) -> list[News]:
-        if self.stream is None:
-            return []
-        item = next(self.stream)
-        self.items.append(item)
-        if isinstance(item, PackDone | PackBroken):
-            self.stream = None
-        return [News(slot=SLOT, item=item)]
-
-    def tend(self, *, now: datetime) -> None:
-        return
-
-    def close(self) -> None:
-        return
 
 
 class House:
@@ -121,7 +42,7 @@ class House:
 
     def hire(self) -> None:
         """A new dispatcher, with a new fleet."""
-        self.fleet, ledger = SavingFleet(store=self.store), Ledger()
+        self.fleet, ledger = FakeFleet(slots=1, store=self.store), Ledger()
         roster = Roster(holder="here", started_at=self.now)
         self.dispatcher = Dispatcher(
             engine=self.engine,
@@ -159,6 +80,12 @@ class House:
                 if studies.get(conn, study).state is StudyState.FINISHED and not self.dispatcher.busy():
                     return
         raise AssertionError("not finished")
+
+    def left_behind(self) -> str:
+        """The checkpoint of the pack that was the last to end."""
+        end = self.fleet.told[-1].item
+        assert isinstance(end, PackDone) and end.checkpoint is not None
+        return end.checkpoint.name
 
     def rows(self, query: str, **given: Any) -> list[Any]:
         with self.engine.begin() as conn:
@@ -210,32 +137,30 @@ def test_a_disturbed_study_ends_as_an_undisturbed_one(house: House, disturbance:
             for _ in range(10):
                 house.round()
             assert not house.dispatcher.busy()
-            assert isinstance(house.fleet.items[-1], PackDone) and house.fleet.items[-1].checkpoint is not None
-            kept = [(house.fleet.items[-1].checkpoint.name,)]
+            kept = [(house.left_behind(),)]
             with house.engine.begin() as conn:
                 studies.resume(conn, study, house.now)
         case "shutdown":
             house.dispatcher.shut_down(now=house.now, rounds=10)
-            last = house.fleet.items[-1]
-            assert isinstance(last, PackDone) and last.checkpoint is not None
-            kept = [(last.checkpoint.name,)]
+            kept = [(house.left_behind(),)]
             house.hire()
             begun = 0
         case "kill":
-            house.fleet.kill()
+            house.fleet.kill(house.fleet.told[-1].slot)
         case "lease ran out":
             house.hire()
             house.now += timedelta(seconds=2 * LEASE_SECONDS)
             begun = 0
         case "torn":
             (house.folder / kept[0][0]).write_bytes(b"PK")
-            house.fleet.kill()
+            house.fleet.kill(house.fleet.told[-1].slot)
         case "gone":
             (house.folder / kept[0][0]).unlink()
-            house.fleet.kill()
+            house.fleet.kill(house.fleet.told[-1].slot)
     house.finish(study)
     if kept:
-        assert house.fleet.begun[begun:] == [(4, kept[0][0])], "as one pack, from the last checkpoint"
+        (again,) = house.fleet.begun[begun:]
+        assert (len(again.configs), again.checkpoint) == (4, kept[0][0]), "as one pack, from the last checkpoint"
     assert house.curves(study) == house.curves(undisturbed)
     assert house.summaries(study) == house.summaries(undisturbed)
     blame = "SELECT DISTINCT trial_failures, checkpoint FROM jobs"
@@ -254,9 +179,8 @@ def test_a_pack_makes_way_for_a_study_of_higher_priority_and_goes_on_after_it(ho
     high = house.submit("high", priority=1)
     house.finish(low)
     house.finish(same)
-    first, second, third, fourth = house.fleet.begun
-    assert [lanes for lanes, _ in house.fleet.begun] == [4] * 4
-    assert (first[1], second[1], third[1] is None, fourth[1]) == (None, None, False, None)
+    assert house.fleet.widths == [4] * 4
+    assert [pack.checkpoint is None for pack in house.fleet.begun] == [True, True, False, True]
     ended = "SELECT study_id, attempt, infrastructure_failures, trial_failures FROM jobs GROUP BY 1, 2, 3, 4 ORDER BY 1"
     assert house.rows(ended) == [(low, 2, 0, 0), (same, 1, 0, 0), (high, 1, 0, 0)]
     assert house.rows("SELECT id FROM studies ORDER BY finished_at") == [(high,), (low,), (same,)]

@@ -1,8 +1,8 @@
-"""Packs on real Ray actors that are stopped or killed, and go on from their checkpoint."""
+"""A study on real Ray actors that is paused and loses an actor, and goes on from its checkpoints."""
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import ray
+from fleet_rounds import warm_slot
 from sqlalchemy import Engine, text
 
-from actinium.frame import Checkpointed, LaneFinished, PackFrames
+from actinium.frame import LaneFinished, PackFrames
 from actinium.study import expand, parse_study
 from actinium.trial import TrialConfig
 from db import studies
 from services.dispatcher.dispatcher import Dispatcher
-from services.dispatcher.fleet import News, PackBroken, PackDone, PackItem, SlotId
 from services.dispatcher.heart import Heart
 from services.dispatcher.ledger import Ledger
 from services.dispatcher.ray_fleet import RayFleet
@@ -52,61 +52,6 @@ def fleet(cluster: None, tmp_path: Path) -> Iterator[RayFleet]:
     yield made
     for slot in made._slots.values():
         ray.kill(slot.actor)
-
-
-def until(fleet: RayFleet, done: Callable[[list[News]], bool]) -> list[News]:
-    """Rounds until `done` says so of all the news."""
-    heard: list[News] = []
-    for _ in range(PATIENCE):
-        fleet.tend(now=datetime.now(UTC))
-        heard += fleet.news(seconds=0.1)
-        if done(heard):
-            return heard
-    raise AssertionError(f"no end of it: {heard}")
-
-
-def warm_slot(fleet: RayFleet) -> SlotId:
-    """The first slot that is warm."""
-    until(fleet, lambda _: bool(fleet.idle()))
-    return fleet.idle()[0]
-
-
-def ended(heard: list[News]) -> bool:
-    """Whether a pack has come to its end."""
-    return bool(heard) and isinstance(heard[-1].item, PackDone | PackBroken)
-
-
-def checkpointed(heard: list[News]) -> bool:
-    """Whether a checkpoint past the first frames was told of."""
-    return any(isinstance(news.item, Checkpointed) and news.item.step > 50 for news in heard)
-
-
-def assert_as_undisturbed(items: list[PackItem], undisturbed: list[Any]) -> None:
-    """The whole curve once, bit by bit, and the summaries but for what they cost."""
-    found, wanted = ([one for one in some if isinstance(one, PackFrames)] for some in (items, undisturbed))
-    assert [one.step for one in found] == [one.step for one in wanted] == PACK[0].probe_steps()
-    for one, other in zip(found, wanted, strict=True):
-        np.testing.assert_array_equal(one.values, other.values)
-    cost = {"seconds": 0.0, "probe_seconds": 0.0}
-    ends, wanted_ends = (
-        [one.summary.model_copy(update=cost) for one in some if isinstance(one, LaneFinished)]
-        for some in (items, undisturbed)
-    )
-    assert ends == wanted_ends and len(ends) == len(PACK)
-
-
-def test_a_stopped_pack_leaves_a_checkpoint_and_goes_on_from_it(fleet: RayFleet, undisturbed: list[Any]) -> None:
-    slot = warm_slot(fleet)
-    fleet.start(slot, PACK)
-    until(fleet, checkpointed)
-    fleet.stop(slot)
-    end = until(fleet, ended)[-1].item
-    assert isinstance(end, PackDone) and end.checkpoint is not None
-    assert 50 < end.checkpoint.step < PACK[0].steps() and end.checkpoint.lanes == (0, 1)
-    assert fleet.idle() == [slot], "the actor stays warm"
-    fleet.start(slot, PACK, checkpoint=end.checkpoint.name)
-    items = [news.item for news in until(fleet, ended)]
-    assert_as_undisturbed(items, undisturbed)
 
 
 def test_a_study_that_is_paused_and_then_loses_its_actor_ends_as_an_undisturbed_one(

@@ -1,7 +1,7 @@
 """The dispatcher's rounds on a real database with real training, in this process instead of on Ray."""
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import psycopg
 import pytest
+from fake_fleet import FakeFleet, FakePack, train
 from psycopg import sql
 from sqlalchemy import Engine, event, text
 
 from actinium.datasets.file import read_dataset
-from actinium.errors import DatasetMissing
 from actinium.frame import LaneFinished, Layout, PackFrames
 from actinium.job import Attempt, FailureClass, Lease, StudyId, StudyState
 from actinium.study import expand, parse_study
@@ -22,14 +22,13 @@ from actinium.trial import TrialConfig
 from db import artifacts, datasets, dispatchers, queue, studies, widths
 from db.embedded import EmbeddedServer
 from services.dispatcher.dispatcher import Dispatcher
-from services.dispatcher.fleet import News, PackBroken, PackDone, PackItem, SlotId
+from services.dispatcher.fleet import PackBroken, PackDone, PackItem
 from services.dispatcher.heart import Heart
 from services.dispatcher.ledger import Ledger
 from services.dispatcher.roster import Roster
 from services.dispatcher.widths import fair_share, planned_width
 from workers import packing
-from workers.datasets.stored import SHELF
-from workers.training.train import pack_layout, train_pack
+from workers.training.train import pack_layout
 
 LEASE_SECONDS = 30.0
 SMALL: dict[str, Any] = {
@@ -41,75 +40,13 @@ SMALL: dict[str, Any] = {
 }
 
 
-def stream(configs: Sequence[TrialConfig]) -> Iterator[PackItem]:
-    """What a Ray actor would yield."""
-    yield pack_layout(configs[0])
-    yield from train_pack(configs)
-    yield PackDone()
-
-
-@dataclass(kw_only=True)
-class HereFleet:
-    """Slots whose packs go on by one item a round. `trainer` may be replaced, to see packs go wrong."""
-
-    slots: int = 2
-    trainer: Callable[[Sequence[TrialConfig]], Iterator[PackItem]] = stream
-    streams: dict[SlotId, Iterator[PackItem]] = field(default_factory=dict)
-    widths: list[int] = field(default_factory=list)
-    stopped: list[SlotId] = field(default_factory=list)
-    datasets: dict[str, bytes] = field(default_factory=dict)
-    turn: tuple[int, int] = (0, 1)
-
-    def size(self) -> int:
-        return self.slots
-
-    def idle(self) -> list[SlotId]:
-        return [SlotId(number) for number in range(self.slots) if number not in self.streams]
-
-    def device(self, slot: SlotId) -> str:
-        return "cpu"
-
-    def avoided(self) -> dict[str, datetime]:
-        return {}
-
-    def share(self, *, turn: int, of: int) -> None:
-        self.turn = (turn, of)
-
-    def holds(self, sha256: str) -> bool:
-        return sha256 in self.datasets
-
-    def hold(self, sha256: str, content: bytes) -> None:
-        self.datasets[sha256] = content
-
-    def start(self, slot: SlotId, configs: Sequence[TrialConfig], *, checkpoint: str | None) -> None:
-        self.widths.append(len(configs))
-        self.streams[slot] = self.trainer(configs)
-
-    def stop(self, slot: SlotId) -> None:
-        self.stopped.append(slot)
-        self.streams[slot] = iter([PackDone()])
-
-    def news(self, *, seconds: float) -> list[News]:
-        found = [News(slot=slot, item=next(items)) for slot, items in self.streams.items()]
-        for news in found:
-            if isinstance(news.item, PackDone | PackBroken):
-                del self.streams[news.slot]
-        return found
-
-    def tend(self, *, now: datetime) -> None:
-        return
-
-    def close(self) -> None:
-        return
-
-
 @dataclass(kw_only=True)
 class House:
     """A dispatcher with all that it works with, and a clock that each round moves on by a second."""
 
     engine: Engine
     now: datetime
-    fleet: HereFleet = field(default_factory=HereFleet)
+    fleet: FakeFleet = field(default_factory=FakeFleet)
     ledger: Ledger = field(default_factory=Ledger)
     width: int | None = 8
     """Of every pack; None: as measured."""
@@ -226,9 +163,9 @@ def test_packs_grow_while_the_time_per_lane_falls(house: House, monkeypatch: pyt
     """A device on which a lane costs half as much in twice the company, up to 8 lanes; and twice as much past that."""
     monkeypatch.setattr(packing, "CPU", replace(packing.CPU, first=4))
 
-    def trainer(configs: Sequence[TrialConfig]) -> Iterator[PackItem]:
-        cost = 1.0 / min(len(configs), 8) * max(len(configs) / 8, 1.0)
-        for item in stream(configs):
+    def trainer(pack: FakePack) -> Iterator[PackItem]:
+        cost = 1.0 / min(len(pack.configs), 8) * max(len(pack.configs) / 8, 1.0)
+        for item in train(pack):
             if isinstance(item, LaneFinished):
                 item = replace(item, summary=item.summary.model_copy(update={"seconds": cost * item.summary.steps}))
             yield item
@@ -253,14 +190,14 @@ def test_the_next_study_of_a_key_begins_as_wide_as_pays(house: House) -> None:
 def test_lack_of_memory_halves_the_width_and_is_remembered(house: House) -> None:
     lacking = PackBroken(failure_class=FailureClass.INFRASTRUCTURE, error="out of memory", halve=True)
 
-    def trainer(configs: Sequence[TrialConfig]) -> Iterator[PackItem]:
-        return stream(configs) if len(configs) <= 4 else iter([pack_layout(configs[0]), lacking])
+    def trainer(pack: FakePack) -> Iterator[PackItem]:
+        return train(pack) if len(pack.configs) <= 4 else iter([pack_layout(pack.configs[0]), lacking])
 
     house.fleet.slots, house.fleet.trainer, house.width = 1, trainer, None
     house.finish(house.submit(seeds=16))
     assert house.fleet.widths[:3] == [16, 8, 4] and max(house.fleet.widths[3:]) <= 4
-    house.fleet.widths.clear()
-    house.finish(house.submit(name="next", seeds=16))
+    house.fleet.begun.clear()
+    house.finish(house.submit(name="next", seeds=16), most=200)
     assert max(house.fleet.widths) <= 4
     assert house.rows("SELECT DISTINCT infrastructure_failures FROM jobs") == [(0,)]
 
@@ -320,12 +257,12 @@ def test_a_dispatcher_that_was_taken_for_dead_changes_nothing(house: House) -> N
 
 
 def test_a_pack_that_raises_is_halved_and_the_guilty_trial_fails_with_its_traceback(house: House) -> None:
-    def trainer(configs: Sequence[TrialConfig]) -> Iterator[PackItem]:
-        if any(config.seed == 2 for config in configs):
-            yield pack_layout(configs[0])
+    def trainer(pack: FakePack) -> Iterator[PackItem]:
+        if any(config.seed == 2 for config in pack.configs):
+            yield pack_layout(pack.configs[0])
             yield PackBroken(failure_class=FailureClass.TRIAL, error="Traceback: seed 2 is unlucky")
         else:
-            yield from stream(configs)
+            yield from train(pack)
 
     house.fleet.slots, house.fleet.trainer = 1, trainer
     study = house.submit(seeds=4)
@@ -337,31 +274,31 @@ def test_a_pack_that_raises_is_halved_and_the_guilty_trial_fails_with_its_traceb
 
 def test_a_lost_actor_is_nobodys_fault(house: House) -> None:
     lost = PackBroken(failure_class=FailureClass.INFRASTRUCTURE, error="ActorDiedError")
-    house.fleet.slots, house.fleet.trainer = 1, lambda configs: iter([pack_layout(configs[0]), lost])
+    house.fleet.slots, house.fleet.trainer = 1, lambda pack: iter([pack_layout(pack.configs[0]), lost])
     study = house.submit(seeds=2)
     house.rounds(3)
     assert house.rows("SELECT DISTINCT state, trial_failures, infrastructure_failures FROM jobs") == [("queued", 0, 1)]
-    house.fleet.trainer = stream
+    house.fleet.trainer = train
     house.finish(study)
     assert house.rows("SELECT DISTINCT state FROM jobs") == [("succeeded",)]
 
 
 def test_a_pack_that_ends_without_a_word_fails_its_trials(house: House) -> None:
-    house.fleet.slots, house.fleet.trainer = 1, lambda configs: iter([pack_layout(configs[0]), PackDone()])
+    house.fleet.slots, house.fleet.trainer = 1, lambda pack: iter([pack_layout(pack.configs[0]), PackDone()])
     study = house.submit(seeds=1)
     house.finish(study)
     assert house.rows("SELECT state, error FROM jobs") == [("failed", "the pack ended without a summary of this trial")]
 
 
 def test_news_that_the_database_refuses_fail_their_own_pack_only(house: House) -> None:
-    def trainer(configs: Sequence[TrialConfig]) -> Iterator[PackItem]:
-        if configs[0].seed == 0:
+    def trainer(pack: FakePack) -> Iterator[PackItem]:
+        if pack.configs[0].seed == 0:
             yield Layout(series=("a", "b"))
             yield PackFrames(lanes=(0,), step=0, time=0.0, values=np.zeros((1, 3), dtype=np.float32))
             yield PackFrames(lanes=(0,), step=1, time=0.0, values=np.zeros((1, 3), dtype=np.float32))
             yield PackDone()
         else:
-            yield from stream(configs)
+            yield from train(pack)
 
     house.fleet.trainer = trainer
     study = house.submit(seeds=2)
@@ -424,6 +361,7 @@ def test_after_a_silence_the_heart_takes_up_its_own_and_waits_before_it_rescues(
 def test_dispatchers_share_the_slots_and_the_work(house: House) -> None:
     """Each has the places of its number, and takes no more than its part of what is due."""
     other = House(engine=house.engine, now=house.now + timedelta(seconds=1), holder="there")
+    house.fleet.slots = other.fleet.slots = 4
     house.width = other.width = 64
     for each in (house, other, house):
         each.heart.run_once(now=other.now)
@@ -490,14 +428,7 @@ def test_an_added_dataset_is_read_once_and_trained_on(house: House) -> None:
     """The fleet is given it with the first lease, and no more; the pack trains on it."""
     reads = []
     event.listen(house.engine, "before_execute", lambda *given: reads.append(str(given[1])))
-
-    def trainer(configs: Sequence[TrialConfig]) -> Iterator[PackItem]:
-        stored = configs[0].task.stored
-        assert stored is not None
-        SHELF.put(stored.sha256, house.fleet.datasets[stored.sha256])
-        return stream(configs)
-
-    house.fleet.trainer, house.width = trainer, 1
+    house.width = 1
     study = house.submit(task=added(house), seeds=4)
     house.finish(study)
     assert house.state(study) is StudyState.FINISHED
@@ -508,14 +439,6 @@ def test_an_added_dataset_is_read_once_and_trained_on(house: House) -> None:
 
 def test_a_dataset_that_is_gone_fails_its_trials_and_nobody_elses(house: House) -> None:
     """The pack says what is missing; another study goes on."""
-
-    def trainer(configs: Sequence[TrialConfig]) -> Iterator[PackItem]:
-        try:
-            yield from stream(configs)
-        except DatasetMissing as error:
-            yield PackBroken(failure_class=FailureClass.TRIAL, error=str(error))
-
-    house.fleet.trainer = trainer
     task = added(house)
     task["stored"]["sha256"] = "0" * 64
     lost, good = house.submit(name="lost", task=task, seeds=1), house.submit(name="good", seeds=1)

@@ -2,8 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,13 @@ import httpx
 import numpy as np
 import psycopg
 import pytest
+from fake_fleet import FakeFleet, FakePack
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 from starlette.requests import Request
 
 from actinium.frame import LaneFinished, Layout, PackFrames, TrialSummary
 from actinium.study import Design
-from actinium.trial import TrialConfig
 from db import dispatchers, studies
 from db.dispatchers import Standing
 from db.engine import embedded, make_engine, migrate
@@ -26,7 +25,7 @@ from services.api.problem import on_database_error
 from services.disk_space import disk_shortage
 from services.dispatcher import dispatcher as dispatching
 from services.dispatcher.dispatcher import Dispatcher
-from services.dispatcher.fleet import News, PackDone, PackItem, SlotId
+from services.dispatcher.fleet import PackItem
 from services.dispatcher.ledger import Ledger
 from services.dispatcher.roster import Roster
 from services.settings import Settings
@@ -38,67 +37,18 @@ VALUES = 4000
 DISK = "160m"
 
 
-@dataclass(kw_only=True)
-class WordyFleet:
-    """One slot, whose packs say much: one item a round."""
+def wordy(summary: TrialSummary) -> FakeFleet:
+    """One slot, whose packs say much."""
 
-    summary: TrialSummary
-    stream: Iterator[PackItem] | None = None
-    started: int = 0
-    taken: int = 0
-    datasets: Mapping[str, bytes] = field(default_factory=dict)
-
-    def size(self) -> int:
-        return 1
-
-    def idle(self) -> list[SlotId]:
-        return [SlotId(0)] if self.stream is None else []
-
-    def avoided(self) -> dict[str, datetime]:
-        return {}
-
-    def share(self, *, turn: int, of: int) -> None:
-        return
-
-    def device(self, slot: SlotId) -> str:
-        return "cpu"
-
-    def holds(self, sha256: str) -> bool:
-        return False
-
-    def hold(self, sha256: str, content: bytes) -> None:
-        raise AssertionError("there are no datasets")
-
-    def start(self, slot: SlotId, configs: Sequence[TrialConfig], *, checkpoint: str | None = None) -> None:
-        self.started += 1
-        self.stream = self._pack(len(configs))
-
-    def _pack(self, lanes: int) -> Iterator[PackItem]:
-        rng = np.random.default_rng(0)
+    def trainer(pack: FakePack) -> Iterator[PackItem]:
+        lanes, draws = range(len(pack.configs)), np.random.default_rng(0)
         yield Layout(series=tuple(f"value_{number}" for number in range(VALUES)))
         for step in range(STEPS):
-            values = rng.normal(size=(lanes, VALUES)).astype(np.float32)
-            yield PackFrames(lanes=tuple(range(lanes)), step=step, time=0.0, values=values)
-        yield from (LaneFinished(lane=lane, summary=self.summary) for lane in range(lanes))
-        yield PackDone()
+            values = draws.normal(size=(len(lanes), VALUES)).astype(np.float32)
+            yield PackFrames(lanes=tuple(lanes), step=step, time=0.0, values=values)
+        yield from (LaneFinished(lane=lane, summary=summary) for lane in lanes)
 
-    def stop(self, slot: SlotId) -> None:
-        raise AssertionError("nothing is stopped")
-
-    def news(self, *, seconds: float) -> list[News]:
-        if self.stream is None:
-            return []
-        item = next(self.stream)
-        self.taken += 1
-        if isinstance(item, PackDone):
-            self.stream = None
-        return [News(slot=SlotId(0), item=item)]
-
-    def tend(self, *, now: datetime) -> None:
-        return
-
-    def close(self) -> None:
-        return
+    return FakeFleet(slots=1, trainer=trainer)
 
 
 @pytest.fixture
@@ -134,7 +84,7 @@ def test_a_database_whose_disk_is_full_loses_nothing(
     engine = make_engine(server.url, pool_size=2)
     try:
         migrate(engine)
-        fleet, ledger = WordyFleet(summary=summary(steps=STEPS)), Ledger()
+        fleet, ledger = wordy(summary(steps=STEPS)), Ledger()
         roster = Roster(holder="here", started_at=now)
         dispatcher = Dispatcher(
             engine=engine,
@@ -158,7 +108,7 @@ def test_a_database_whose_disk_is_full_loses_nothing(
         rounds(4)
         filler = fill(small_disk)
         rounds(80)
-        assert fleet.started == 1 and fleet.taken <= 30, "the pack waits once its news take too much memory"
+        assert len(fleet.begun) == 1 and len(fleet.told) <= 30, "the pack waits once its news take too much memory"
         assert "disk is full" in str(roster.standing(now=now).halted)
         filler.unlink()
         server = embedded(small_disk)  # the server may have ended, for want of room for its log
@@ -191,7 +141,7 @@ def test_room_is_what_the_disk_has(small_disk: Path) -> None:
 def test_nothing_is_begun_without_room_and_everything_after(
     engine: Engine, design: Callable[..., Design], summary: Callable[..., TrialSummary], now: datetime
 ) -> None:
-    fleet, roster, room = WordyFleet(summary=summary(steps=STEPS)), Roster(holder="here", started_at=now), ["no room"]
+    fleet, roster, room = wordy(summary(steps=STEPS)), Roster(holder="here", started_at=now), ["no room"]
     dispatcher = Dispatcher(
         engine=engine,
         fleet=fleet,
@@ -206,14 +156,14 @@ def test_nothing_is_begun_without_room_and_everything_after(
         studies.create(conn, design(), owner="ann", now=now)
     for second in range(1, 10):
         dispatcher.run_once(now=now + timedelta(seconds=second), wait=0.0)
-    assert fleet.started == 0 and roster.standing(now=now).halted == "no room"
+    assert len(fleet.begun) == 0 and roster.standing(now=now).halted == "no room"
     room.clear()
     for second in range(10, 20):
         dispatcher.run_once(now=now + timedelta(seconds=second), wait=0.0)
     room.append("no room")
     for second in range(20, 150):
         dispatcher.run_once(now=now + timedelta(seconds=second), wait=0.0)
-    assert fleet.started == 1, "what trains goes on to its end, and nothing follows"
+    assert len(fleet.begun) == 1, "what trains goes on to its end, and nothing follows"
     with engine.begin() as conn:
         assert conn.execute(text("SELECT state, count(*) FROM jobs GROUP BY 1 ORDER BY 1")).all() == [
             ("queued", 2),

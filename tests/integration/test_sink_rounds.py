@@ -30,7 +30,7 @@ STEPS = (0, 10, 170)
 
 @dataclass(kw_only=True)
 class Scene:
-    """A study, a hand that trains it, and a sink."""
+    """A study, leases of its trials, and a sink."""
 
     engine: Engine
     now: datetime
@@ -49,7 +49,7 @@ class Scene:
     def lease(self, width: int = 1) -> list[Lease]:
         self.now += timedelta(seconds=1)
         with self.engine.begin() as conn:
-            return queue.lease(conn, now=self.now, holder="hand", lease_seconds=30.0, width=width)
+            return queue.lease(conn, now=self.now, holder="fake", lease_seconds=30.0, width=width)
 
     def frames(self, lease: Lease, steps: Sequence[int] = STEPS, values: Sequence[float] = (1.0, 0.5, 0.25)) -> None:
         rows = [

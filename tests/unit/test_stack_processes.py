@@ -1,7 +1,6 @@
 """Processes are found by their mark and told apart by their start: nothing is left, and no stranger is hit."""
 
 import os
-import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); prin
 @pytest.fixture
 def instance() -> Iterator[str]:
     """A mark of this test's own; whatever has it is ended."""
-    mark = secrets.token_hex(8)
+    mark = f"test-{os.getpid()}"
     yield mark
     processes.end(processes.marked(mark), seconds=0.0)
 

@@ -1,21 +1,21 @@
 """Early stopping, augmentation and what may share a pack."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from trained import trained
 
 from actinium.datasets.table import StoredDataset
-from actinium.frame import LaneFinished, PackFrames, TrialSummary
+from actinium.frame import LaneFinished, TrialSummary
 from actinium.trial import Augmentation, Cnn, EarlyStopping, Mlp, Probes, Schedule, Task, Training, TrialConfig
 from workers.draws import StepDraws
 from workers.training.augmentation import augmented
 from workers.training.evaluation import evaluate
 from workers.training.outcome import LaneRecord
-from workers.training.train import Pack, pack_layout, train_pack
+from workers.training.train import Pack, pack_layout
 from workers.training.trivial import Trivial
 
 BASE = TrialConfig(
@@ -28,18 +28,6 @@ BASE = TrialConfig(
 
 def with_training(**fields: object) -> TrialConfig:
     return BASE.model_copy(update={"training": BASE.training.model_copy(update=fields)})
-
-
-def trained(configs: Sequence[TrialConfig]) -> tuple[list[np.ndarray], list[TrialSummary]]:
-    frames: list[list[np.ndarray]] = [[] for _ in configs]
-    summaries: dict[int, TrialSummary] = {}
-    for event in train_pack(configs):
-        if isinstance(event, PackFrames):
-            for lane, row in zip(event.lanes, event.values, strict=True):
-                frames[lane].append(row)
-        elif isinstance(event, LaneFinished):
-            summaries[event.lane] = event.summary
-    return [np.stack(rows) for rows in frames], [summaries[lane] for lane in range(len(configs))]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import json, sys
 from unittest import mock
 import ray
 from actinium.trial import Mlp, Task, Training, TrialConfig
-from workers.actor import PackFailed, PackTrainer
+from workers.actor import PackTrainer
+from workers.stream import PackFailed
 
 trainer = PackTrainer()
 before = set(sys.modules)

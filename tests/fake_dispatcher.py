@@ -1,4 +1,4 @@
-"""A hand that trains in the dispatcher's place: leases, writes frames, completes or fails."""
+"""A dispatcher that trains nothing: it leases packs, writes made-up frames, and completes or fails them."""
 
 from datetime import UTC, datetime
 
@@ -20,7 +20,7 @@ def train(engine: Engine, *, packs: int = 1000, complete: bool = True, fail: str
     now = datetime.now(UTC)  # the API's clock: what was submitted is due at once
     for _ in range(packs):
         with engine.begin() as connection:
-            pack = queue.lease(connection, now=now, holder="hand", lease_seconds=60, width=64)
+            pack = queue.lease(connection, now=now, holder="fake", lease_seconds=60, width=64)
             if not pack:
                 break
             taken += pack
