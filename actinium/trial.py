@@ -3,10 +3,10 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from actinium.document import Document as Document
 from actinium.errors import FieldError
@@ -33,6 +33,7 @@ from actinium.models.recurrent import Lstm as Lstm
 from actinium.models.recurrent import Rnn as Rnn
 from actinium.models.recurrent import invalid_recurrence
 from actinium.models.widths import WidthFault, sized
+from actinium.names import canonical_word
 from actinium.objectives import ObjectiveName
 from actinium.probes import ActivationStatistics as ActivationStatistics
 from actinium.probes import DeadUnits as DeadUnits
@@ -48,8 +49,22 @@ SPEC_VERSION = 1
 """Raised whenever the meaning of a field, a level or a measurement changes, so that old digests do not match."""
 
 
+KINDS = ("mlp", "cnn", "vgg11", "resnet20", "resnet50", "rnn", "lstm", "autoencoder", "denoiser")
+OPTIMIZERS = ("sgd", "adam", "adamw")
+
+
+def _known_kind(document: Any) -> Any:
+    """A model's document with the house's name for its kind: `ResNet-20` is resnet20."""
+    if isinstance(document, Mapping) and "kind" in document:
+        return {**document, "kind": canonical_word(document["kind"], KINDS)}
+    return document
+
+
 Model: TypeAlias = Annotated[
-    Mlp | Cnn | Vgg11 | ResNet20 | ResNet50 | Rnn | Lstm | Autoencoder | Denoiser, Field(discriminator="kind")
+    Annotated[
+        Mlp | Cnn | Vgg11 | ResNet20 | ResNet50 | Rnn | Lstm | Autoencoder | Denoiser, Field(discriminator="kind")
+    ],
+    BeforeValidator(_known_kind),
 ]
 
 
@@ -78,7 +93,9 @@ class Training(Document):
     (Micikevicius et al. 2018). Measurements are always float32.
     """
 
-    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    optimizer: Annotated[
+        Literal["sgd", "adam", "adamw"], BeforeValidator(lambda word: canonical_word(word, OPTIMIZERS))
+    ] = "sgd"
     learning_rate: float = Field(default=0.1, gt=0.0, le=1e6)
     learning_rate_rule: Literal["fixed", "linear"] = "fixed"
     reference_batch_size: int = Field(default=64, ge=1)
