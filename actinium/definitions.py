@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from fractions import Fraction
 from typing import Literal, TypeAlias
+
+from actinium.names import did_you_mean as did_you_mean
 
 ParameterValue: TypeAlias = float | int | str | dict[str, dict[str, float | bool | str]] | None
 """A number, a word, or (for what people define themselves) named parameters with their fields."""
@@ -92,6 +93,7 @@ class LevelDefinition:
     derivative: str = ""
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
+    """Further names, those of PyTorch and Keras among them, that stand for the level with its defaults here."""
     presets: Mapping[str, Mapping[str, ParameterValue]] = field(default_factory=dict)
     """Further names, each with the parameters that it stands for."""
     note: str = ""
@@ -106,9 +108,3 @@ class LevelDefinition:
 def table(*definitions: LevelDefinition) -> dict[str, LevelDefinition]:
     """Definitions by canonical name, in the order given."""
     return {definition.name: definition for definition in definitions}
-
-
-def did_you_mean(word: str, known: list[str]) -> str:
-    """A sentence part that names the nearest known words, or all of them."""
-    near = get_close_matches(word, known, n=2, cutoff=0.6)
-    return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
 from pydantic_core import CoreSchema, core_schema
 
+from actinium.names import canonical_word
+
 
 class Document(BaseModel):
     """Base of every document people write: frozen, and nothing unknown or infinite gets in."""
@@ -19,7 +21,8 @@ class OneOf:
     """Annotates a field that holds a document of one of the kinds in `table`; the document's `kind` says which.
 
     Values are checked, and faults told, as by pydantic's union with the discriminator `kind`, but by the table as it is
-    when a document is read: a kind that is entered later is accepted, without a model having to be built anew.
+    when a document is read: a kind that is entered later is accepted, without a model having to be built anew. Other
+    spellings of a kind mean it: `ResNet-20` is resnet20.
     """
 
     def __init__(self, table: Mapping[str, type[Document]]) -> None:
@@ -34,6 +37,8 @@ class OneOf:
         return self._built[1]
 
     def _read(self, value: object) -> Any:
+        if isinstance(value, Mapping) and "kind" in value:
+            value = {**value, "kind": canonical_word(value["kind"], list(self.table))}
         return self._union().validate_python(value)
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -5,10 +5,16 @@ from typing import NamedTuple
 
 
 class FieldError(NamedTuple):
-    """One fault in a document: where it is (a dotted path) and what would have been accepted."""
+    """One fault in a document: where it is (a dotted path; empty for the document as a whole) and what would have been
+    accepted.
+    """
 
     path: str
     message: str
+
+    def line(self) -> str:
+        """For people: the path and the message, or the message alone."""
+        return f"{self.path}: {self.message}" if self.path else self.message
 
 
 class ActiniumError(Exception):
@@ -29,7 +35,7 @@ class InvalidInput(ActiniumError):
         self.errors = (*errors[:MOST_TOLD], *([FieldError("", f"and {more} faults more")] if more > 0 else []))
 
     def __str__(self) -> str:
-        lines = [super().__str__(), *(f"  {error.path}: {error.message}" for error in self.errors)]
+        lines = [super().__str__(), *(f"  {error.line()}" for error in self.errors)]
         return "\n".join(lines)
 
 

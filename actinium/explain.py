@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from actinium.document import OneOf
 from actinium.errors import FieldError
 from actinium.levels import did_you_mean
+from actinium.names import pattern_refusal
 
 PATH_LIMIT = 300
 SHOWN_LIMIT = 120
@@ -95,6 +96,8 @@ def _told(item: ErrorDetails, path: tuple[int | str, ...], model: type[BaseModel
         case "union_tag_not_found":
             return [FieldError(_below(where, "kind"), "missing; give this field")]
     message = item["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    if item["type"] == "string_pattern_mismatch":
+        message = pattern_refusal(context.get("pattern"), item.get("input")) or message
     shown = repr(item.get("input"))
     if item["type"] not in OWN_WORDS:
         shown = shown if len(shown) <= SHOWN_LIMIT else shown[:SHOWN_LIMIT] + "..."

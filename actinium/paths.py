@@ -9,10 +9,15 @@ from actinium.datasets.table import DATASETS
 from actinium.errors import MOST_TOLD, FieldError, InvalidInput
 from actinium.explain import explain
 from actinium.levels import LEVEL_KINDS, Level, compact_label, did_you_mean
-from actinium.trial import TrialConfig
+from actinium.models import MODELS
+from actinium.names import matching
+from actinium.trial import OPTIMIZERS, TrialConfig
 
 FACTOR_ROOTS = ("task", "model", "training", "activation", "normalization", "initialization", "probes")
 TASK_PARAMETERS = "task.parameters."
+NAMED = ("dataset", "kind", "optimizer")
+"""Fields that hold a name of the house, which people write in their own ways."""
+KNOWN = frozenset((*DATASETS, *MODELS, *OPTIMIZERS))
 KIND_MEND = "a kind has its own fields; vary `model` as a whole: [{kind: mlp, depth: 3}, {kind: cnn}]"
 
 Scalar: TypeAlias = str | int | float | bool | None
@@ -52,6 +57,8 @@ def _same(path: str, found: Any, wanted: Any) -> bool:
         return isinstance(wanted, Mapping) and all(_same(key, getattr(found, key, None), wanted[key]) for key in wanted)
     if isinstance(found, int | float) and isinstance(wanted, str):
         wanted = _number(wanted)
+    if isinstance(found, str) and isinstance(wanted, str) and path.rpartition(".")[2] in NAMED:
+        return found == wanted or (found in KNOWN and matching(wanted, [found]) is not None)
     return bool(found == wanted and isinstance(found, bool) == isinstance(wanted, bool))
 
 
@@ -85,7 +92,10 @@ def canonical_in(config: TrialConfig, path: str, value: FactorValue) -> FactorVa
     found = value_at(config, path)
     if isinstance(found, Level):
         return found.compact()
-    return value if isinstance(found, BaseModel) else found
+    if isinstance(found, BaseModel):
+        kind = getattr(found, "kind", None)
+        return {**value, "kind": kind} if kind and isinstance(value, dict) else value
+    return found  # type: ignore[no-any-return]
 
 
 def cell_label(cell: Mapping[str, FactorValue]) -> str:

@@ -16,6 +16,7 @@ from actinium.datasets.table import StoredDataset
 from actinium.errors import MOST_TOLD, FieldError, InvalidInput
 from actinium.explain import explain, faults_error
 from actinium.levels import LEVEL_KINDS, Activation, Initialization, Normalization, compact_label
+from actinium.names import STUDY_NAME
 from actinium.paths import (
     FACTOR_ROOTS,
     Cell,
@@ -32,7 +33,7 @@ from actinium.paths import Scalar as Scalar
 from actinium.paths import cell_label as cell_label
 from actinium.paths import value_at as value_at
 from actinium.trial import Document, Mlp, Model, Probes, Task, Training, TrialConfig
-from actinium.yaml_text import MOST_CHARACTERS, plain
+from actinium.yaml_text import MOST_CHARACTERS, not_json, plain
 
 MAX_TRIALS = 100_000
 MAX_COMPARISONS = 1_000_000
@@ -52,7 +53,7 @@ class Target(Document):
     value: float | None = Field(default=None, gt=0.0)
 
 
-Name = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]*$")]
+Name = Annotated[str, Field(min_length=1, max_length=120, pattern=STUDY_NAME.pattern)]
 
 
 def _distinct(seeds: int | list[int]) -> int | list[int]:
@@ -324,6 +325,8 @@ def load_study(text: str) -> dict[str, Any]:
     document = plain(text)
     if not isinstance(document, dict):
         raise InvalidInput("a study is a mapping of fields", [FieldError("", f"got {type(document).__name__}")])
+    if faults := not_json(document):
+        raise InvalidInput("the study is not accepted", faults)
     return document
 
 

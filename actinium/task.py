@@ -1,6 +1,7 @@
 """What a trial learns from: dataset, split, and what becomes of its inputs."""
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -10,6 +11,7 @@ from actinium.definitions import ParameterValue, did_you_mean
 from actinium.document import Document
 from actinium.errors import FieldError
 from actinium.explain import faults_error
+from actinium.names import canonical_word
 
 MAX_WHITENED = 4096
 """Inputs of an example that may be whitened."""
@@ -57,6 +59,14 @@ class Task(Document):
 
     stored: StoredDataset | None = None
     """What the service knows of a dataset of somebody's own; it fills this in."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, document: Any) -> Any:
+        """`MNIST` and `CIFAR-10` are the house's mnist and cifar10, where nobody has added a dataset of that name."""
+        if isinstance(document, Mapping) and isinstance(document.get("dataset"), str) and not document.get("stored"):
+            return {**document, "dataset": canonical_word(document["dataset"], list(DATASETS))}
+        return document
 
     @field_validator("parameters")
     @classmethod

@@ -4,9 +4,9 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from actinium.document import Document as Document
 from actinium.errors import FieldError
@@ -31,6 +31,7 @@ from actinium.models import ResNet20 as ResNet20
 from actinium.models import ResNet50 as ResNet50
 from actinium.models import Rnn as Rnn
 from actinium.models import Vgg11 as Vgg11
+from actinium.names import canonical_word
 from actinium.objectives import ObjectiveName
 from actinium.probes import ActivationStatistics as ActivationStatistics
 from actinium.probes import DeadUnits as DeadUnits
@@ -44,6 +45,9 @@ from actinium.task import Task as Task
 
 SPEC_VERSION = 1
 """Raised whenever the meaning of a field, a level or a measurement changes, so that old digests do not match."""
+
+
+OPTIMIZERS = ("sgd", "adam", "adamw")
 
 
 class EarlyStopping(Document):
@@ -71,7 +75,9 @@ class Training(Document):
     (Micikevicius et al. 2018). Measurements are always float32.
     """
 
-    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    optimizer: Annotated[
+        Literal["sgd", "adam", "adamw"], BeforeValidator(lambda word: canonical_word(word, OPTIMIZERS))
+    ] = "sgd"
     learning_rate: float = Field(default=0.1, gt=0.0, le=1e6)
     learning_rate_rule: Literal["fixed", "linear"] = "fixed"
     reference_batch_size: int = Field(default=64, ge=1)

@@ -1,5 +1,6 @@
 """YAML from outside: plain data only, no key twice, and no small text that means something vast."""
 
+import math
 from typing import Any
 
 import yaml
@@ -15,7 +16,12 @@ MOST_COUNTED = 10**9
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain data only, and no key twice: the second would silently replace the first."""
+    """Plain data only; a date is its text. No key twice: the second would silently replace the first."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as the base class has it
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_document(self, node: yaml.Node) -> Any:
         if (size := _size(node, {})) > MOST_NODES:
@@ -46,6 +52,22 @@ def plain(text: str) -> Any:
         raise InvalidInput(
             "the text is nested too deep", [FieldError("", "nested too deep; a study needs six levels")]
         ) from error
+
+
+def not_json(document: Any) -> list[FieldError]:
+    """What YAML knows and JSON, in which a document is sent, does not, each at its path: .nan, !!binary, !!set."""
+    faults: list[FieldError] = []
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), document)]
+    while waiting:
+        path, node = waiting.pop()
+        if isinstance(node, dict):
+            waiting += [((*path, str(key)), value) for key, value in reversed(node.items())]
+        elif isinstance(node, list):
+            waiting += [((*path, str(number)), value) for number, value in reversed(list(enumerate(node)))]
+        elif not isinstance(node, str | int | float | None) or (isinstance(node, float) and not math.isfinite(node)):
+            fault = f"{repr(node)[:80]} is not accepted: give a text, a finite number, true, false or null"
+            faults.append(FieldError(".".join(path)[:300], fault))
+    return faults
 
 
 def _size(node: yaml.Node, known: dict[int, int]) -> int:

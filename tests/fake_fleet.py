@@ -12,7 +12,7 @@ from actinium.frame import Checkpointed
 from actinium.job import FailureClass
 from actinium.trial import TrialConfig
 from services.dispatcher.fleet import News, PackBroken, PackDone, PackItem, SlotId
-from services.dispatcher.placement import Place, shared
+from services.dispatcher.placement import NodeSlots, shared
 from services.dispatcher.ray_fleet import broken_by
 from workers.checkpoints.keeper import StoreKeeper
 from workers.checkpoints.state import decoded
@@ -169,7 +169,7 @@ class FakeFleet:
     def _due(self) -> int:
         """How many slots are this fleet's share."""
         turn, of = self.turn
-        here = Place(node="here", device="cpu", slots=self.slots)
+        here = NodeSlots(node="here", device="cpu", slots=self.slots)
         return sum(place.slots for place in shared([here], turn=turn, of=of))
 
 

@@ -1,7 +1,8 @@
 """An expression of z as numbers: its values and derivative on a grid, and its gain.
 
-Derivatives are exact: every operation carries the pair (f, df/dz). At a tie `min` and `max` have the mean of both
-sides' derivatives; `relu` and `abs` have 0 at 0.
+Derivatives are exact: every operation carries the pair (f, df/dz). At kinks they are what torch's autograd gives: 0 for
+`relu` and `abs` at 0, the mean of both sides for `min` and `max` (torch.minimum and torch.maximum), the derivative of
+its first argument for `clip` at its bounds (torch.clamp).
 """
 
 import math
@@ -49,6 +50,13 @@ def _smaller(a: Dual, b: Dual) -> Dual:
     return _negative(_larger(_negative(a), _negative(b)))
 
 
+def _clipped(x: Dual, low: Dual, high: Dual) -> Dual:
+    inside = (x[0] >= low[0]) & (x[0] <= high[0])
+    above = (x[0] > high[0]) | (high[0] < low[0])
+    outside = np.where(above, high[1], np.where(low[0] < high[0], low[1], 0.0))
+    return np.minimum(np.maximum(x[0], low[0]), high[0]), np.where(inside, x[1], outside)
+
+
 OPERATIONS: Mapping[str, Callable[..., Dual]] = {
     "+": lambda a, b: (a[0] + b[0], a[1] + b[1]),
     "-": lambda a, b: (a[0] - b[0], a[1] - b[1]),
@@ -76,7 +84,7 @@ OPERATIONS: Mapping[str, Callable[..., Dual]] = {
     "erf": _chained(erf, lambda x: 2.0 / math.sqrt(math.pi) * np.exp(-(x**2))),
     "min": _smaller,
     "max": _larger,
-    "clip": lambda x, low, high: _smaller(_larger(x, low), high),
+    "clip": _clipped,
 }
 
 

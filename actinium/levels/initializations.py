@@ -1,7 +1,7 @@
 """The table of initializations: rules for the weights at step 0. The tensors are in `workers.initializations`."""
 
 from actinium.datasets.table import DATASETS
-from actinium.definitions import LevelDefinition, Parameter, table
+from actinium.definitions import LevelDefinition, Parameter, ParameterValue, table
 
 DISTRIBUTION = Parameter(
     default="normal", kind="choice", choices=("normal", "uniform"), doc="shape of the draws; the variance is the same"
@@ -14,23 +14,36 @@ START = "rule for the weights before the procedure, and for the classifier"
 EPOCHS = "passes over the training part"
 GAIN = Parameter(default=1.0, above=0.0, high=100.0, doc="every singular value")
 
+
+def _shapes(*rules: str) -> dict[str, dict[str, ParameterValue]]:
+    """PyTorch's and Keras' names for a rule with normal and with uniform draws: `xavier_uniform`, `glorot_normal`."""
+    return {f"{rule}_{shape}": {"distribution": shape} for rule in rules for shape in ("normal", "uniform")}
+
+
 PROCEDURES = ("greedy_autoencoder", "transfer")
 """Those that train: they run inside the trial, before its step 0."""
 
 INITIALIZATIONS = table(
-    LevelDefinition(name="zero", equation="W = 0", citation="lecture folklore; the symmetry is never broken"),
+    LevelDefinition(
+        name="zero",
+        aliases=("zeros",),
+        equation="W = 0",
+        citation="lecture folklore; the symmetry is never broken",
+    ),
     LevelDefinition(
         name="normal",
         equation="N(0, std^2)",
         citation="Krizhevsky et al. 2012",
         parameters={"std": Parameter(default=0.01, above=0.0, high=100.0, doc="standard deviation")},
-        presets={"small": {"std": 0.01}, "large": {"std": 1.0}},
+        presets={"small": {"std": 0.01}, "large": {"std": 1.0}, "random_normal": {"std": 0.05}},
+        note="PyTorch's normal_ has std 1 where it is not said, Keras' random_normal 0.05",
     ),
     LevelDefinition(
         name="lecun",
         equation="variance 1 / fan_in",
         citation="LeCun et al. 1998, section 4.6",
         parameters={"distribution": DISTRIBUTION},
+        presets=_shapes("lecun"),
         note="Caffe calls this xavier",
     ),
     LevelDefinition(
@@ -42,6 +55,7 @@ INITIALIZATIONS = table(
             "mode": Parameter(default="average", kind="choice", choices=MODES, doc=f"{MODE}; average: half their sum"),
             "distribution": DISTRIBUTION,
         },
+        presets=_shapes("xavier", "glorot"),
     ),
     LevelDefinition(
         name="he",
@@ -53,6 +67,7 @@ INITIALIZATIONS = table(
             "negative_slope": Parameter(default=0.0, low=-1.0, high=1.0, doc="a: slope of the rectifier below zero"),
             "distribution": DISTRIBUTION,
         },
+        presets=_shapes("he", "kaiming"),
     ),
     LevelDefinition(
         name="orthogonal",

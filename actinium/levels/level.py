@@ -10,8 +10,10 @@ from pydantic_core import CoreSchema, PydanticCustomError
 from actinium.definitions import LevelDefinition, ParameterFault, ParameterValue, did_you_mean
 from actinium.levels.activations import ACTIVATIONS
 from actinium.levels.custom import written_label
+from actinium.levels.elsewhere import UNLIKE, WRITTEN
 from actinium.levels.initializations import INITIALIZATIONS
 from actinium.levels.normalizations import NORMALIZATIONS
+from actinium.names import matching
 
 
 class Level(BaseModel):
@@ -23,6 +25,8 @@ class Level(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     definitions: ClassVar[dict[str, LevelDefinition]]
     noun: ClassVar[str]
+    elsewhere: ClassVar[Mapping[str, str]] = {}
+    """Names that PyTorch or Keras have for what is no level here, each with what to write."""
 
     name: str
     parameters: dict[str, Any]
@@ -47,7 +51,7 @@ class Level(BaseModel):
         if set(given) == {"parameters"} and isinstance(given["parameters"], Mapping):
             given = dict(given["parameters"])
         parameters = {key: parameter.default for key, parameter in definition.parameters.items()}
-        parameters.update(definition.presets.get(word, {}))
+        parameters.update(definition.presets.get(matching(word, definition.presets) or "", {}))
         for key, raw in given.items():
             if key not in definition.parameters:
                 known = list(definition.parameters)
@@ -68,11 +72,18 @@ class Level(BaseModel):
 
     @classmethod
     def canonical_name(cls, name: str) -> str:
-        """The table's name for a name or alias; a pydantic error that says what is near otherwise."""
-        for definition in cls.definitions.values():
-            if name == definition.name or name in definition.aliases or name in definition.presets:
-                return definition.name
-        message = f"no {cls.noun} is called {name[:80]!r}; {did_you_mean(name[:80], list(cls.definitions))}"
+        """The table's name for a name or alias, however it is written; a pydantic error that says what is near
+        otherwise.
+        """
+        if name in cls.definitions:
+            return name
+        aliases = {word: d.name for d in cls.definitions.values() for word in (*d.aliases, *d.presets)}
+        if found := matching(name, [*cls.definitions, *aliases]):
+            return aliases.get(found, found)
+        known = list(cls.definitions)
+        foreign = matching(name, cls.elsewhere)
+        hint = cls.elsewhere[foreign] if foreign else did_you_mean(name[:80], known, parts=False, aliases=aliases)
+        message = f"no {cls.noun} is called {name[:80]!r}; {hint}"
         raise PydanticCustomError("level", "{message}", {"message": message})
 
     @model_serializer
@@ -117,6 +128,7 @@ class Activation(Level):
 
     definitions = ACTIVATIONS
     noun = "activation"
+    elsewhere = WRITTEN
 
     @property
     def ratio(self) -> Fraction:
@@ -136,6 +148,7 @@ class Initialization(Level):
 
     definitions = INITIALIZATIONS
     noun = "initialization"
+    elsewhere = UNLIKE
 
 
 LEVEL_KINDS: dict[str, type[Level]] = {

@@ -15,10 +15,10 @@ EVERYWHERE = {"affine": AFFINE, "position": POSITION, "eps": EPS}
 """What every normalization has."""
 
 NORMALIZATIONS = table(
-    LevelDefinition(name="none", equation="z", citation="no normalization"),
+    LevelDefinition(name="none", aliases=("Identity",), equation="z", citation="no normalization"),
     LevelDefinition(
         name="batch",
-        aliases=("batchnorm", "bn"),
+        aliases=("batchnorm", "bn", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "BatchNormalization"),
         equation="gamma (z - mean) / sqrt(var + eps) + beta over (N, H, W) per channel; running in eval mode",
         citation="Ioffe & Szegedy 2015",
         parameters={
@@ -43,7 +43,7 @@ NORMALIZATIONS = table(
     ),
     LevelDefinition(
         name="batch_renorm",
-        aliases=("brn",),
+        aliases=("brn", "BatchRenormalization"),
         equation="gamma ((z - mean) / s r + d) + beta; r = s / S in [1/r_max, r_max], "
         "d = (mean - running mean) / S in [-d_max, d_max], constants to the gradient; running in eval mode",
         citation="Ioffe 2017, algorithm 1",
@@ -76,7 +76,7 @@ NORMALIZATIONS = table(
     ),
     LevelDefinition(
         name="layer",
-        aliases=("layernorm", "ln"),
+        aliases=("layernorm", "ln", "LayerNormalization"),
         equation="gamma (z - mean) / sqrt(var + eps) + beta over (C, H, W) per example",
         citation="Ba et al. 2016",
         parameters=EVERYWHERE,
@@ -84,7 +84,14 @@ NORMALIZATIONS = table(
     ),
     LevelDefinition(
         name="instance",
-        aliases=("instancenorm", "in"),
+        aliases=(
+            "instancenorm",
+            "in",
+            "InstanceNorm1d",
+            "InstanceNorm2d",
+            "InstanceNorm3d",
+            "InstanceNormalization",
+        ),
         equation="gamma (z - mean) / sqrt(var + eps) + beta over (H, W) per example and channel",
         citation="Ulyanov et al. 2016",
         parameters=EVERYWHERE,
@@ -92,7 +99,7 @@ NORMALIZATIONS = table(
     ),
     LevelDefinition(
         name="group",
-        aliases=("groupnorm", "gn"),
+        aliases=("groupnorm", "gn", "GroupNormalization"),
         equation="gamma (z - mean) / sqrt(var + eps) + beta over (C/G, H, W) per example and group",
         citation="Wu & He 2018, eq. 7",
         parameters={

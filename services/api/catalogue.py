@@ -74,6 +74,7 @@ def _levels(table: Mapping[str, LevelDefinition]) -> list[dict[str, Any]]:
         {
             "name": level.name,
             "aliases": list(level.aliases),
+            "presets": {name: dict(parameters) for name, parameters in level.presets.items()},
             "equation": level.equation,
             "derivative": level.derivative,
             "citation": level.citation,

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from actinium.errors import FieldError, InvalidInput
 from actinium.frame import Outcome, TrialSummary
 from actinium.job import Cause, JobState, Role, StudyState
+from actinium.names import PERSON_NAME
 from actinium.paths import Cell
 from actinium.study import InvalidDesign
 from actinium.trial import TrialConfig
@@ -230,7 +231,7 @@ class TokenRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    name: Annotated[str, Field(min_length=1, max_length=120, pattern=PERSON_NAME.pattern)]
     role: Role
     expires_at: Annotated[AwareDatetime | None, BeforeValidator(_moment)] = None
     expires_in_days: Annotated[float | None, Field(strict=True, gt=0, le=LONGEST_DAYS)] = None

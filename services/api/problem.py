@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from actinium.errors import STATUS, ActiniumError, Conflict, FieldError, InvalidInput, TooMany
+from actinium.names import pattern_refusal
 from db.engine import disk_full
 from services.api.access import ACCESS
 from services.api.throttle import seconds
@@ -100,10 +101,11 @@ def on_http_error(request: Request, error: Exception) -> Response:
 def on_bad_parameters(request: Request, error: Exception) -> Response:
     """FastAPI's check of path, query and header parameters."""
     assert isinstance(error, RequestValidationError)
-    errors = [
-        FieldError(".".join(str(part) for part in item["loc"]), f"{str(item.get('input'))[:80]!r}: {item['msg']}")
-        for item in error.errors()
-    ]
+    errors = []
+    for item in error.errors():
+        pattern = item.get("ctx", {}).get("pattern")
+        message = pattern_refusal(pattern, item.get("input")) or item["msg"]
+        errors.append(FieldError(".".join(map(str, item["loc"])), f"{str(item.get('input'))[:80]!r}: {message}"))
     return problem(request, 422, "a parameter is not accepted", errors=errors)
 
 

@@ -482,6 +482,34 @@ def test_every_operation_of_the_language_is_numpys(text: str) -> None:
     np.testing.assert_allclose(entry.derivative(z, level, {}).numpy(), slope, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("text", "torchs"),
+    [
+        ("relu(z)", torch.relu),
+        ("abs(z)", torch.abs),
+        ("max(z, 0)", lambda z: torch.maximum(z, torch.zeros(()))),
+        ("min(z, 1)", lambda z: torch.minimum(z, torch.ones(()))),
+        ("max(z, -z)", lambda z: torch.maximum(z, -z)),
+        ("clip(z, 0, 1)", lambda z: torch.clamp(z, 0, 1)),
+        ("clip(z, 1, 0)", lambda z: torch.clamp(z, torch.ones(()), torch.zeros(()))),
+        ("clip(2 * z, -z, z)", lambda z: torch.clamp(2 * z, -z, z)),
+    ],
+)
+def test_a_kink_has_the_slope_that_torch_gives_it(text: str, torchs: Callable[[Tensor], Tensor]) -> None:
+    """At every kink exactly, as autograd of torch's own function: in training, for the probes and in the catalogue."""
+    z = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0, 2.0], dtype=torch.float64, requires_grad=True)
+    (expected,) = torch.autograd.grad(torchs(z).sum(), z)
+    level = Activation.of({"name": "expression", "expr": text})
+    entry = ACTIVATION_FUNCTIONS["expression"]
+    (trained_on,) = torch.autograd.grad(entry.forward(z, level, {}).sum(), z)
+    with torch.no_grad():
+        values, drawn = curve(parse(text), {}, z.numpy())
+        np.testing.assert_array_equal(values, torchs(z).numpy())
+        np.testing.assert_array_equal(entry.derivative(z, level, {}).numpy(), expected.numpy())
+    np.testing.assert_array_equal(trained_on.numpy(), expected.numpy())
+    np.testing.assert_array_equal(drawn, expected.numpy())
+
+
 def test_the_operations_are_those_of_the_language() -> None:
     operators = {"+", "-", "*", "/", "**", "negative", "<", "<=", ">", ">=", "==", "!="}
     assert set(TORCH_OPERATIONS) == set(NUMPY_OPERATIONS) == set(FUNCTIONS) | operators

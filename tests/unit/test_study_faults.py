@@ -113,7 +113,9 @@ def test_no_message_repeats_a_huge_value() -> None:
         ("", "got NoneType"),
         ("[" * 5000, "nested"),
         ("a: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
-        ("2020-99-99: 1", "month"),
+        ("2020-99-99: 1", "unknown field"),
+        ("name: s\ntags: {when: !!binary aGk=}", "tags.when: b'hi' is not accepted"),
+        ("name: s\ntraining: {momentum: .nan}", "training.momentum: nan is not accepted"),
         ("? [1, 2]\n: 3", ""),
     ],
 )

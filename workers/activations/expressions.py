@@ -53,7 +53,7 @@ OPERATIONS: Mapping[str, Callable[..., Tensor]] = {
     "erf": torch.erf,
     "min": torch.minimum,
     "max": torch.maximum,
-    "clip": lambda x, low, high: torch.minimum(torch.maximum(x, low), high),
+    "clip": torch.clamp,
 }
 
 
