@@ -89,6 +89,9 @@ DOCUMENT = {
 
 @pytest.fixture(autouse=True)
 def _added(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Documents were read before, and are read by the table as it is now."""
+    with pytest.raises(InvalidInput, match="'densely_connected' is not accepted; give one of mlp, cnn"):
+        parse_study(DOCUMENT)
     monkeypatch.setitem(MODELS, "densely_connected", DenselyConnected)
     monkeypatch.setitem(LANE_MODELS, "densely_connected", LaneDenselyConnected)
 
