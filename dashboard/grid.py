@@ -1,24 +1,17 @@
 """The cells of a study as a grid of factors, and what of it a chart shows and how it tells levels apart."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 import pandas as pd
 
+from actinium.paths import Cell, cell_key
 from dashboard import palette
 from dashboard.words import level_word
 
-Cell: TypeAlias = Mapping[str, Any]
-
 BASE = "(base)"
 """The level of a factor that a cell does not name: what the study document sets outside its factors."""
-
-
-def cell_key(cell: Cell) -> str:
-    """One text for one cell, whatever the order of its factors."""
-    return json.dumps(cell, sort_keys=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,7 @@ from actinium.errors import (
     Unauthenticated,
     Unavailable,
 )
+from actinium.report import Report
 from dashboard import markup, signin
 from dashboard.signin import client
 
@@ -106,10 +107,13 @@ def catalogue() -> Document:
     return client().catalogue()
 
 
-@st.cache_data(max_entries=64, show_spinner="Reading the report …")
-def report(study_id: int, revision: int, layers: tuple[str, ...] | None = None) -> Document:
-    """The comparisons at a revision; `layers` names metrics to be listed layer by layer, where not all are."""
-    return client().report(study_id, layers=layers)
+@st.cache_resource(max_entries=64, show_spinner="Reading the report …")
+def report(study_id: int, revision: int, layers: tuple[str, ...] | None = None) -> Report:
+    """The comparisons at a revision; `layers` names metrics to be listed layer by layer, where not all are.
+
+    Every page is given the same object, and none changes it: a copy for each would take longer than reading it.
+    """
+    return client().read_report(study_id, layers=layers)
 
 
 @st.cache_data(max_entries=128, show_spinner="Reading the curves …")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # pandas takes half a second to import, and not every command
     import pandas as pd
     from numpy.typing import NDArray
 
+    from actinium.report import Report
     from actinium.study import StudySpec
 
 Study: TypeAlias = int | str
@@ -187,11 +188,31 @@ class Client:
         return self._json("GET", _at(study) + "/curves", params={"series": series})
 
     def report(self, study: Study, *, layers: Sequence[str] | None = None) -> Document:
-        """The comparisons. `layers` names the metrics to list layer by layer too; unsaid: all, unless the study is
-        large. The report's own `layers` says which are.
+        """The comparisons as plain JSON data; `read_report` gives the same with a type.
+
+        `layers` names the metrics to list layer by layer too; without it all are, unless the study is large. The
+        report's own `layers` says which are.
         """
-        params = {} if layers is None else {"layers": list(layers) or [""]}
-        return self._json("GET", _at(study) + "/report", params=params)
+        return self._json("GET", _at(study) + "/report", params=_layers(layers))
+
+    def read_report(self, study: Study, *, layers: Sequence[str] | None = None) -> "Report":
+        """The comparisons as an `actinium.report.Report`, whose fields are attributes; `layers` as for `report`.
+
+        Fields that this client does not know are ignored. Unavailable where the answer is no report.
+        """
+        from pydantic import ValidationError
+
+        from actinium.report import parse_report
+
+        answer = self._door.request("GET", _at(study) + "/report", params=_layers(layers))
+        try:
+            return parse_report(answer.content)
+        except ValidationError as error:
+            place = ".".join(map(str, error.errors()[0]["loc"]))
+            raise Unavailable(
+                f"{self.url} answered with a report that this client cannot read (at {place!r}); use the client of "
+                "the service's own version"
+            ) from error
 
     def export(self, study: Study, path: str | Path, *, file_format: str | None = None) -> Path:
         """Writes a row a trial as csv, parquet or jsonl (by the path's ending, or `file_format`); gives the path."""
@@ -308,6 +329,11 @@ class Client:
     def _json(self, method: str, path: str, **given: Any) -> Document:
         document: Document = self._door.request(method, path, **given).json()
         return document
+
+
+def _layers(names: Sequence[str] | None) -> dict[str, list[str]]:
+    """The query of a report: an empty name asks for no layers at all."""
+    return {} if names is None else {"layers": list(names) or [""]}
 
 
 def _at(study: Study) -> str:

@@ -48,7 +48,7 @@ def references(spec: StudySpec, cells: Sequence[DesignCell]) -> References:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grid:
+class FactorialGrid:
     """The cells that the factors span, G of them: their positions among the study's cells, and each one's level of
     each factor as a number, `levels` [G, K] by `paths`. The cells of `include` stand outside.
     """
@@ -58,7 +58,7 @@ class Grid:
     levels: IntArray
 
 
-def grid(spec: StudySpec, cells: Sequence[DesignCell]) -> Grid:
+def factorial_grid(spec: StudySpec, cells: Sequence[DesignCell]) -> FactorialGrid:
     """The study's grid; cells that were excluded or cannot be run are missing from it."""
     paths = tuple(spec.factors)
     numbers = [
@@ -73,7 +73,7 @@ def grid(spec: StudySpec, cells: Sequence[DesignCell]) -> Grid:
             if -1 not in found:
                 positions.append(position)
                 levels.append(found)
-    return Grid(
+    return FactorialGrid(
         positions=positions, paths=paths, levels=np.array(levels, dtype=np.int64).reshape(len(positions), len(paths))
     )
 

@@ -2,17 +2,17 @@
 
 import streamlit as st
 
+from actinium.paths import cell_key
 from dashboard.charts import curves
-from dashboard.grid import cell_key
-from dashboard.headlines import convergence, target_value
+from dashboard.headlines import convergence
 from dashboard.tables import survival_rows
 from dashboard.views.page import StudyPage, cell_table, chart, headline, said
 from dashboard.words import number, percent, whole
 
 SERIES = {
-    "validation_loss": "validation loss ({loss_unit})",
-    "train_loss": "training loss ({loss_unit})",
-    "validation_accuracy": "{accuracy} (%)",
+    "validation_loss": "validation loss ({words.loss_unit})",
+    "train_loss": "training loss ({words.loss_unit})",
+    "validation_accuracy": "{words.accuracy} (%)",
 }
 """In the words of the report."""
 
@@ -21,7 +21,7 @@ def draw(page: StudyPage) -> None:
     """Draws the tab."""
     headline(convergence(page.report, page.grid), key="convergence")
     st.subheader("Learning curves", anchor=False)
-    titles = {name: title.format_map(page.report["words"]) for name, title in SERIES.items()}
+    titles = {name: title.format(words=page.report.words) for name, title in SERIES.items()}
     choice, steps, values, _ = st.columns([3, 2, 2, 2], vertical_alignment="bottom")
     series = choice.selectbox("Series", list(SERIES), format_func=titles.__getitem__, key="series")
     log_x = steps.toggle("Logarithmic steps", value=True, key="log-x")
@@ -32,7 +32,7 @@ def draw(page: StudyPage) -> None:
     chart(figure, key="learning-curves", alt="Learning curves by cell, mean and 95% band over seeds")
     st.caption(f"{page.shown()} Lines are means over running and finished trials, bands 95% confidence intervals.")
 
-    target = target_value(page.report)
+    target = page.report.target.value
     goal = "the target" if target is None else f"validation loss {number(target)}"
     st.subheader(f"Trials not yet at {goal}", anchor=False)
     figure = curves.survival(page.look.select(survival_rows(page.report, page.grid)), page.look, log_x=log_x)
@@ -40,16 +40,16 @@ def draw(page: StudyPage) -> None:
     st.caption("A diverged trial never reaches the target and stays in the count.")
 
     st.subheader("Time to the target, and collapse", anchor=False)
-    reached = {cell_key(curve["cell"]): curve["reached"] for curve in page.report["convergence"]["curves"]}
+    reached = {cell_key(curve.cell): curve.reached for curve in page.report.convergence.curves}
     values_by_cell = {
-        cell_key(entry["cell"]): [
-            said(entry["metrics"].get("steps_to_target"), show=whole),
-            said(reached.get(cell_key(entry["cell"])), show=percent),
-            said(entry.get("collapse_rate"), show=percent),
-            str(entry["diverged"]),
-            f"{entry['succeeded']} of {entry['seeds']}",
+        cell_key(entry.cell): [
+            said(entry.metrics.get("steps_to_target"), show=whole),
+            said(reached.get(cell_key(entry.cell)), show=percent),
+            said(entry.collapse_rate, show=percent),
+            str(entry.diverged),
+            f"{entry.succeeded} of {entry.seeds}",
         ]
-        for entry in page.report["cells"]
+        for entry in page.report.cells
     }
     columns = ["mean steps (95% CI)", "reached it (95% CI)", "collapsed (95% CI)", "diverged", "seeds done"]
     cell_table(page, columns, values_by_cell, key="rmst")

@@ -2,15 +2,15 @@
 
 import streamlit as st
 
+from actinium.paths import cell_key
 from dashboard.charts import curves
-from dashboard.grid import cell_key
 from dashboard.headlines import dead_units
 from dashboard.tables import layer_rows
 from dashboard.views.page import StudyPage, cell_table, chart, headline, said
 from dashboard.words import percent
 
 RATES = {
-    "dead_unit_rate": "gradient-dead: the slope is below 1e-3 on every probe example",
+    "dead_unit_rate": "gradient-dead: the slope is below the study's threshold on every probe example",
     "off_rate": "off: the output is at or below zero on every probe example",
     "saturated_rate": "saturated: share of unit-example pairs on a flat part",
 }
@@ -31,7 +31,7 @@ TRAJECTORY = {
 def draw(page: StudyPage) -> None:
     """Draws the tab."""
     headline(dead_units(page.report, page.grid), key="dead-units")
-    measured = {name for entry in page.report["cells"] for name in entry["metrics"]}
+    measured = {name for entry in page.report.cells for name in entry.metrics}
     rates = RATES | {name: words for name, words in HALVES.items() if name in measured}
     rate = st.selectbox("Measure", list(rates), format_func=rates.__getitem__, key="dead-rate")
     st.subheader("By layer, at the end of training", anchor=False)
@@ -49,8 +49,8 @@ def draw(page: StudyPage) -> None:
 
     st.subheader("How units came to be dead", anchor=False)
     values = {
-        cell_key(entry["cell"]): [said(entry["metrics"].get(metric), show=percent) for metric in TRAJECTORY]
-        for entry in page.report["cells"]
+        cell_key(entry.cell): [said(entry.metrics.get(metric), show=percent) for metric in TRAJECTORY]
+        for entry in page.report.cells
     }
     cell_table(page, list(TRAJECTORY.values()), values, key="trajectory")
     st.caption(

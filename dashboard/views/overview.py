@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from actinium.terminal.compare import error_word, mixed_measurements
+from actinium.terminal.compare import mixed_measurements
 from dashboard import session
 from dashboard.charts import completeness, curves, dots
-from dashboard.headlines import headlines, target_value
+from dashboard.headlines import headlines
 from dashboard.tables import batch_rows, metric_rows, status_rows
 from dashboard.views.page import StudyPage, chart, headline
 from dashboard.words import number, percent, whole
@@ -33,13 +33,13 @@ def draw(page: StudyPage) -> None:
         chart(figure, key="overview-dead-units", alt="Share of dead units by cell, with 95% intervals")
     with steps:
         rows = page.look.select(metric_rows(page.report, "steps_to_target"))
-        target = target_value(page.report)
+        target = page.report.target.value
         title = "mean steps to the target" if target is None else f"mean steps to validation loss {number(target)}"
         figure = dots.dots(rows, page.look, title=title, show=whole)
         chart(figure, key="overview-convergence", alt="Restricted mean steps to the target by cell, with 95% intervals")
     with batch:
-        word = error_word(page.report)
-        figure = curves.against_batch_size(batch_rows(page.report), page.grid, width=THIRD, word=word)
+        word = page.report.words.error
+        figure = curves.against_batch_size(batch_rows(page.report.small_batch), page.grid, width=THIRD, word=word)
         chart(figure, key="overview-small-batches", alt=f"{word.capitalize()} against batch size by normalization")
     st.caption(f"{page.shown()} Bars are 95% confidence intervals over seeds.")
     matrix(page)

@@ -10,10 +10,12 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from actinium.errors import InvalidInput
+from actinium.paths import cell_key
+from actinium.report import Interval, Report
 from dashboard import markup, session
-from dashboard.grid import Grid, Look, cell_key
+from dashboard.grid import Grid, Look
 from dashboard.headlines import Headline
-from dashboard.tables import curve_rows, estimate_of
+from dashboard.tables import curve_rows
 from dashboard.words import factor_title, interval, number, plural
 
 REDRAW = 10.0
@@ -26,23 +28,23 @@ class StudyPage:
     """A study as it stands, its report at that revision, and what the sidebar chose to show."""
 
     study: session.Document
-    report: session.Document
+    report: Report
     grid: Grid
     look: Look
 
     @property
     def identity(self) -> tuple[int, int]:
         """Study id and revision: what cached reads are keyed by."""
-        return int(self.study["id"]), int(self.report["revision"])
+        return int(self.study["id"]), self.report.revision
 
     def curves(self, series: str) -> pd.DataFrame:
         """Rows of a series by step of the shown cells."""
         tick = int(time.time() // REDRAW) if self.study["state"] in session.ACTIVE else 0
         return self.look.select(curve_rows(session.curves(*self.identity, series, tick), self.grid))
 
-    def by_layer(self, metric: str) -> session.Document:
+    def by_layer(self, metric: str) -> Report:
         """The report with a metric's layers: a large study's lists them only when asked."""
-        if metric in self.report.get("layers", [metric]):
+        if metric in self.report.layers:
             return self.report
         try:
             return session.report(*self.identity, (metric,))
@@ -67,14 +69,15 @@ def headline(answer: Headline, *, key: str) -> None:
         st.markdown(answer.sentence)
 
 
-def said(value: object, *, show: Callable[[float | None], str] = number) -> str:
+def said(found: Interval | None, *, show: Callable[[float | None], str] = number) -> str:
     """An estimate with its interval in brackets: `31% (24–38%)`; `0% (none in 6 seeds)` where no seed showed any."""
-    own = estimate_of(value)
-    if isinstance(value, Mapping) and value.get("zero_event_bound") is not None:
-        return f"{show(own['estimate'])} (none in {plural(own['n'], 'seed')})"
-    if own["low"] is None:
-        return show(own["estimate"])
-    return f"{show(own['estimate'])} ({interval(own['low'], own['high'], show=show).removeprefix('95% CI ')})"
+    if found is None:
+        return show(None)
+    if found.zero_event_bound is not None:
+        return f"{show(found.estimate)} (none in {plural(found.n, 'seed')})"
+    if found.low is None:
+        return show(found.estimate)
+    return f"{show(found.estimate)} ({interval(found.low, found.high, show=show).removeprefix('95% CI ')})"
 
 
 def cell_table(

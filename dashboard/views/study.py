@@ -56,7 +56,7 @@ def show(reference: str) -> None:
 
 def _body(study: session.Document) -> None:
     report = session.report(int(study["id"]), int(study["revision"]))
-    grid = Grid.of((entry["cell"] for entry in report["cells"]), factors=study["spec"].get("factors"))
+    grid = Grid.of((entry.cell for entry in report.cells), factors=study["spec"].get("factors"))
     page = StudyPage(study=study, report=report, grid=grid, look=controls.look(study, grid))
     titles = [tab.title for tab in TABS]
     asked = st.session_state.setdefault("first-tab", st.query_params.get("tab", ""))

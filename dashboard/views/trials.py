@@ -9,10 +9,10 @@ import streamlit as st
 
 from actinium.frame import FIRST_FILTERS, layer_series
 from actinium.histogram import histogram_series
+from actinium.paths import cell_key
 from dashboard import palette, session
 from dashboard.charts import filters, histograms
 from dashboard.charts.ground import grounded
-from dashboard.grid import cell_key
 from dashboard.views.page import StudyPage, chart
 from dashboard.words import factor_title, short_label
 
@@ -95,7 +95,7 @@ def _trial(page: StudyPage, trial: Mapping[Hashable, Any]) -> None:
         ]
     )
     figure.update_xaxes(type="log", title="optimizer step", dtick=1, showgrid=False)
-    figure.update_yaxes(type="log", title="loss (nats)", dtick="D2")
+    figure.update_yaxes(type="log", title=f"loss ({page.report.words.loss_unit})", dtick="D2")
     figure.update_layout(height=320, margin={"l": 60, "r": 8, "t": 8, "b": 48})
     chart(grounded(figure), key="trial-curve", alt="Training and validation loss of the chosen trial")
     for of, title in HISTOGRAMS.items():

@@ -9,9 +9,11 @@ import plotly.graph_objects as go
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from report_made import cell_report, interval, report_of
 
 from actinium.frame import layer_series
 from actinium.histogram import BINS, EDGES
+from actinium.report import DegradationCurve, DegradationPoint, Interval, Report, SmallBatch
 from dashboard import palette
 from dashboard.charts import completeness, curves, dots, histograms
 from dashboard.charts.panels import LABEL_GAP, log_ticks, spread
@@ -34,30 +36,28 @@ def grid() -> Grid:
     return Grid.of(CELLS, factors=factors)
 
 
-def estimate(value: float, half: float = 0.05) -> dict[str, float]:
-    return {"estimate": value, "low": value - half, "high": value + half, "n": 5}
+def estimate(value: float, half: float = 0.05) -> Interval:
+    return interval(value, value - half, value + half, 5)
 
 
-def report() -> dict[str, Any]:
+def report() -> Report:
     cells = []
     for number, cell in enumerate(CELLS):
         dead = 0.0 if cell["activation"] == "leaky_relu" else 0.1 + number / 100
-        metrics: dict[str, Any] = {
-            "dead_unit_rate": estimate(dead) if dead else {**estimate(0.0), "low": 0.0, "high": 0.6}
-        }
+        metrics = {"dead_unit_rate": estimate(dead) if dead else interval(0.0, 0.0, 0.6, 5)}
         metrics |= {f"dead_unit_rate/layer_{layer:02d}": estimate(dead * layer) for layer in (1, 2)}
-        cells.append({"cell": cell, "metrics": metrics})
-    small = [
-        {
-            "normalization": n,
-            "points": [
-                {"batch_size": b, "error": estimate(0.1 + k / 10), "degradation": estimate(k / 10)}
-                for b, k in ((2, 1), (64, 0))
-            ],
-        }
-        for n in NORMALIZATIONS
-    ]
-    return {"cells": cells, "small_batch": {"reference_batch": 64, "curves": small}}
+        cells.append(cell_report(cell, metrics))
+    points = tuple(
+        DegradationPoint(batch_size=b, error=estimate(0.1 + k / 10), degradation=estimate(k / 10))
+        for b, k in ((2, 1), (64, 0))
+    )
+    small = tuple(DegradationCurve(normalization=n, points=points, area=estimate(0.0)) for n in NORMALIZATIONS)
+    return report_of(
+        cells,
+        small_batch=SmallBatch(
+            metric="test_error", reference_batch=64, estimand="fixed", curves=small, difference_in_differences=()
+        ),
+    )
 
 
 def lines(figure: go.Figure) -> list[Any]:
@@ -162,7 +162,7 @@ def test_survival_falls_in_steps(grid: Grid) -> None:
 
 
 def test_batch_sizes_stand_on_a_doubling_axis_in_their_normalizations_colours(grid: Grid) -> None:
-    figure = curves.against_batch_size(batch_rows(report()), grid)
+    figure = curves.against_batch_size(batch_rows(report().small_batch), grid)
     assert list(figure.layout.xaxis.tickvals) == [2, 64]
     assert figure.layout.xaxis.type == "log"
     drawn = {trace.name: trace.line.color for trace in figure.data}
@@ -179,7 +179,7 @@ def test_dots_say_their_value_and_stand_by_facet(grid: Grid) -> None:
 
 
 def test_degradation_is_drawn_in_points(grid: Grid) -> None:
-    figure = curves.against_batch_size(batch_rows(report()), grid, value="degradation")
+    figure = curves.against_batch_size(batch_rows(report().small_batch), grid, value="degradation")
     assert list(figure.data[0].y) == pytest.approx([10.0, 0.0])
     assert list(figure.data[0].error_y.array) == pytest.approx([5.0, 5.0])
     assert "points" in figure.layout.yaxis.title.text
