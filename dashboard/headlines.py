@@ -1,7 +1,7 @@
 """The three answers, each as one sentence with its figures and intervals, computed from the report.
 
 The cell named first is the one with the highest (or lowest) estimate, chosen after seeing the data: the sentences say
-where to look, the contrasts table says what holds.
+where to encoding, the contrasts table says what holds.
 """
 
 import math
@@ -29,7 +29,7 @@ STEPS = "steps_to_target"
 
 @dataclass(frozen=True, kw_only=True)
 class Headline:
-    """A question, the figure that answers it, and the sentence (Markdown) around it."""
+    """A question with its answer: a figure for the eye, and a sentence in Markdown."""
 
     question: str
     figure: str
@@ -149,7 +149,7 @@ def comparable(cells: list[CellReport]) -> list[CellReport]:
 
 
 def _degraded(small: SmallBatch) -> list[Degraded]:
-    """Every change that could be estimated."""
+    """The changes that have an estimate."""
     return [
         Degraded(
             normalization=curve.normalization,
@@ -191,7 +191,7 @@ def _never(report: Report) -> str:
 
 
 def _apart(change: float) -> str:
-    """`12.3 points higher`; `no higher` where it rounds to nothing."""
+    """A change of a fraction in words: `12.3 points higher`; `no higher` where it rounds to 0.0 points."""
     size = points(abs(change)).lstrip("+")
     return "no higher" if size == "0.0" else f"{size} points {'lower' if change < 0 else 'higher'}"
 
@@ -205,13 +205,13 @@ def _difference(small: SmallBatch, normalization: FactorValue, batch_size: int) 
 
 
 def _siblings(one: Cell, other: Cell, path: str) -> bool:
-    """Whether two cells differ in `path` and in nothing else."""
+    """Whether two cells differ in the factor `path` and in no other."""
     differing = {key for key in {*one, *other} if one.get(key) != other.get(key)}
     return differing == {path}
 
 
 def _told(grid: Grid, cell: Cell) -> str:
-    """The cell by its varying factors; the activation always, as it carries the sentence."""
+    """A phrase for the cell that names its varying factors, and always its activation, around which it is built."""
     return cell_phrase({path: value for path, value in cell.items() if path in grid.levels or path == "activation"})
 
 

@@ -1,4 +1,4 @@
-"""Tidy frames out of the API's documents: a row a cell (and a layer, a step, a batch size).
+"""Data frames for charts, out of reports, curves and trials: a row for each cell and layer, step or batch size.
 
 Every frame has a `cell` column, the cell's number in the report. Estimates stay fractions; charts print percent.
 """

@@ -1,4 +1,4 @@
-"""A study's life after its submission: stop it, go on with it, run again what failed, add to it."""
+"""Commands for a submitted study: cancel, pause, resume, retry, extend."""
 
 from typing import Annotated
 
@@ -26,7 +26,7 @@ def cancel(study: Study, as_json: Json = False) -> None:
 
 @app.command()
 def pause(study: Study, as_json: Json = False) -> None:
-    """Stop training a study until it is resumed; trials in training will begin again."""
+    """Stop training a study until it is resumed; trials then go on from where they were."""
     from actinium.terminal import output as terminal
 
     with connected() as client:

@@ -1,4 +1,4 @@
-"""What studies found, and what studies can name."""
+"""Commands for results: compare, export; and for the catalogue of levels."""
 
 from pathlib import Path
 from typing import Annotated

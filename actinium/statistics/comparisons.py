@@ -1,4 +1,4 @@
-"""The report's contrasts and factor effects, over the metrics that they are asked of."""
+"""The report's contrasts and factor effects, and the metrics for which each of them is computed."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,9 @@ from actinium.study import DesignCell
 
 STEPS_TO_TARGET = "steps_to_target"
 CONFIRMATORY = ("dead_unit_rate", STEPS_TO_TARGET, "test_error")
-"""The study's family: one metric for each of its three questions. Holm's correction runs over it."""
+"""The confirmatory family: one metric for each of the study's three questions. Holm's correction is over all its
+contrasts.
+"""
 
 EXPLORATORY = (
     "validation_accuracy",
@@ -29,7 +31,7 @@ EXPLORATORY = (
     "gradient_slope",
 )
 FACTOR_METRICS = ("dead_unit_rate", STEPS_TO_TARGET, "aulc", "test_error")
-"""Bounded metrics only: one diverged loss would be all the variance there is (SCIENCE D6)."""
+"""Metrics whose variance is explained; all bounded, as one diverged loss would be nearly all of it (SCIENCE D6)."""
 
 
 def contrasts(

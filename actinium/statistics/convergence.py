@@ -1,4 +1,4 @@
-"""A study's convergence: its target, and when each trial reached it."""
+"""A study's target, and the step at which each trial reached it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

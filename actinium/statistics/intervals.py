@@ -23,7 +23,7 @@ ZERO_EVENTS = 3.0
 
 @dataclass(frozen=True, kw_only=True)
 class Estimates:
-    """Figures with their intervals, in arrays of one shape. NaN where there is none; `n` counts replicates."""
+    """Estimates with their intervals' ends, in arrays of one shape, NaN where there is none; `n` counts replicates."""
 
     estimate: FloatArray
     low: FloatArray

@@ -1,4 +1,4 @@
-"""Which cell is compared with which: a study's reference levels at work."""
+"""Which cell is compared with which, by the study's reference levels; and the grid that its factors span."""
 
 import json
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class References:
 
 
 def references(spec: StudySpec, cells: Sequence[DesignCell]) -> References:
-    """Who is compared with whom, by the study's reference levels."""
+    """The pairs of cells that the study's reference levels define."""
     pattern = reference_pattern(spec, tuple(cells))
     agreeing = _matching(cells, pattern)
     chosen = max(agreeing or range(len(cells)), key=lambda i: (cells[i].config.training.batch_size, -i))
@@ -59,7 +59,7 @@ class FactorialGrid:
 
 
 def factorial_grid(spec: StudySpec, cells: Sequence[DesignCell]) -> FactorialGrid:
-    """The study's grid; cells that were excluded or cannot be run are missing from it."""
+    """The study's factorial grid; cells that were excluded or are invalid are missing from it."""
     paths = tuple(spec.factors)
     numbers = [
         {level_key(canonical_value(path, value)): number for number, value in enumerate(spec.factors[path])}
@@ -79,7 +79,7 @@ def factorial_grid(spec: StudySpec, cells: Sequence[DesignCell]) -> FactorialGri
 
 
 def level_key(value: FactorValue) -> str:
-    """A level as a word that is equal for equal levels: 2, 2.0 and "2" are one."""
+    """A text that is the same for equal levels: 2, 2.0 and "2" have one."""
     if value is None or isinstance(value, bool | dict):
         return json.dumps(value, sort_keys=True)
     try:

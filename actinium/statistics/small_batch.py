@@ -1,4 +1,4 @@
-"""The report's small-batch part: what a shrinking batch costs under each normalization (SCIENCE D3)."""
+"""The `small_batch` of a report: what a shrinking batch costs under each normalization (SCIENCE D3)."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from actinium.study import DesignCell
 BATCH_SIZE = "training.batch_size"
 METRIC = "test_error"
 CONTROL = "group"
-"""The normalization whose statistics do not see the batch, against which the others are held."""
+"""The normalization that others are compared with: its statistics do not depend on the batch."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Which factors matter, and which cells differ from their reference."""
+"""The tab of effects: how much each factor explains, and how cells differ from their reference cell."""
 
 import math
 
@@ -8,17 +8,17 @@ import streamlit as st
 from actinium.paths import Cell
 from dashboard import markup
 from dashboard.charts import dots
-from dashboard.views.page import StudyPage, chart
+from dashboard.views.page import StudyView, chart
 from dashboard.words import cell_phrase, factor_title, interval, number, points, points_interval, probability
 
 MOST_CONTRASTS = 500
 RATES = ("_rate", "_error", "_accuracy", "_gap")
 
 
-def draw(page: StudyPage) -> None:
+def draw(view: StudyView) -> None:
     """Draws the tab."""
-    explained = [effect.metric for effect in page.report.factors]
-    compared = [contrast.metric for contrast in page.report.contrasts]
+    explained = [effect.metric for effect in view.report.factors]
+    compared = [contrast.metric for contrast in view.report.contrasts]
     metrics = list(dict.fromkeys([*explained, *compared]))
     if not metrics:
         st.info("Effects and contrasts appear once two seeds of a cell have finished.", icon=":material/hourglass:")
@@ -26,16 +26,16 @@ def draw(page: StudyPage) -> None:
     metric = st.selectbox("Metric", metrics, format_func=factor_title, key="effects-metric")
     st.subheader("How much each factor explains", anchor=False)
     chart(
-        dots.effects(_effects(page, metric)),
+        dots.effects(_effects(view, metric)),
         key="effects",
         alt="Omega squared of each factor with its bootstrap interval",
     )
     st.caption("ω²: the share of variance that a factor or an interaction explains; intervals by bootstrap over seeds.")
     st.subheader("Contrasts with the reference", anchor=False)
-    _contrasts(page, metric)
+    _contrasts(view, metric)
 
 
-def _effects(page: StudyPage, metric: str) -> pd.DataFrame:
+def _effects(view: StudyView, metric: str) -> pd.DataFrame:
     rows = [
         {
             "factor": entry.factor,
@@ -44,16 +44,16 @@ def _effects(page: StudyPage, metric: str) -> pd.DataFrame:
             "high": entry.high,
             "n": entry.n,
         }
-        for entry in page.report.factors
+        for entry in view.report.factors
         if entry.metric == metric
     ]
     return pd.DataFrame(rows, columns=["factor", "estimate", "low", "high", "n"])
 
 
-def _contrasts(page: StudyPage, metric: str) -> None:
+def _contrasts(view: StudyView, metric: str) -> None:
     rate = metric.endswith(RATES)
     rows = []
-    entries = [entry for entry in page.report.contrasts if entry.metric == metric]
+    entries = [entry for entry in view.report.contrasts if entry.metric == metric]
     for entry in entries[:MOST_CONTRASTS]:
         difference, low, high = entry.difference, entry.low, entry.high
         said = points_interval(low, high) if rate else interval(low, high)
@@ -86,6 +86,6 @@ def _contrasts(page: StudyPage, metric: str) -> None:
 
 
 def _differing(reference: Cell, cell: Cell) -> Cell:
-    """The levels in which the reference differs, all of them where it is the same cell."""
+    """The levels of `reference` that differ from those of `cell`; all of them where none does."""
     differing = {path: value for path, value in reference.items() if cell.get(path) != value}
     return differing or reference

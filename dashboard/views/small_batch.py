@@ -1,4 +1,4 @@
-"""Small batches: error against the batch size, degradation, and its difference to group normalization."""
+"""The tab of small batches: error and degradation by batch size, and the difference to group normalization."""
 
 import streamlit as st
 
@@ -7,7 +7,7 @@ from dashboard import markup
 from dashboard.charts import curves
 from dashboard.headlines import small_batch
 from dashboard.tables import batch_rows
-from dashboard.views.page import StudyPage, chart, headline
+from dashboard.views.page import StudyView, chart, headline
 from dashboard.words import level_word, percent, points, points_interval
 
 ESTIMANDS = {
@@ -17,22 +17,22 @@ ESTIMANDS = {
 }
 
 
-def draw(page: StudyPage) -> None:
+def draw(view: StudyView) -> None:
     """Draws the tab."""
-    headline(small_batch(page.report), key="small-batches")
-    small = page.report.small_batch
+    headline(small_batch(view.report), key="small-batches")
+    small = view.report.small_batch
     if small is None:
         st.info("Make `training.batch_size` a factor of a study to see this comparison.", icon=":material/info:")
         return
-    rows, word = batch_rows(small), page.report.words.error
+    rows, word = batch_rows(small), view.report.words.error
     error, worse = st.columns(2)
     with error:
         st.subheader(word.capitalize(), anchor=False)
-        figure = curves.against_batch_size(rows, page.grid, word=word)
+        figure = curves.against_batch_size(rows, view.grid, word=word)
         chart(figure, key="error-by-batch", alt=f"{word.capitalize()} against batch size by normalization")
     with worse:
         st.subheader(f"Change from batch size {small.reference_batch}", anchor=False)
-        figure = curves.against_batch_size(rows, page.grid, value="degradation", word=word)
+        figure = curves.against_batch_size(rows, view.grid, value="degradation", word=word)
         alt = f"Change of {word} from the reference batch by normalization"
         chart(figure, key="degradation-by-batch", alt=alt)
     st.caption(
