@@ -1,14 +1,17 @@
-"""The base of every document that people write, and fields that hold a document of one of several kinds."""
+"""What the documents of the service have in common: those that people write, and those that they read."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import reduce
 from operator import or_
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, dataclass_transform
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
 from pydantic_core import CoreSchema, core_schema
 
 from actinium.names import canonical_word
+
+Answer = TypeVar("Answer")
 
 
 class Document(BaseModel):
@@ -49,3 +52,16 @@ class OneOf:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """That of the union."""
         return handler(self._union().core_schema)
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+def described(cls: type[Answer]) -> type[Answer]:
+    """A keyword-only dataclass with slots, for answers. The sentence under a field is what `/openapi.json` says of it.
+
+    mypy takes it for frozen and refuses assignments. Python does not: to make a frozen dataclass takes three times as
+    long, and a large report has hundreds of thousands of them. Fields that a reader does not know are ignored, so that
+    an older client reads what a newer service writes.
+    """
+    described_by = ConfigDict(use_attribute_docstrings=True, extra="ignore")
+    cls.__pydantic_config__ = described_by  # type: ignore[attr-defined]  # where pydantic looks for it
+    return dataclass(slots=True, kw_only=True)(cls)

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from actinium.document import described
+
 ObjectiveName: TypeAlias = Literal["classification", "regression", "reconstruction"]
 
 
@@ -64,20 +66,39 @@ OBJECTIVES: Mapping[ObjectiveName, ObjectiveDefinition] = {
 }
 
 
-Words: TypeAlias = Mapping[Literal["error", "accuracy", "loss_unit"], str]
+@described
+class MetricWords:
+    """What the metrics that depend on the objective are called, and the unit of a loss."""
+
+    error: str
+    """What `test_error` is called, such as `unexplained variance`."""
+
+    accuracy: str
+    """What `validation_accuracy` is called, such as `explained variance`."""
+
+    loss_unit: str
+    """The unit of losses: `nats`, `squared units`."""
 
 
-def words(objective: ObjectiveName, tolerance: float | None = None) -> Words:
-    """What pages call `test_error` and `validation_accuracy`, and in what a loss is; `tolerance` is the dataset's."""
+def words(objective: ObjectiveName, tolerance: float | None = None) -> MetricWords:
+    """The words of an objective; `tolerance` is the dataset's."""
     found = OBJECTIVES[objective]
     error, accuracy = found.error_word, found.accuracy_word
     if objective == "regression" and tolerance is not None:
         error, accuracy = f"misses by over {tolerance:g}", f"hits within {tolerance:g}"
-    return {"error": error, "accuracy": accuracy, "loss_unit": found.loss_unit}
+    return MetricWords(error=error, accuracy=accuracy, loss_unit=found.loss_unit)
 
 
-def common_words(found: Iterable[Words]) -> Words:
+def common_words(found: Iterable[MetricWords]) -> MetricWords:
     """Of trials of several objectives: where they differ, a word that is true of all."""
     every = list(found) or [words("classification")]
-    general: Words = {"error": "error", "accuracy": "1 - error", "loss_unit": "each objective's own"}
-    return {key: every[0][key] if all(one[key] == every[0][key] for one in every) else general[key] for key in general}
+
+    def common(name: Literal["error", "accuracy", "loss_unit"], otherwise: str) -> str:
+        told = {getattr(one, name) for one in every}
+        return str(told.pop()) if len(told) == 1 else otherwise
+
+    return MetricWords(
+        error=common("error", "error"),
+        accuracy=common("accuracy", "1 - error"),
+        loss_unit=common("loss_unit", "each objective's own"),
+    )

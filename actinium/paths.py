@@ -1,5 +1,6 @@
 """The paths of a study's document: what stands there, whether it may vary, and whether a config matches."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, TypeAlias
 
@@ -105,6 +106,11 @@ def cell_label(cell: Mapping[str, FactorValue]) -> str:
         word = compact_label(value)
         words.append(word if path in LEVEL_KINDS else f"{path.rsplit('.', 1)[-1]}={word}")
     return "·".join(words) or "base"
+
+
+def cell_key(value: Cell | FactorValue) -> str:
+    """One text for one cell or level, whatever the order of its factors or parameters."""
+    return json.dumps(value, sort_keys=True)
 
 
 def assign(document: dict[str, Any], path: str, value: Any) -> None:

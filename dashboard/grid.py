@@ -1,29 +1,26 @@
-"""The cells of a study as a grid of factors, and what of it a chart shows and how it tells levels apart."""
+"""The cells of a study as a grid of factors, and how charts encode that grid by colour and by facet."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 import pandas as pd
 
+from actinium.paths import Cell, cell_key
 from dashboard import palette
 from dashboard.words import level_word
-
-Cell: TypeAlias = Mapping[str, Any]
 
 BASE = "(base)"
 """The level of a factor that a cell does not name: what the study document sets outside its factors."""
 
 
-def cell_key(cell: Cell) -> str:
-    """One text for one cell, whatever the order of its factors."""
-    return json.dumps(cell, sort_keys=True)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """Cells in the report's order; `levels` holds each varying factor's level words in the study's order."""
+    """The study's cells in the report's order, and its factors.
+
+    `levels`: for each factor that varies, the words for its levels in the study's order. `constant`: the other
+    factors, each with the word for its only level.
+    """
 
     cells: tuple[Cell, ...]
     levels: Mapping[str, tuple[str, ...]]
@@ -31,7 +28,7 @@ class Grid:
 
     @classmethod
     def of(cls, cells: Iterable[Cell], *, factors: Mapping[str, Sequence[Any]] | None = None) -> "Grid":
-        """The grid of these cells. `factors` (the study's) fixes the order of levels where it names them."""
+        """The grid of these cells; levels stand in the order of the study's `factors`, numbers ascending."""
         listed = tuple(cells)
         paths = list(dict.fromkeys([*(factors or {}), *(path for cell in listed for path in cell)]))
         found: dict[str, tuple[str, ...]] = {}
@@ -52,7 +49,7 @@ class Grid:
         )
 
     def frame(self) -> pd.DataFrame:
-        """A row a cell (its number the index), a column of level words a varying factor."""
+        """A row for each cell, indexed by its number, and a column of level words for each factor that varies."""
         columns = {
             path: [level_word(path, cell[path]) if path in cell else BASE for cell in self.cells]
             for path in self.levels
@@ -60,15 +57,16 @@ class Grid:
         return pd.DataFrame(columns, index=pd.RangeIndex(len(self.cells), name="cell"))
 
     def numbers(self) -> dict[str, int]:
-        """A cell's number by its key."""
+        """Each cell's number, by its `cell_key`."""
         return {cell_key(cell): number for number, cell in enumerate(self.cells)}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
-    """What a chart shows: a colour a level of one factor, a facet a level of another, and the levels kept of each.
+class Encoding:
+    """How a chart shows the grid: one factor's levels as colours, another's as facets (panels side by side).
 
-    Lines that share colour and facet (other factors with several levels kept) differ by dash and symbol.
+    `shown` has the levels that are shown of each factor; a factor that it does not name is shown whole. Lines of one
+    colour and facet, which differ in further factors, are told apart by dash and symbol.
     """
 
     grid: Grid
@@ -82,27 +80,27 @@ class Look:
         return tuple(word for word in self.grid.levels[path] if word in wanted)
 
     def rest(self) -> tuple[str, ...]:
-        """Factors that neither colour nor facet tells, of which several levels are shown."""
+        """The factors with several levels shown that are neither colour nor facet; dash and symbol tell them apart."""
         return tuple(p for p in self.grid.levels if p not in (self.colour, self.facet) and len(self.kept(p)) > 1)
 
     def held(self) -> dict[str, str]:
-        """Factors of which one level is shown, with that level."""
+        """The factors of which only one level is shown, with the word for it."""
         return {path: self.kept(path)[0] for path in self.grid.levels if len(self.kept(path)) == 1}
 
     def facets(self) -> tuple[str, ...]:
-        """The facets' titles; one empty title where nothing is faceted."""
+        """The titles of the facets; one empty title where there is no facet factor."""
         return self.kept(self.facet) if self.facet else ("",)
 
     def colours(self) -> dict[str, str]:
-        """The colour of each level of the colour factor; the same whatever is shown."""
+        """The colour of each level of the colour factor, which does not depend on what is shown."""
         return palette.colours(self.grid.levels[self.colour]) if self.colour else {}
 
     def cells(self) -> pd.DataFrame:
-        """The shown cells: `cell` and their level words."""
+        """The cells that are shown: a column `cell` of their numbers, and a column of level words for each factor."""
         return self.select(pd.DataFrame({"cell": range(len(self.grid.cells))}))
 
     def select(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """The rows (with a `cell` column) of shown cells, the factors' level words joined on."""
+        """Those rows whose `cell` is shown, with a column of level words for each factor."""
         joined = rows.join(self.grid.frame(), on="cell")
         for path in self.grid.levels:
             joined = joined[joined[path].isin(self.kept(path))]
@@ -110,10 +108,10 @@ class Look:
 
 
 RANKED = ("normalization", "activation", "initialization")
-"""What is told apart first. Normalizations take the colours, as the chart of small batches has no other factor."""
+"""The order in which factors are given colour, then facet: the chart of small batches has normalizations only."""
 
 
-def default_look(grid: Grid, *, reference: Cell | None = None) -> Look:
+def default_encoding(grid: Grid, *, reference: Cell | None = None) -> Encoding:
     """Normalizations in colour, activations side by side, everything else held at the reference's level.
 
     A factor that the reference does not name is held at its first level; the batch size at its largest, which is
@@ -132,4 +130,4 @@ def default_look(grid: Grid, *, reference: Cell | None = None) -> Look:
         if word not in grid.levels[path]:
             word = grid.levels[path][-1] if path == "training.batch_size" else grid.levels[path][0]
         shown[path] = (word,)
-    return Look(grid=grid, colour=colour, facet=facet, shown=shown)
+    return Encoding(grid=grid, colour=colour, facet=facet, shown=shown)

@@ -1,19 +1,18 @@
 """The three answers, each as one sentence with its figures and intervals, computed from the report.
 
 The cell named first is the one with the highest (or lowest) estimate, chosen after seeing the data: the sentences say
-where to look, the contrasts table says what holds.
+where to encoding, the contrasts table says what holds.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from actinium.terminal.compare import error_word
-from dashboard.grid import Cell, Grid
-from dashboard.tables import batch_rows, estimate_of, metric_rows, records
+from actinium.paths import Cell, FactorValue
+from actinium.report import CellReport, Report, SmallBatch
+from dashboard.grid import Grid
 from dashboard.words import (
     cell_phrase,
-    finite,
     interval,
     level_word,
     number,
@@ -24,169 +23,200 @@ from dashboard.words import (
     whole,
 )
 
+DEAD = "dead_unit_rate"
+STEPS = "steps_to_target"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Headline:
-    """A question, the figure that answers it, and the sentence (Markdown) around it."""
+    """A question with its answer: a figure for the eye, and a sentence in Markdown."""
 
     question: str
     figure: str
     sentence: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Degraded:
+    """A normalization at a batch size: `change` of the error from the reference batch, a difference of fractions, with
+    the ends of its interval.
+    """
+
+    normalization: FactorValue
+    batch_size: int
+    change: float
+    low: float | None
+    high: float | None
+
+
 NOTHING_YET = "No trial has finished yet."
 NO_TARGET_YET = "The target is the reference cell's median loss at half its budget; no trial of it has finished yet."
 
 
-def headlines(report: Mapping[str, Any], grid: Grid) -> tuple[Headline, Headline, Headline]:
+def headlines(report: Report, grid: Grid) -> tuple[Headline, Headline, Headline]:
     """Dead units, convergence, small batches."""
     return dead_units(report, grid), convergence(report, grid), small_batch(report)
 
 
-def dead_units(report: Mapping[str, Any], grid: Grid) -> Headline:
+def dead_units(report: Report, grid: Grid) -> Headline:
     """The cell with the most dead units, against the best activation with everything else equal."""
     question = "Dead units"
-    rows = records(metric_rows(report, "dead_unit_rate"))
-    if not rows:
+    measured = _measured(report.cells, DEAD)
+    if not measured:
         return Headline(question=question, figure="–", sentence=NOTHING_YET)
-    worst = max(rows, key=_estimate)
-    if worst["estimate"] < 0.0005:
-        sentence = f"No cell of {len(rows)} has dead units at the end of training."
+    worst = max(measured, key=_dead)
+    if _dead(worst) < 0.0005:
+        sentence = f"No cell of {len(measured)} has dead units at the end of training."
         return Headline(question=question, figure="0%", sentence=sentence)
-    cell = grid.cells[worst["cell"]]
-    figure = percent(worst["estimate"])
-    said = interval(worst["low"], worst["high"], show=percent)
-    sentence = f"**{_capital(_told(grid, cell))}**: {figure} of units dead ({said})"
-    rivals = [row for row in rows if _siblings(grid.cells[row["cell"]], cell, "activation")]
+    figure, own = percent(_dead(worst)), worst.metrics[DEAD]
+    said = interval(own.low, own.high, show=percent)
+    sentence = f"**{_capital(_told(grid, worst.cell))}**: {figure} of units dead ({said})"
+    rivals = [entry for entry in measured if _siblings(entry.cell, worst.cell, "activation")]
     if rivals:
-        best = min(rivals, key=_estimate)
-        rival = level_word("activation", grid.cells[best["cell"]]["activation"])
-        sentence += f", against {percent(best['estimate'])} for {rival}"
-    elif len(rows) > 1:
-        best = min(rows, key=_estimate)
-        sentence += f"; the least is {percent(best['estimate'])}, {_told(grid, grid.cells[best['cell']])}"
+        best = min(rivals, key=_dead)
+        rival = level_word("activation", best.cell["activation"])
+        sentence += f", against {percent(_dead(best))} for {rival}"
+    elif len(measured) > 1:
+        best = min(measured, key=_dead)
+        sentence += f"; the least is {percent(_dead(best))}, {_told(grid, best.cell)}"
     return Headline(question=question, figure=figure, sentence=sentence + ".")
 
 
-def convergence(report: Mapping[str, Any], grid: Grid) -> Headline:
+def convergence(report: Report, grid: Grid) -> Headline:
     """The fastest and the slowest cell to the target, among cells that train with the same batch size and budget."""
     question = "Convergence"
-    every = records(metric_rows(report, "steps_to_target"))
-    if not every:
-        done = any(entry["succeeded"] for entry in report["cells"])
+    measured = _measured(report.cells, STEPS)
+    if not measured:
+        done = any(entry.succeeded for entry in report.cells)
         return Headline(question=question, figure="–", sentence=NO_TARGET_YET if done else NOTHING_YET)
-    alike = comparable(grid, [row["cell"] for row in every])
-    rows = [row for row in every if row["cell"] in alike]
-    fastest, slowest = min(rows, key=_estimate), max(rows, key=_estimate)
-    value = whole(fastest["estimate"])
-    said = interval(fastest["low"], fastest["high"], show=whole)
+    alike = comparable(measured)
+    fastest, slowest = min(alike, key=_steps), max(alike, key=_steps)
+    value, own = whole(_steps(fastest)), fastest.metrics[STEPS]
+    said = interval(own.low, own.high, show=whole)
     sentence = (
-        f"**{_capital(_told(grid, grid.cells[fastest['cell']]))}** reaches validation loss "
-        f"{number(target_value(report))} in {value} steps ({said})"
+        f"**{_capital(_told(grid, fastest.cell))}** reaches validation loss "
+        f"{number(report.target.value)} in {value} steps ({said})"
     )
-    if len(rows) > 1:
-        slow = grid.cells[slowest["cell"]]
-        taken = whole(slowest["estimate"])
-        sentence += f"; {_told(grid, slow)} " + (
-            f"takes {taken}" if _arrives(report, slow) else f"never does in {taken}"
+    if len(alike) > 1:
+        taken = whole(_steps(slowest))
+        sentence += f"; {_told(grid, slowest.cell)} " + (
+            f"takes {taken}" if _arrives(report, slowest.cell) else f"never does in {taken}"
         )
     return Headline(question=question, figure=f"{value} steps", sentence=f"{sentence}. {_never(report)}".strip())
 
 
-def small_batch(report: Mapping[str, Any]) -> Headline:
+def small_batch(report: Report) -> Headline:
     """How much batch normalization loses from the reference to the smallest batch, beside group normalization."""
-    question = "Small batches"
-    if report.get("small_batch") is None:
+    question, small = "Small batches", report.small_batch
+    if small is None:
         return Headline(question=question, figure="–", sentence="This study does not vary the batch size.")
-    reference = report["small_batch"]["reference_batch"]
-    rows = [row for row in records(batch_rows(report)) if row["degradation_estimate"] is not None]
-    if not rows:
+    measured = _degraded(small)
+    if not measured:
         return Headline(question=question, figure="–", sentence=NOTHING_YET)
-    named = [row for row in rows if _name(row["normalization"]) == "batch"] or rows
-    smallest = min(row["batch_size"] for row in named)
-    if smallest == reference:
+    named = [entry for entry in measured if _name(entry.normalization) == "batch"] or measured
+    smallest = min(entry.batch_size for entry in named)
+    if smallest == small.reference_batch:
         return Headline(
             question=question, figure="–", sentence="Only the reference batch size has finished trials yet."
         )
-    lead = max((row for row in named if row["batch_size"] == smallest), key=lambda row: row["degradation_estimate"])
-    level = level_word("normalization", lead["normalization"])
+    worst = max((entry for entry in named if entry.batch_size == smallest), key=lambda entry: entry.change)
+    level = level_word("normalization", worst.normalization)
     sentence = (
-        f"At batch size {smallest:g}, the {error_word(report)} with **{level}** is "
-        f"{_apart(lead['degradation_estimate'])} than at {reference:g} "
-        f"({points_interval(lead['degradation_low'], lead['degradation_high'])})"
+        f"At batch size {smallest}, the {report.words.error} with **{level}** is "
+        f"{_apart(worst.change)} than at {small.reference_batch} ({points_interval(worst.low, worst.high)})"
     )
-    group = [r for r in rows if r["batch_size"] == smallest and _name(r["normalization"]) == "group"]
-    if group and lead not in group:
-        sentence += f", with GroupNorm {_apart(group[0]['degradation_estimate'])}"
-        sentence += _difference(report, lead["normalization"], smallest)
-    return Headline(question=question, figure=f"{points(lead['degradation_estimate'])} points", sentence=sentence + ".")
+    group = [e for e in measured if e.batch_size == smallest and _name(e.normalization) == "group"]
+    if group and worst not in group:
+        sentence += f", with GroupNorm {_apart(group[0].change)}{_difference(small, worst.normalization, smallest)}"
+    return Headline(question=question, figure=f"{points(worst.change)} points", sentence=sentence + ".")
 
 
-def comparable(grid: Grid, numbers: list[int]) -> list[int]:
+def comparable(cells: list[CellReport]) -> list[CellReport]:
     """Of these cells, the largest set that differs in levels only, not in data, model or training.
 
     Among equally large sets the one with the largest batch size: degradation is measured from it.
     """
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for cell in numbers:
-        setting = tuple(f"{p}={v}" for p, v in sorted(grid.cells[cell].items()) if "." in p)
-        groups.setdefault(setting, []).append(cell)
+    groups: dict[tuple[str, ...], list[CellReport]] = {}
+    for entry in cells:
+        setting = tuple(f"{path}={value}" for path, value in sorted(entry.cell.items()) if "." in path)
+        groups.setdefault(setting, []).append(entry)
 
-    def rank(members: list[int]) -> tuple[int, float]:
-        return len(members), float(grid.cells[members[0]].get("training.batch_size") or 0)
+    def rank(members: list[CellReport]) -> tuple[int, float]:
+        batch_size = members[0].cell.get("training.batch_size")
+        return len(members), float(batch_size) if isinstance(batch_size, int | float) else 0.0
 
     return max(groups.values(), key=rank)
 
 
-def target_value(report: Mapping[str, Any]) -> float | None:
-    """The target loss; None until the reference cell has finished trials."""
-    return finite(report["target"]["value"])
+def _degraded(small: SmallBatch) -> list[Degraded]:
+    """The changes that have an estimate."""
+    return [
+        Degraded(
+            normalization=curve.normalization,
+            batch_size=point.batch_size,
+            change=point.degradation.estimate,
+            low=point.degradation.low,
+            high=point.degradation.high,
+        )
+        for curve in small.curves
+        for point in curve.points
+        if point.degradation.estimate is not None
+    ]
 
 
-def _arrives(report: Mapping[str, Any], cell: Cell) -> bool:
+def _measured(cells: Iterable[CellReport], metric: str) -> list[CellReport]:
+    """The cells that have an estimate of a metric."""
+    return [entry for entry in cells if not math.isnan(entry.estimate(metric))]
+
+
+def _dead(entry: CellReport) -> float:
+    return entry.estimate(DEAD)
+
+
+def _steps(entry: CellReport) -> float:
+    return entry.estimate(STEPS)
+
+
+def _arrives(report: Report, cell: Cell) -> bool:
     """Whether any trial of the cell reached the target."""
-    return any(curve["cell"] == cell and curve["reached"]["estimate"] for curve in report["convergence"]["curves"])
+    return any(curve.cell == cell and curve.reached.estimate for curve in report.convergence.curves)
 
 
-def _never(report: Mapping[str, Any]) -> str:
+def _never(report: Report) -> str:
     """How many finished trials did not reach the target within their budget."""
-    shares = [estimate_of(curve["reached"]) for curve in report["convergence"]["curves"]]
-    everyone = sum(share["n"] for share in shares)
-    missed = everyone - sum(round((share["estimate"] or 0.0) * share["n"]) for share in shares)
+    shares = [curve.reached for curve in report.convergence.curves]
+    everyone = sum(share.n for share in shares)
+    missed = everyone - sum(round((share.estimate or 0.0) * share.n) for share in shares)
     return f"{missed:,} of {plural(everyone, 'trial')} never reach it." if missed else "Every trial reaches it."
 
 
 def _apart(change: float) -> str:
-    """`12.3 points higher`; `no higher` where it rounds to nothing."""
+    """A change of a fraction in words: `12.3 points higher`; `no higher` where it rounds to 0.0 points."""
     size = points(abs(change)).lstrip("+")
     return "no higher" if size == "0.0" else f"{size} points {'lower' if change < 0 else 'higher'}"
 
 
-def _difference(report: Mapping[str, Any], normalization: Any, batch_size: float) -> str:
-    for entry in report["small_batch"]["difference_in_differences"]:
-        if entry["normalization"] == normalization and entry["batch_size"] == batch_size:
-            own = estimate_of(entry)
-            return f"; the difference is {points(own['estimate'])} ({points_interval(own['low'], own['high'])})"
+def _difference(small: SmallBatch, normalization: FactorValue, batch_size: int) -> str:
+    """What the normalization adds to the change under group normalization."""
+    for entry in small.difference_in_differences:
+        if entry.normalization == normalization and entry.batch_size == batch_size:
+            return f"; the difference is {points(entry.estimate)} ({points_interval(entry.low, entry.high)})"
     return ""
 
 
 def _siblings(one: Cell, other: Cell, path: str) -> bool:
-    """Whether two cells differ in `path` and in nothing else."""
+    """Whether two cells differ in the factor `path` and in no other."""
     differing = {key for key in {*one, *other} if one.get(key) != other.get(key)}
     return differing == {path}
 
 
 def _told(grid: Grid, cell: Cell) -> str:
-    """The cell by its varying factors; the activation always, as it carries the sentence."""
+    """A phrase for the cell that names its varying factors, and always its activation, around which it is built."""
     return cell_phrase({path: value for path, value in cell.items() if path in grid.levels or path == "activation"})
 
 
-def _estimate(row: Mapping[str, Any]) -> float:
-    return float(row["estimate"])
-
-
-def _name(normalization: Any) -> str:
-    return str(normalization.get("name")) if isinstance(normalization, Mapping) else str(normalization)
+def _name(normalization: FactorValue) -> str:
+    return str(normalization.get("name")) if isinstance(normalization, dict) else str(normalization)
 
 
 def _capital(phrase: str) -> str:

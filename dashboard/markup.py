@@ -39,7 +39,7 @@ table.ac small { opacity: .65; }
 
 @dataclass(frozen=True)
 class Html:
-    """A cell's content that is markup already. Everything else is escaped."""
+    """The content of a table's cell that is HTML already. Everything else is escaped."""
 
     text: str
 
@@ -96,12 +96,12 @@ def chips(counts: Mapping[str, int], *, key: str) -> None:
 
 
 def paragraph(text: str, *, quiet: bool = False) -> None:
-    """Text that somebody else wrote, as they wrote it: no Markdown in it is followed."""
+    """Draws text that a user wrote: neither HTML nor Markdown in it is interpreted."""
     st.html(f'<div class="{"ac-quiet" if quiet else ""}">{escape(text)}</div>')
 
 
 def figure(question: str, value: str, *, key: str) -> None:
-    """A question in small capitals and its figure, large."""
+    """Draws a question in small capitals and its figure in large type."""
     with st.container(key=key):
         st.html(f'<div class="ac-question">{escape(question)}</div><div class="ac-figure">{escape(value)}</div>')
 

@@ -23,7 +23,7 @@ STATUS_COLOURS: dict[str, str] = {
     "queued": "rgba(140,140,140,0.3)",
     "cancelled": "#8A8A8A",
 }
-"""A trial's square in the completeness matrix: its outcome where it succeeded, its job's state elsewhere."""
+"""Colour of a trial's square in the matrix of trials, by its outcome where it succeeded, else by its job's state."""
 
 STATUS_SIGNS: dict[str, str] = {
     "converged": "",
@@ -34,11 +34,11 @@ STATUS_SIGNS: dict[str, str] = {
     "queued": "",
     "cancelled": "–",
 }
-"""What is written in the square, so that no reading needs the colour."""
+"""What is written in the square, so that it can be read without its colour."""
 
 
 def colours(levels: Sequence[str]) -> dict[str, str]:
-    """A colour a level, by the level's place among all of the study's levels, so that no filter changes it."""
+    """A colour for each level, by its place among all levels of the study, so that hiding some changes no colour."""
     return {level: OKABE_ITO[place % len(OKABE_ITO)] for place, level in enumerate(levels)}
 
 

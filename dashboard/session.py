@@ -1,4 +1,4 @@
-"""What the pages read: the API through its client, cached by study and revision, and its errors as sentences.
+"""What the pages read through the API's client, cached by study and revision; and its errors as sentences.
 
 What is cached is everybody's, as reading is the team's. A page reads its study or list anew before anything that may be
 cached, and so with a token that opens; the catalogue, which comes with the house, tells of nobody.
@@ -6,13 +6,13 @@ cached, and so with a token that opens; the catalogue, which comes with the hous
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from actinium.client.client import JsonObject
 from actinium.errors import (
     ActiniumError,
     Conflict,
@@ -24,10 +24,9 @@ from actinium.errors import (
     Unauthenticated,
     Unavailable,
 )
+from actinium.report import Report
 from dashboard import markup, signin
 from dashboard.signin import client
-
-Document: TypeAlias = dict[str, Any]
 
 ACTIVE = ("queued", "running", "paused")
 """States in which a study still changes."""
@@ -73,7 +72,7 @@ MENDS: tuple[tuple[type[ActiniumError], str, str], ...] = (
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Errors of the API inside are shown as a sentence with a mend, never as a traceback."""
+    """Shows an error that the API raises inside as a sentence with a mend, never as a traceback."""
     try:
         yield
     except ActiniumError as error:
@@ -90,36 +89,39 @@ def told() -> Iterator[None]:
             markup.paragraph(f"In detail: {error}", quiet=True)
 
 
-def studies(filters: dict[str, str | None], cursor: str | None, *, limit: int = 50) -> Document:
+def studies(filters: dict[str, str | None], cursor: str | None, *, limit: int = 50) -> JsonObject:
     """A page of the history, read anew each time."""
     return client().studies_page(cursor=cursor, limit=limit, **filters)
 
 
-def study(reference: str) -> Document:
+def study(reference: str) -> JsonObject:
     """A study as it stands, read anew each time."""
     return client().study(reference)
 
 
 @st.cache_data(ttl=60, show_spinner="Reading the catalogue …")
-def catalogue() -> Document:
-    """Every level that a study can name."""
+def catalogue() -> JsonObject:
+    """The catalogue of levels, datasets and objectives."""
     return client().catalogue()
 
 
-@st.cache_data(max_entries=64, show_spinner="Reading the report …")
-def report(study_id: int, revision: int, layers: tuple[str, ...] | None = None) -> Document:
-    """The comparisons at a revision; `layers` names metrics to be listed layer by layer, where not all are."""
-    return client().report(study_id, layers=layers)
+@st.cache_resource(max_entries=64, show_spinner="Reading the report …")
+def report(study_id: int, revision: int, layers: tuple[str, ...] | None = None) -> Report:
+    """The comparisons at a revision; `layers` names metrics to be listed layer by layer, where not all are.
+
+    Every page is given the same object, and none changes it: a copy for each would take longer than reading it.
+    """
+    return client().read_report(study_id, layers=layers)
 
 
 @st.cache_data(max_entries=128, show_spinner="Reading the curves …")
-def curves(study_id: int, revision: int, series: str, tick: int) -> list[Document]:
-    """A series by cell and step, at a revision; none where no frame of the study has the series.
+def curves(study_id: int, revision: int, series: str, tick: int) -> list[JsonObject]:
+    """A series by cell and step, at a revision; an empty list where no frame of the study has the series.
 
     Frames arrive between revisions: `tick` counts a running study's redraws, and is 0 for an ended one.
     """
     try:
-        found: list[Document] = client().curves(study_id, series)["curves"]
+        found: list[JsonObject] = client().curves(study_id, series)["curves"]
     except InvalidInput:
         return []
     return found
@@ -128,7 +130,7 @@ def curves(study_id: int, revision: int, series: str, tick: int) -> list[Documen
 @st.cache_data(max_entries=16, show_spinner="Reading the trials …")
 def trials(study_id: int, revision: int, counts: tuple[int, ...]) -> pd.DataFrame:
     """The first MOST_TRIALS trials. `counts` by state is part of the key: leases do not raise the revision."""
-    rows: list[Document] = []
+    rows: list[JsonObject] = []
     cursor: str | None = None
     while len(rows) < MOST_TRIALS:
         page = client().trials_page(study_id, cursor=cursor, limit=PAGE)
@@ -154,25 +156,25 @@ def trials(study_id: int, revision: int, counts: tuple[int, ...]) -> pd.DataFram
 
 @st.cache_data(max_entries=64, show_spinner="Reading the trial …")
 def frames(trial_id: int, attempt: int, state: str) -> pd.DataFrame:
-    """What one trial measured, a row a step."""
+    """What one trial measured, a row for each step."""
     return client().frames(trial_id)
 
 
 @st.cache_data(max_entries=64, show_spinner="Reading the trial …")
 def artifact(trial_id: int, attempt: int, state: str, name: str) -> NDArray[np.float32] | None:
-    """An array that a trial left; None where it left none."""
+    """An array that a trial stored; None where it stored none of this name."""
     try:
         return client().artifact(trial_id, name)
     except NotFound:
         return None
 
 
-def events(trial_id: int) -> list[Document]:
+def events(trial_id: int) -> list[JsonObject]:
     """Every change of a trial's state, read anew each time."""
     return client().trial_events(trial_id)
 
 
-def _flat(trial: Document) -> Document:
+def _flat(trial: JsonObject) -> JsonObject:
     summary = trial.get("summary") or {}
     metrics = summary.get("metrics", {})
     return {

@@ -1,4 +1,4 @@
-"""Who looks: the dashboard has no rights of its own, and asks the API with the token of whoever opened the page.
+"""Sign-in. The dashboard has no rights of its own: it asks the API with the token of whoever opened the page.
 
 A token in ACTINIUM_TOKEN, as `actinium up` gives it on one's own machine, is everybody's who can open the page. Without
 one, a form asks for a token. It stays in this process; the browser keeps a name for it, a cookie that means nothing to
@@ -34,7 +34,7 @@ class Sessions:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def begin(self, client: Client, *, now: float) -> str:
-        """A new session with this connection; the word that names it."""
+        """Begins a session with this client; returns the random word that names it."""
         word = secrets.token_urlsafe(32)
         with self._lock:
             by_age = sorted(self._held, key=lambda name: self._held[name][1])
@@ -45,7 +45,7 @@ class Sessions:
         return word
 
     def client(self, word: str, *, now: float) -> Client | None:
-        """The connection of a session that goes on; None where none has this name, or it was idle for too long."""
+        """The client of a session; None where there is none of this name, or it was idle for too long."""
         with self._lock:
             held = self._held.get(word)
             if held is None or now - held[1] >= IDLE_SECONDS:
@@ -54,26 +54,26 @@ class Sessions:
             return held[0]
 
     def end(self, word: str) -> None:
-        """Close the session and forget its token."""
+        """Closes a session's client and forgets its token."""
         with self._lock:
             if word in self._held:
                 self._held.pop(word)[0].close()
 
     def end_all(self) -> None:
-        """Close every session."""
+        """Ends every session."""
         for word in list(self._held):
             self.end(word)
 
 
 @st.cache_resource(show_spinner=False)
 def sessions() -> Sessions:
-    """Those of this process."""
+    """The sessions of this process, made at the first call."""
     return Sessions()
 
 
 @st.cache_resource(show_spinner=False)
 def own(token: str) -> Client:
-    """The connection with the token that the dashboard was started with."""
+    """A client with the token that the dashboard was started with."""
     return Client(token=token)
 
 
@@ -83,7 +83,9 @@ def configured() -> str | None:
 
 
 def found() -> Client | None:
-    """This page's connection; None until a token was given. That of a stack's own file, an admin's, is never used."""
+    """The client of whoever opened this page; None until a token was given. The stack's client file is never read here,
+    as its token is an admin's.
+    """
     if (token := configured()) is not None:
         return own(token)
     word = st.session_state.get(COOKIE) or st.context.cookies.get(COOKIE)
@@ -94,14 +96,14 @@ def found() -> Client | None:
 
 
 def client() -> Client:
-    """This page's connection to the API. Unauthenticated where no token was given."""
+    """The client of whoever opened this page. Raises Unauthenticated where no token was given."""
     if (connection := found()) is None:
         raise Unauthenticated("no token was given")
     return connection
 
 
 def drop() -> None:
-    """Forget the connection, and the token where a form has brought it."""
+    """Forgets this page's client, and ends its session where a token was typed in."""
     own.clear()
     word = st.session_state.pop(COOKIE, None) or st.context.cookies.get(COOKIE)
     if word is not None:
@@ -139,7 +141,7 @@ def has_provider() -> bool:
 
 
 def _begin(token: str) -> None:
-    """A session with a token that opens, and the page drawn anew; else the reason why it does not."""
+    """Begins a session with the token and draws the page anew; shows the reason where the API refuses the token."""
     try:
         asking = Client(token=token)
         try:
@@ -155,14 +157,14 @@ def _begin(token: str) -> None:
 
 
 def keep() -> None:
-    """Lets the browser know its session's name, before the page is drawn and links can be followed."""
+    """Sets the cookie with the session's name, before the page is drawn and its links can be followed."""
     word = st.session_state.get(COOKIE)
     if word is not None and st.context.cookies.get(COOKIE) != word:
         st.html(KEEP.format(name=COOKIE, value=word), unsafe_allow_javascript=True)
 
 
 def way_out() -> None:
-    """A button that ends the session; none where no form was needed."""
+    """Draws a button that ends the session; none where the dashboard was started with a token."""
     if COOKIE in st.session_state and st.sidebar.button("Sign out", icon=":material/logout:", key="sign-out"):
         drop()
         if has_provider() and st.user.is_logged_in:

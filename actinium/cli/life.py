@@ -1,4 +1,4 @@
-"""A study's life after its submission: stop it, go on with it, run again what failed, add to it."""
+"""Commands for a submitted study: cancel, pause, resume, retry, extend."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""What the commands share: arguments, the connection, and how a command of another package is run."""
+"""What the commands share: arguments, the client, and how a module of another package is run."""
 
 import signal
 import subprocess
@@ -25,7 +25,7 @@ def connected() -> "Client":
 
 
 def child(module: str, *arguments: str) -> None:
-    """Runs a module of the house in a process of its own; its exit code becomes ours."""
+    """Runs a module of Actinium in a process of its own; its exit code becomes that of the command."""
     process = subprocess.Popen([sys.executable, "-m", module, *arguments])  # noqa: S603 - our own modules
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child hears Ctrl-C itself, and ends in its order
     try:

@@ -1,4 +1,4 @@
-"""What studies found, and what studies can name."""
+"""Commands for results: compare, export; and for the catalogue of levels."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,10 +17,10 @@ def compare(study: Study, as_json: Json = False) -> None:
     from actinium.terminal.compare import comparisons, mixed_measurements
 
     with connected() as client:
-        report = client.report(study)
-    if as_json:
-        terminal.show_json(report)
-        return
+        if as_json:
+            terminal.show_json(client.report(study))
+            return
+        report = client.read_report(study)
     if warning := mixed_measurements(report):
         terminal.say(f"{warning}\n")
     for table in comparisons(report):

@@ -1,4 +1,4 @@
-"""This machine's stack: start it, stop it, look at it."""
+"""Commands for this machine's stack: start, stop, status, doctor, backup, restore."""
 
 from typing import Annotated
 
@@ -42,12 +42,12 @@ def doctor(
     from actinium.terminal import output as terminal
     from actinium.terminal.doctor import examine
 
-    findings = list(examine())
+    results = list(examine())
     if as_json:
-        terminal.show_json([asdict(finding) for finding in findings])
+        terminal.show_json([asdict(result) for result in results])
     else:
-        terminal.show_table(("check", "", "found"), [(f.check, f.verdict, f.detail) for f in findings])
-    if any(finding.verdict == "fail" for finding in findings):
+        terminal.show_table(("check", "", "found"), [(r.check, r.verdict, r.detail) for r in results])
+    if any(result.verdict == "fail" for result in results):
         raise typer.Exit(1)
 
 

@@ -1,4 +1,4 @@
-"""The history: find studies, look at one."""
+"""Commands that list studies and show one."""
 
 from typing import Annotated
 

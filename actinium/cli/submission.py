@@ -1,4 +1,4 @@
-"""Studies go in, and are watched until they end."""
+"""Commands that submit a study and watch it until it has ended."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -54,7 +54,7 @@ def submit(
 def _tell_submitted(answer: dict[str, Any], *, dry_run: bool) -> None:
     from actinium.paths import cell_label
     from actinium.terminal import output as terminal
-    from actinium.terminal.preflight import tell_untrained
+    from actinium.terminal.preflight import show_preflight
 
     done = "would be accepted" if dry_run else f"is study {answer['id']}"
     terminal.say(f"{answer['name']} {done}: {answer['cells']} cells, {answer['trials']} trials")
@@ -63,7 +63,7 @@ def _tell_submitted(answer: dict[str, Any], *, dry_run: bool) -> None:
     for design in answer["invalid_designs"]:
         terminal.say(f"  left out: {cell_label(design['cell'])}: {design['reason']}")
     if dry_run:
-        tell_untrained(answer)
+        show_preflight(answer)
     else:
         terminal.say(f"  dashboard  {answer['links']['dashboard']}")
         terminal.say(f"  follow     actinium watch {answer['id']}")

@@ -38,7 +38,7 @@ def token_create(
 
 
 def expiry(word: str) -> dict[str, float | str]:
-    """`30d`, `12h` or a date, as the service is told of it; a date is that day's end, UTC."""
+    """The fields of a token request for `30d`, `12h` or a date; a date means the end of that day, UTC."""
     number, unit = word[:-1], word[-1:]
     if unit in HOURS and number.isascii() and number.isdigit() and len(number) < 8:
         return {"expires_in_days": int(number) * HOURS[unit] / 24.0}
@@ -65,7 +65,7 @@ def token_ls(as_json: Json = False) -> None:
 
 @app.command("revoke")
 def token_revoke(token_id: Annotated[int, typer.Argument(metavar="ID", min=1)], as_json: Json = False) -> None:
-    """Make a token worthless."""
+    """Revoke a token: the service no longer accepts it."""
     from actinium.terminal import output as terminal
 
     with connected() as client:

@@ -17,34 +17,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from urllib.parse import quote
 
-from actinium.client.http import Door
+from actinium.client.http import ApiConnection
 from actinium.errors import FieldError, InvalidInput, Unavailable
 
 if TYPE_CHECKING:  # pandas takes half a second to import, and not every command needs it
     import pandas as pd
     from numpy.typing import NDArray
 
+    from actinium.report import Report
     from actinium.study import StudySpec
 
 Study: TypeAlias = int | str
-Document: TypeAlias = dict[str, Any]
+JsonObject: TypeAlias = dict[str, Any]
 ARROW = "application/vnd.apache.arrow.stream"
 ENDED = ("finished", "cancelled")
 RECONNECT_SECONDS = 1.0
 PATIENCE = 120
-"""How often in a row a stream that broke is opened again."""
+"""How often in a row a stream of events that broke is opened again."""
 
 
 class Client:
-    """One door to the service; for `url` and `token` see `actinium.client.http.Door`. Its errors: `actinium.errors`."""
+    """A client of the service. For `url` and `token` see `actinium.client.http.ApiConnection`."""
 
     def __init__(self, url: str | None = None, token: str | None = None, **options: Any) -> None:
-        self._door = Door(url, token, **options)
+        self._connection = ApiConnection(url, token, **options)
 
     @property
     def url(self) -> str:
         """The API's address."""
-        return self._door.url
+        return self._connection.url
 
     def __enter__(self) -> Self:
         return self
@@ -54,7 +55,7 @@ class Client:
 
     def close(self) -> None:
         """Closes the connections."""
-        self._door.close()
+        self._connection.close()
 
     def submit(
         self,
@@ -62,7 +63,7 @@ class Client:
         *,
         dry_run: bool = False,
         idempotency_key: str | None = None,
-    ) -> Document:
+    ) -> JsonObject:
         """Submits a study: a file's path, a mapping, or a StudySpec. Gives the service's answer, with its `id`.
 
         Every submission carries an Idempotency-Key, so that a lost answer never leads to a second study.
@@ -77,7 +78,7 @@ class Client:
         params = {"dry_run": "true"} if dry_run else {}
         return self._json("POST", "/v1/studies", content=body, headers=headers, params=params, repeatable=True)
 
-    def studies_page(self, *, cursor: str | None = None, limit: int = 50, **filters: str | None) -> Document:
+    def studies_page(self, *, cursor: str | None = None, limit: int = 50, **filters: str | None) -> JsonObject:
         """One page of the history, newest first: `{items, next_cursor}`. Filters: q, state, owner, project, tag."""
         given = {"cursor": cursor, "limit": limit, **filters}
         return self._json(
@@ -88,7 +89,7 @@ class Client:
         """The newest studies, a row each: id, name, project, owner, created_at, state, progress, counts."""
         import pandas as pd
 
-        rows: list[Document] = []
+        rows: list[JsonObject] = []
         cursor: str | None = None
         while len(rows) < limit:
             page = self.studies_page(cursor=cursor, limit=min(limit - len(rows), 200), **filters)
@@ -103,27 +104,27 @@ class Client:
             frame["created_at"] = pd.to_datetime(frame["created_at"], utc=True)
         return frame
 
-    def study(self, study: Study) -> Document:
+    def study(self, study: Study) -> JsonObject:
         """A study with spec, state, counts, progress, invalid designs and links."""
         return self._json("GET", _at(study))
 
-    def update(self, study: Study, **changes: Any) -> Document:
+    def update(self, study: Study, **changes: Any) -> JsonObject:
         """Changes name, description, tags, notes or priority."""
         return self._json("PATCH", _at(study), json=changes)
 
-    def cancel(self, study: Study) -> Document:
+    def cancel(self, study: Study) -> JsonObject:
         """Cancels what has not finished."""
         return self._json("POST", _at(study) + "/cancel")
 
-    def pause(self, study: Study) -> Document:
-        """Leases nothing more of it and takes back what is in training; nobody is blamed."""
+    def pause(self, study: Study) -> JsonObject:
+        """Stops training a study until it is resumed; trials in training are saved, and count no failure."""
         return self._json("POST", _at(study) + "/pause")
 
-    def resume(self, study: Study) -> Document:
+    def resume(self, study: Study) -> JsonObject:
         """Goes on with a study that was paused; trials that were in training go on from their checkpoints."""
         return self._json("POST", _at(study) + "/resume")
 
-    def retry(self, study: Study) -> Document:
+    def retry(self, study: Study) -> JsonObject:
         """Queues again what failed or was cancelled; `{..., retried: N}`."""
         return self._json("POST", _at(study) + "/retry")
 
@@ -134,7 +135,7 @@ class Client:
         seeds: int | list[int] | None = None,
         factors: Mapping[str, list[Any]] | None = None,
         idempotency_key: str | None = None,
-    ) -> Document:
+    ) -> JsonObject:
         """Adds seeds, and levels to factors it has; `{..., added_cells, added_trials}`. What it has stays as it is."""
         body = {"seeds": seeds, "factors": dict(factors or {})}
         headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
@@ -148,7 +149,7 @@ class Client:
         limit: int = 100,
         state: str | None = None,
         outcome: str | None = None,
-    ) -> Document:
+    ) -> JsonObject:
         """One page of a study's trials: `{items, next_cursor}`."""
         given = {"cursor": cursor, "limit": limit, "state": state, "outcome": outcome}
         params = {key: value for key, value in given.items() if value is not None}
@@ -160,13 +161,13 @@ class Client:
         params = {key: value for key, value in given.items() if value is not None}
         return self._table(_at(study) + "/trials", params=params)
 
-    def trial(self, trial: int) -> Document:
+    def trial(self, trial: int) -> JsonObject:
         """One trial with summary, error and links."""
         return self._json("GET", f"/v1/trials/{int(trial)}")
 
-    def trial_events(self, trial: int) -> list[Document]:
+    def trial_events(self, trial: int) -> list[JsonObject]:
         """Every change of a trial's state: at, state, attempt, cause, who, reason."""
-        events: list[Document] = self._json("GET", f"/v1/trials/{int(trial)}/events")["events"]
+        events: list[JsonObject] = self._json("GET", f"/v1/trials/{int(trial)}/events")["events"]
         return events
 
     def frames(self, trial: int) -> "pd.DataFrame":
@@ -175,30 +176,50 @@ class Client:
         return frame.astype(dict.fromkeys(frame.columns[1:], "float64"))
 
     def artifact(self, trial: int, name: str) -> "NDArray[Any]":
-        """An array that a trial left at its end, such as `first_filters` [filters, channels, k, k]. NotFound."""
+        """An array that a trial stored, such as `first_filters` [filters, channels, k, k]. NotFound without one."""
         import numpy as np
 
-        response = self._door.request("GET", f"/v1/trials/{int(trial)}/artifacts/{name}")
+        response = self._connection.request("GET", f"/v1/trials/{int(trial)}/artifacts/{name}")
         array: NDArray[Any] = np.load(io.BytesIO(response.content), allow_pickle=False)
         return array
 
-    def curves(self, study: Study, series: str) -> Document:
+    def curves(self, study: Study, series: str) -> JsonObject:
         """A series of every cell by step, over its trials: `{series, curves: [{cell, steps, mean, low, high, n}]}`."""
         return self._json("GET", _at(study) + "/curves", params={"series": series})
 
-    def report(self, study: Study, *, layers: Sequence[str] | None = None) -> Document:
-        """The comparisons. `layers` names the metrics to list layer by layer too; unsaid: all, unless the study is
-        large. The report's own `layers` says which are.
+    def report(self, study: Study, *, layers: Sequence[str] | None = None) -> JsonObject:
+        """The comparisons as plain JSON data; `read_report` gives the same with a type.
+
+        `layers` names the metrics to list layer by layer too; without it all are, unless the study is large. The
+        report's own `layers` says which are.
         """
-        params = {} if layers is None else {"layers": list(layers) or [""]}
-        return self._json("GET", _at(study) + "/report", params=params)
+        return self._json("GET", _at(study) + "/report", params=_layers(layers))
+
+    def read_report(self, study: Study, *, layers: Sequence[str] | None = None) -> "Report":
+        """The comparisons as an `actinium.report.Report`, whose fields are attributes; `layers` as for `report`.
+
+        Fields that this client does not know are ignored. Unavailable where the answer is no report.
+        """
+        from pydantic import ValidationError
+
+        from actinium.report import parse_report
+
+        answer = self._connection.request("GET", _at(study) + "/report", params=_layers(layers))
+        try:
+            return parse_report(answer.content)
+        except ValidationError as error:
+            place = ".".join(map(str, error.errors()[0]["loc"]))
+            raise Unavailable(
+                f"{self.url} answered with a report that this client cannot read (at {place!r}); use the client of "
+                "the service's own version"
+            ) from error
 
     def export(self, study: Study, path: str | Path, *, file_format: str | None = None) -> Path:
         """Writes a row a trial as csv, parquet or jsonl (by the path's ending, or `file_format`); gives the path."""
         target = Path(path)
         chosen = file_format or target.suffix.removeprefix(".")
         draft = target.with_name(target.name + ".part")
-        with self._door.stream(_at(study) + "/export", params={"format": chosen}, read_timeout=300.0) as response:
+        with self._connection.stream(_at(study) + "/export", params={"format": chosen}, read_timeout=300.0) as response:
             try:
                 with draft.open("wb") as file:
                     for piece in response.iter_bytes():
@@ -210,9 +231,9 @@ class Client:
                 draft.unlink(missing_ok=True)
         return target
 
-    def events(self, study: Study) -> Iterator[Document]:
-        """What happens to a study as it happens: `{event, data}`; ends after the `finished` event."""
-        with self._door.stream(_at(study) + "/events") as response:
+    def events(self, study: Study) -> Iterator[JsonObject]:
+        """The events of a study while they happen, each `{event, data}`; ends after the event `finished`."""
+        with self._connection.stream(_at(study) + "/events") as response:
             name = "message"
             for line in response.iter_lines():
                 field, _, value = line.partition(":")
@@ -226,10 +247,10 @@ class Client:
     def wait(
         self,
         study: Study,
-        progress: Callable[[Document], None] | None = None,
+        progress: Callable[[JsonObject], None] | None = None,
         *,
         sleep: Callable[[float], None] = time.sleep,
-    ) -> Document:
+    ) -> JsonObject:
         """Waits until a study has ended; `progress` is called with each news (state, counts, progress).
 
         Survives a restart of the service: Unavailable is raised only when it has been away for about two minutes.
@@ -250,26 +271,26 @@ class Client:
                     raise
             sleep(RECONNECT_SECONDS)
 
-    def catalogue(self) -> Document:
+    def catalogue(self) -> JsonObject:
         """Levels with parameters, equation, derivative and citation; datasets."""
         return self._json("GET", "/v1/catalogue")
 
-    def pack_widths(self, *, limit: int = 100) -> list[Document]:
-        """What packs cost by their width, newest first: pack_key, device, width, packs, seconds_per_lane_step."""
-        items: list[Document] = self._json("GET", "/v1/pack-widths", params={"limit": limit})["items"]
+    def pack_widths(self, *, limit: int = 100) -> list[JsonObject]:
+        """How long packs take by their width, newest first: pack_key, device, width, packs, seconds_per_lane_step."""
+        items: list[JsonObject] = self._json("GET", "/v1/pack-widths", params={"limit": limit})["items"]
         return items
 
-    def dispatchers(self) -> list[Document]:
+    def dispatchers(self) -> list[JsonObject]:
         """The dispatchers that live: holder, slots, busy, avoided nodes, and why one is halted."""
-        items: list[Document] = self._json("GET", "/v1/dispatchers")["items"]
+        items: list[JsonObject] = self._json("GET", "/v1/dispatchers")["items"]
         return items
 
-    def datasets(self) -> list[Document]:
-        """Every dataset that studies can name: those of the house, then those that were added."""
-        items: list[Document] = self._json("GET", "/v1/datasets")["items"]
+    def datasets(self) -> list[JsonObject]:
+        """Every dataset that studies can name: those that come with Actinium, then those that were added."""
+        items: list[JsonObject] = self._json("GET", "/v1/datasets")["items"]
         return items
 
-    def add_dataset(self, file: str | Path, name: str | None = None) -> Document:
+    def add_dataset(self, file: str | Path, name: str | None = None) -> JsonObject:
         """Adds an .npz file of `inputs` [N, C, H, W] or [N, D] and `labels` [N] under a name (by default, the file's).
 
         The same arrays under the same name again change nothing.
@@ -283,31 +304,36 @@ class Client:
         params = {"name": name or path.stem}
         return self._json("POST", "/v1/datasets", content=content, headers=headers, params=params, repeatable=True)
 
-    def tokens(self) -> list[Document]:
+    def tokens(self) -> list[JsonObject]:
         """All tokens, without their secrets."""
-        items: list[Document] = self._json("GET", "/v1/tokens")["items"]
+        items: list[JsonObject] = self._json("GET", "/v1/tokens")["items"]
         return items
 
-    def create_token(self, name: str, role: str = "submitter", **expiry: float | str) -> Document:
-        """A new token; its secret is in `token`, this once. `expires_in_days` or `expires_at` end it; else nothing."""
+    def create_token(self, name: str, role: str = "submitter", **expiry: float | str) -> JsonObject:
+        """Makes a token; its secret is in `token` of this answer alone. `expires_in_days` or `expires_at` end it."""
         return self._json("POST", "/v1/tokens", json={"name": name, "role": role, **expiry})
 
     def revoke_token(self, token_id: int) -> None:
-        """Makes a token worthless."""
-        self._door.request("DELETE", f"/v1/tokens/{int(token_id)}", repeatable=False)
+        """Revokes a token: the service no longer accepts it."""
+        self._connection.request("DELETE", f"/v1/tokens/{int(token_id)}", repeatable=False)
 
     def _table(self, path: str, **given: Any) -> "pd.DataFrame":
-        """The Arrow stream that a route gives."""
+        """A table that a route answers as an Arrow stream."""
         import pyarrow as pa
 
-        answer = self._door.request("GET", path, headers={"Accept": ARROW}, **given)
+        answer = self._connection.request("GET", path, headers={"Accept": ARROW}, **given)
         with pa.ipc.open_stream(answer.content) as reader:
             frame: pd.DataFrame = reader.read_pandas()
         return frame
 
-    def _json(self, method: str, path: str, **given: Any) -> Document:
-        document: Document = self._door.request(method, path, **given).json()
+    def _json(self, method: str, path: str, **given: Any) -> JsonObject:
+        document: JsonObject = self._connection.request(method, path, **given).json()
         return document
+
+
+def _layers(names: Sequence[str] | None) -> dict[str, list[str]]:
+    """The query of a report: an empty name asks for no layers at all."""
+    return {} if names is None else {"layers": list(names) or [""]}
 
 
 def _at(study: Study) -> str:

@@ -16,13 +16,13 @@ ERRORS = {status: kind for kind, status in STATUS.items()}
 PAUSES = (0.2, 0.6, 1.8)
 """Seconds before the second, third and fourth attempt."""
 PATIENCE = 5
-"""Seconds that a request waits at most because of a 429."""
+"""Seconds that a request waits at most before it is repeated after a 429."""
 UNSENT = (httpx.ConnectError, httpx.ConnectTimeout)
 BROKEN = (httpx.ReadError, httpx.RemoteProtocolError, httpx.WriteError)
 
 
-class Door:
-    """A connection to one API with one token.
+class ApiConnection:
+    """A connection to one API with one token, over which requests are made.
 
     Address and token come from the arguments, else from ACTINIUM_URL and ACTINIUM_TOKEN, else from the client file of
     the local stack. The file's token is sent to the file's address only.
@@ -118,7 +118,7 @@ def _wait(response: httpx.Response, pause: float | None) -> float | None:
 
 
 def checked(response: httpx.Response) -> httpx.Response:
-    """The response, or its problem+json raised as the error tree's own kind."""
+    """The response; where it is a problem+json, the error of `actinium.errors` that it stands for is raised."""
     if response.is_success:
         return response
     try:

@@ -1,21 +1,23 @@
-"""The report's contrasts and factor effects, over the metrics that they are asked of."""
+"""The report's contrasts and factor effects, and the metrics for which each of them is computed."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from actinium.report import Contrast, FactorEffect
 from actinium.statistics.contrasts import holm, paired_difference, paired_log_ratio, sign_flip_p
-from actinium.statistics.convergence import Convergence
+from actinium.statistics.convergence import TimesToTarget
 from actinium.statistics.factorial import effects
-from actinium.statistics.intervals import Estimates, FloatArray, IntArray, plain
-from actinium.statistics.references import Grid, Pair
+from actinium.statistics.intervals import BoolArray, Estimates, FloatArray, IntArray, plain
+from actinium.statistics.references import FactorialGrid, Pair
 from actinium.statistics.replicates import Replicates
 from actinium.study import DesignCell
 
 STEPS_TO_TARGET = "steps_to_target"
 CONFIRMATORY = ("dead_unit_rate", STEPS_TO_TARGET, "test_error")
-"""The study's family: one metric for each of its three questions. Holm's correction runs over it."""
+"""The confirmatory family: one metric for each of the study's three questions. Holm's correction is over all its
+contrasts.
+"""
 
 EXPLORATORY = (
     "validation_accuracy",
@@ -29,17 +31,17 @@ EXPLORATORY = (
     "gradient_slope",
 )
 FACTOR_METRICS = ("dead_unit_rate", STEPS_TO_TARGET, "aulc", "test_error")
-"""Bounded metrics only: one diverged loss would be all the variance there is (SCIENCE D6)."""
+"""Metrics whose variance is explained; all bounded, as one diverged loss would be nearly all of it (SCIENCE D6)."""
 
 
 def contrasts(
     cells: Sequence[DesignCell],
     found: Sequence[Pair],
     replicates: Replicates,
-    reached: Convergence,
+    reached: TimesToTarget,
     *,
     generator: np.random.Generator,
-) -> list[dict[str, Any]]:
+) -> list[Contrast]:
     """Every cell against its reference cell, metric by metric; exploratory metrics where they were measured."""
     if not found:
         return []
@@ -50,35 +52,30 @@ def contrasts(
     family = np.concatenate([p for _, _, p in blocks[: len(CONFIRMATORY)]])
     adjusted = [*plain(holm(family)), *[None] * (len(found) * (len(metrics) - len(CONFIRMATORY)))]
     diverged = flagged.sum(axis=1).tolist()
-    some = np.flatnonzero(flagged.any(axis=1)).tolist()
+    some = np.flatnonzero(flagged.any(axis=1))
     pairs = [(cells[above].cell, cells[below].cell) for above, below in found]
-    rows: list[dict[str, Any]] = []
+    rows: list[Contrast] = []
     for metric, (main, without, p) in zip(metrics, blocks, strict=True):
-        first = len(rows)
-        scale = "log_ratio" if metric == STEPS_TO_TARGET else "difference"
-        confirmatory = metric in CONFIRMATORY
-        figures = (plain(main.estimate), plain(main.low), plain(main.high), main.n.tolist(), plain(p), diverged)
-        for (cell, reference), estimate, low, high, n, raw, lost in zip(pairs, *figures, strict=True):
+        sensitivity = dict(zip(some.tolist(), without.at(some).intervals(), strict=True))
+        figures = (plain(main.estimate), plain(main.low), plain(main.high), main.n.tolist(), plain(p))
+        for k, ((cell, reference), estimate, low, high, n, raw) in enumerate(zip(pairs, *figures, strict=True)):
             rows.append(
-                {
-                    "metric": metric,
-                    "scale": scale,
-                    "cell": cell,
-                    "reference": reference,
-                    "difference": estimate,
-                    "low": low,
-                    "high": high,
-                    "n": n,
-                    "p": raw,
-                    "p_holm": adjusted[len(rows)],
-                    "confirmatory": confirmatory,
-                    "diverged": lost,
-                    "without_diverged": None,
-                }
+                Contrast(
+                    metric=metric,
+                    scale="log_ratio" if metric == STEPS_TO_TARGET else "difference",
+                    cell=cell,
+                    reference=reference,
+                    difference=estimate,
+                    low=low,
+                    high=high,
+                    n=n,
+                    p=raw,
+                    p_holm=adjusted[len(rows)],
+                    confirmatory=metric in CONFIRMATORY,
+                    diverged=diverged[k],
+                    without_diverged=sensitivity.get(k),
+                )
             )
-        sensitivity = without.records()
-        for k in some:
-            rows[first + k]["without_diverged"] = sensitivity[k]
     return rows
 
 
@@ -86,9 +83,9 @@ def _contrast(
     metric: str,
     treated: IntArray,
     reference: IntArray,
-    flagged: Any,
+    flagged: BoolArray,
     replicates: Replicates,
-    reached: Convergence,
+    reached: TimesToTarget,
     generator: np.random.Generator,
 ) -> tuple[Estimates, Estimates, FloatArray]:
     """The contrast, the same without pairs of which a trial diverged, and p, for all pairs [K].
@@ -108,8 +105,8 @@ def _contrast(
 
 
 def factors(
-    span: Grid, replicates: Replicates, reached: Convergence, *, generator: np.random.Generator
-) -> list[dict[str, Any]]:
+    span: FactorialGrid, replicates: Replicates, reached: TimesToTarget, *, generator: np.random.Generator
+) -> list[FactorEffect]:
     """Omega squared of each factor and interaction on the bounded metrics, over the grid's cells."""
     varied = [k for k, column in enumerate(span.levels.T) if len(np.unique(column)) > 1]
     if not varied:
@@ -119,16 +116,17 @@ def factors(
     for metric in FACTOR_METRICS:
         values = measured[metric] if metric in measured else replicates.metric(metric)
         for effect in effects(values[span.positions], span.levels[:, varied], generator=generator):
+            low, high = plain(np.array([effect.low, effect.high]))
             rows.append(
-                {
-                    "factor": " x ".join(span.paths[varied[k]] for k in effect.term),
-                    "metric": metric,
-                    "omega_squared": effect.omega_squared,
-                    "low": effect.low,
-                    "high": effect.high,
-                    "n": effect.seeds,
-                    "cells": effect.cells,
-                    "sums_of_squares": "orthogonal" if effect.balanced else "type II",
-                }
+                FactorEffect(
+                    factor=" x ".join(span.paths[varied[k]] for k in effect.term),
+                    metric=metric,
+                    omega_squared=effect.omega_squared,
+                    low=low,
+                    high=high,
+                    n=effect.seeds,
+                    cells=effect.cells,
+                    sums_of_squares="orthogonal" if effect.balanced else "type II",
+                )
             )
     return rows

@@ -1,18 +1,20 @@
-"""A study's convergence: its target, and when each trial reached it."""
+"""A study's target, and the step at which each trial reached it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from actinium.paths import Cell
+from actinium.report import Convergence, SurvivalCurve
 from actinium.statistics.intervals import BoolArray, FloatArray, IntArray, wilson_interval
 from actinium.statistics.replicates import Replicates
 from actinium.statistics.survival import area_under_curve, loss_at, survival_curves, time_to_target
 
 
 @dataclass(frozen=True, kw_only=True)
-class Convergence:
+class TimesToTarget:
     """`times` [C, S] steps to the target: infinite where a trial never reached it or diverged, NaN where it is not
     finished or there is no target yet. `budget` [C] steps in all; `aulc` [C, S].
 
@@ -29,27 +31,28 @@ class Convergence:
         """min(T, B) [C, S] in steps; its mean over seeds is RMST(B)."""
         return np.minimum(self.times, self.budget[:, None])
 
-    def curves(self, cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The survival curve of each cell with a finished trial, and the share that reached the target."""
+    def convergence(self, cells: Sequence[Cell]) -> Convergence:
+        """The survival curve of each of these cells with a finished trial, and the share that reached the target."""
         finished = ~np.isnan(self.times)
         reached = finished & (self.times <= self.budget[:, None])
-        shares = wilson_interval(reached.sum(axis=1), finished.sum(axis=1)).records()
+        shares = wilson_interval(reached.sum(axis=1), finished.sum(axis=1)).intervals()
         curves = survival_curves(self.times, self.budget)
-        return [
-            {
-                "cell": cells[position],
-                "steps": curves[position][0],
-                "survival": curves[position][1],
-                "budget": float(self.budget[position]),
-                "reached": shares[position],
-            }
+        found = (
+            SurvivalCurve(
+                cell=cells[position],
+                steps=tuple(curves[position][0]),
+                survival=tuple(curves[position][1]),
+                budget=float(self.budget[position]),
+                reached=shares[position],
+            )
             for position in np.flatnonzero(finished.any(axis=1)).tolist()
-        ]
+        )
+        return Convergence(target=self.target, curves=tuple(found))
 
 
-def convergence(
+def times_to_target(
     replicates: Replicates, curves: pd.DataFrame, *, budget: FloatArray, target: float | None, reference: int
-) -> Convergence:
+) -> TimesToTarget:
     """From validation losses by step (`trial_id, step, value`) of finished trials and each cell's budget [C].
 
     Without a fixed target it is the median, over the reference cell's finished trials, of the loss at the last
@@ -70,7 +73,7 @@ def convergence(
     diverged = replicates.diverged[replicates.cell, replicates.seed]
     best = float(finite.min()) if len(finite) else 0.0
     aulc = area_under_curve(trial, step, loss, best=best, budget=budgets, diverged=diverged)
-    return Convergence(
+    return TimesToTarget(
         target=target,
         target_trials=count,
         times=_times(replicates, trial, step, loss, target, evaluated),

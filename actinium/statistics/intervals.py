@@ -1,12 +1,14 @@
 """Estimates with their 95% intervals, computed for many figures at once."""
 
-from collections.abc import Mapping
+import itertools
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
+
+from actinium.report import Interval
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
@@ -21,21 +23,29 @@ ZERO_EVENTS = 3.0
 
 @dataclass(frozen=True, kw_only=True)
 class Estimates:
-    """Figures with their intervals, in arrays of one shape. NaN where there is none; `n` counts replicates."""
+    """Estimates with their intervals' ends, in arrays of one shape, NaN where there is none; `n` counts replicates."""
 
     estimate: FloatArray
     low: FloatArray
     high: FloatArray
     n: IntArray
 
-    def records(self) -> list[dict[str, Any]]:
-        """One `{estimate, low, high, n}` a figure, in C order; null for NaN."""
-        columns = zip(plain(self.estimate), plain(self.low), plain(self.high), self.n.reshape(-1).tolist(), strict=True)
-        return [{"estimate": e, "low": lo, "high": hi, "n": n} for e, lo, hi, n in columns]
+    def intervals(self, bounds: FloatArray | None = None) -> list[Interval]:
+        """One interval for each figure, in C order; None for NaN. `bounds` are zero-event bounds, of the same shape."""
+        bounded = itertools.repeat(None, self.n.size) if bounds is None else plain(bounds)
+        counts = self.n.reshape(-1).tolist()
+        columns = zip(plain(self.estimate), plain(self.low), plain(self.high), counts, bounded, strict=True)
+        return [Interval(estimate=e, low=lo, high=hi, n=n, zero_event_bound=b) for e, lo, hi, n, b in columns]
 
-    def record(self) -> Mapping[str, Any]:
-        """The one figure that this holds."""
-        (only,) = self.records()
+    def at(self, positions: IntArray) -> "Estimates":
+        """The figures at these positions of the first axis."""
+        columns = (self.estimate, self.low, self.high)
+        estimate, low, high = (column[positions] for column in columns)
+        return Estimates(estimate=estimate, low=low, high=high, n=self.n[positions])
+
+    def interval(self) -> Interval:
+        """The interval of the one figure that this holds."""
+        (only,) = self.intervals()
         return only
 
 

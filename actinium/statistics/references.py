@@ -1,4 +1,4 @@
-"""Which cell is compared with which: a study's reference levels at work."""
+"""Which cell is compared with which, by the study's reference levels; and the grid that its factors span."""
 
 import json
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class References:
 
 
 def references(spec: StudySpec, cells: Sequence[DesignCell]) -> References:
-    """Who is compared with whom, by the study's reference levels."""
+    """The pairs of cells that the study's reference levels define."""
     pattern = reference_pattern(spec, tuple(cells))
     agreeing = _matching(cells, pattern)
     chosen = max(agreeing or range(len(cells)), key=lambda i: (cells[i].config.training.batch_size, -i))
@@ -48,7 +48,7 @@ def references(spec: StudySpec, cells: Sequence[DesignCell]) -> References:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grid:
+class FactorialGrid:
     """The cells that the factors span, G of them: their positions among the study's cells, and each one's level of
     each factor as a number, `levels` [G, K] by `paths`. The cells of `include` stand outside.
     """
@@ -58,8 +58,8 @@ class Grid:
     levels: IntArray
 
 
-def grid(spec: StudySpec, cells: Sequence[DesignCell]) -> Grid:
-    """The study's grid; cells that were excluded or cannot be run are missing from it."""
+def factorial_grid(spec: StudySpec, cells: Sequence[DesignCell]) -> FactorialGrid:
+    """The study's factorial grid; cells that were excluded or are invalid are missing from it."""
     paths = tuple(spec.factors)
     numbers = [
         {level_key(canonical_value(path, value)): number for number, value in enumerate(spec.factors[path])}
@@ -73,13 +73,13 @@ def grid(spec: StudySpec, cells: Sequence[DesignCell]) -> Grid:
             if -1 not in found:
                 positions.append(position)
                 levels.append(found)
-    return Grid(
+    return FactorialGrid(
         positions=positions, paths=paths, levels=np.array(levels, dtype=np.int64).reshape(len(positions), len(paths))
     )
 
 
 def level_key(value: FactorValue) -> str:
-    """A level as a word that is equal for equal levels: 2, 2.0 and "2" are one."""
+    """A text that is the same for equal levels: 2, 2.0 and "2" have one."""
     if value is None or isinstance(value, bool | dict):
         return json.dumps(value, sort_keys=True)
     try:

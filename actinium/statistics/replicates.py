@@ -1,4 +1,4 @@
-"""A study's trials as arrays: which cell and seed measured what."""
+"""A study's succeeded trials as arrays by metric, cell and seed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ class Replicates:
 
 
 def collect(trials: pd.DataFrame, *, cells: Sequence[int], seeds: Sequence[int]) -> Replicates:
-    """Replicates out of a table with a row a trial.
+    """The replicates in a table that has a row for each trial.
 
     `cells` are the cells' numbers in the report's order, `seeds` the study's; rows of others are left out. A diverged
     trial's metrics are those of its last finite frame, and it stays in (SCIENCE D1, D2). A value that is not finite

@@ -1,24 +1,21 @@
-"""The report of a study: the document of `GET /v1/studies/{id}/report`.
-
-Every estimate in it is `{estimate, low, high, n}`: a 95% interval over n seeds, null below two. Null also stands for
-what cannot be computed yet; the report of a study that has only begun is complete in form.
-"""
+"""The making of a study's report, which `actinium.report` describes, from its trials and their learning curves."""
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
-from actinium.objectives import Words, common_words, words
+from actinium.objectives import MetricWords, common_words, words
 from actinium.paths import Cell
+from actinium.report import CellReport, Interval, Report, Target
 from actinium.statistics.comparisons import STEPS_TO_TARGET, contrasts, factors
-from actinium.statistics.convergence import Convergence, convergence
+from actinium.statistics.convergence import TimesToTarget, times_to_target
 from actinium.statistics.intervals import Estimates, FloatArray, bounded_interval, wilson_interval, zero_event_bound
-from actinium.statistics.references import Grid, References, grid, references
+from actinium.statistics.references import FactorialGrid, References, factorial_grid, references
 from actinium.statistics.replicates import Replicates, collect
 from actinium.statistics.small_batch import METRIC, small_batch
 from actinium.study import DesignCell, StudySpec
@@ -52,30 +49,30 @@ EVENT = re.compile(r"^(dead_unit|dead_half|born_dead|died|transient|revived|off|
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class ReportPlan:
     """What the design alone decides of a report, C cells; good for every revision of a study.
 
-    `budget` [C] steps and `epochs` [C] of a whole trial; who is compared with whom, and the grid;
-    what error and accuracy are called.
+    `budget` [C] optimizer steps and `epochs` [C] of a whole trial; `compared` says which cells are compared, `span`
+    which cells the factors span, and `words` what error and accuracy are called.
     """
 
     cells: list[DesignCell]
     budget: FloatArray
     epochs: FloatArray
     compared: References
-    span: Grid
-    words: Words
+    span: FactorialGrid
+    words: MetricWords
 
 
-def plan(spec: StudySpec, cells: Sequence[tuple[int, Cell, TrialConfig]]) -> Plan:
+def plan_report(spec: StudySpec, cells: Sequence[tuple[int, Cell, TrialConfig]]) -> ReportPlan:
     """The plan of a study's report, from each cell's index, levels and config."""
     design = [DesignCell(index=index, cell=cell, config=config) for index, cell, config in cells]
-    return Plan(
+    return ReportPlan(
         cells=design,
         budget=np.array([float(cell.config.steps()) for cell in design]),
         epochs=np.array([float(cell.config.training.epochs) for cell in design]),
         compared=references(spec, design),
-        span=grid(spec, design),
+        span=factorial_grid(spec, design),
         words=common_words(words(cell.config.objective(), cell.config.task.definition().tolerance) for cell in design),
     )
 
@@ -85,62 +82,71 @@ def build_report(
     study_id: int,
     revision: int,
     spec: StudySpec,
-    cells: Sequence[tuple[int, Cell, TrialConfig]] | Plan,
+    cells: Sequence[tuple[int, Cell, TrialConfig]] | ReportPlan,
     trials: pd.DataFrame,
     curves: pd.DataFrame,
+    layers: Collection[str] = (),
+    reused: Mapping[int, int] = MappingProxyType({}),
+    mixed_measurements: Mapping[str, Sequence[int]] = MappingProxyType({}),
     resampling_seed: int = 0,
-) -> dict[str, Any]:
-    """The report as plain JSON data.
+) -> Report:
+    """The report of a study.
 
     `cells`: index, levels and config, or the plan that was made of them. `trials`: a row a trial with `trial_id`,
     `cell` (the index), `seed`, `state`, `outcome`, and a column a metric; those that succeeded are enough. `curves`:
-    `trial_id`, `step`, `value` of the validation loss of finished trials.
-    What is drawn (bootstrap, sign flips beyond 20 seeds) is drawn from `resampling_seed`, so that a report can be
+    `trial_id`, `step`, `value` of the validation loss of finished trials. `layers`: of which metrics `trials` has the
+    values of single layers; `reused`: by a cell's index, how many of its trials were taken from an earlier study.
+    The random draws (bootstrap, sign flips beyond 20 seeds) come from `resampling_seed`, so that a report can be
     repeated.
     """
-    planned = cells if isinstance(cells, Plan) else plan(spec, cells)
+    planned = cells if isinstance(cells, ReportPlan) else plan_report(spec, cells)
     design, compared = planned.cells, planned.compared
     generator = np.random.default_rng(resampling_seed)
     seeds = list(dict.fromkeys([*spec.seed_list(), *(trials["seed"].unique().tolist() if len(trials) else [])]))
     replicates = collect(trials, cells=[cell.index for cell in design], seeds=seeds)
-    reached = convergence(replicates, curves, budget=planned.budget, target=spec.target.value, reference=compared.cell)
-    return {
-        "study_id": study_id,
-        "revision": revision,
-        "words": planned.words,
-        "target": {
-            "metric": spec.target.metric,
-            "value": reached.target,
-            "source": "reference" if spec.target.value is None else "study",
-            "cell": design[compared.cell].cell if spec.target.value is None else None,
-            "n": reached.target_trials,
-        },
-        "cells": _cells(planned, replicates, reached, len(seeds)),
-        "contrasts": contrasts(design, compared.pairs, replicates, reached, generator=generator),
-        "factors": factors(planned.span, replicates, reached, generator=generator),
-        "small_batch": small_batch(planned.span, design, replicates.metric(METRIC), generator=generator),
-        "convergence": {"target": reached.target, "curves": reached.curves([cell.cell for cell in design])},
-    }
+    reached = times_to_target(
+        replicates, curves, budget=planned.budget, target=spec.target.value, reference=compared.cell
+    )
+    return Report(
+        study_id=study_id,
+        revision=revision,
+        words=planned.words,
+        target=Target(
+            metric=spec.target.metric,
+            value=reached.target,
+            source="reference" if spec.target.value is None else "study",
+            cell=design[compared.cell].cell if spec.target.value is None else None,
+            n=reached.target_trials,
+        ),
+        cells=tuple(_cells(planned, replicates, reached, len(seeds), reused)),
+        contrasts=tuple(contrasts(design, compared.pairs, replicates, reached, generator=generator)),
+        factors=tuple(factors(planned.span, replicates, reached, generator=generator)),
+        small_batch=small_batch(planned.span, design, replicates.metric(METRIC), generator=generator),
+        convergence=reached.convergence([cell.cell for cell in design]),
+        layers=tuple(sorted(layers)),
+        mixed_measurements={quantity: tuple(versions) for quantity, versions in mixed_measurements.items()},
+    )
 
 
-def _cells(planned: Plan, replicates: Replicates, reached: Convergence, seeds: int) -> list[dict[str, Any]]:
-    collapse = wilson_interval(replicates.collapsed, replicates.succeeded).records()
+def _cells(
+    planned: ReportPlan, replicates: Replicates, reached: TimesToTarget, seeds: int, reused: Mapping[int, int]
+) -> Iterator[CellReport]:
+    collapse = wilson_interval(replicates.collapsed, replicates.succeeded).intervals()
     diverged = replicates.diverged.sum(axis=1).tolist()
     metrics = _metrics(planned.epochs, replicates, reached)
-    return [
-        {
-            "cell": cell.cell,
-            "seeds": seeds,
-            "succeeded": int(replicates.succeeded[i]),
-            "diverged": diverged[i],
-            "collapse_rate": collapse[i],
-            "metrics": metrics[i],
-        }
-        for i, cell in enumerate(planned.cells)
-    ]
+    for i, cell in enumerate(planned.cells):
+        yield CellReport(
+            cell=cell.cell,
+            seeds=seeds,
+            succeeded=int(replicates.succeeded[i]),
+            diverged=diverged[i],
+            collapse_rate=collapse[i],
+            metrics=metrics[i],
+            reused=reused.get(cell.index, 0),
+        )
 
 
-def _metrics(epochs: FloatArray, replicates: Replicates, reached: Convergence) -> list[dict[str, Any]]:
+def _metrics(epochs: FloatArray, replicates: Replicates, reached: TimesToTarget) -> list[dict[str, Interval]]:
     """Per cell, the interval of each metric's mean over seeds; of `steps_to_target` the mean is the RMST."""
     restricted = reached.restricted()
     count = len(epochs)
@@ -159,21 +165,20 @@ def _metrics(epochs: FloatArray, replicates: Replicates, reached: Convergence) -
             low[row], high[row] = 0.0, 1.0
     found = bounded_interval(values, low=low, high=high)
     by_cell = Estimates(estimate=found.estimate.T, low=found.low.T, high=found.high.T, n=found.n.T)
-    records = by_cell.records()
-    _note_zero_events(names, values, records)
+    intervals = by_cell.intervals(_zero_event_bounds(names, values))
     wanted = by_cell.n.astype(bool)
     wanted[:, : len(NETWORK_METRICS)] = True
     lacking = (len(names) - wanted.sum(axis=1)).tolist()
     cells = []
-    for c, first in enumerate(range(0, len(records), len(names))):
-        pairs = zip(names, records[first : first + len(names)], strict=True)
+    for c, first in enumerate(range(0, len(intervals), len(names))):
+        pairs = zip(names, intervals[first : first + len(names)], strict=True)
         cells.append(dict(itertools.compress(pairs, wanted[c].tolist())) if lacking[c] else dict(pairs))
     return cells
 
 
-def _note_zero_events(names: Sequence[str], values: FloatArray, records: list[dict[str, Any]]) -> None:
-    """Adds `zero_event_bound` to the records [C, M] of rates of events that no seed has shown."""
+def _zero_event_bounds(names: Sequence[str], values: FloatArray) -> FloatArray:
+    """From values [M, C, S] of M metrics, bounds [C, M] for rates of events that no seed has shown; NaN elsewhere."""
+    bounds = np.full(values.shape[:2], np.nan)
     events = np.flatnonzero([bool(EVENT.match(name)) for name in names])
-    bounds = zero_event_bound(values[events])
-    for row, cell in zip(*np.nonzero(~np.isnan(bounds)), strict=True):
-        records[cell * len(names) + events[row]]["zero_event_bound"] = float(bounds[row, cell])
+    bounds[events] = zero_event_bound(values[events])
+    return bounds.T

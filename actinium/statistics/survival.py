@@ -60,37 +60,13 @@ def area_under_curve(
     return np.where(initial > best, total, np.nan)
 
 
-def kaplan_meier(times: FloatArray, observed: BoolArray) -> tuple[FloatArray, FloatArray]:
-    """The distinct event times and, right after each, Ŝ(t) = prod over t_i <= t of (1 - d_i / n_i): the share still
-    without an event (Kaplan & Meier 1958). A censored time (`observed` false) counts as at risk up to itself.
-    """
-    events, deaths = np.unique(times[observed], return_counts=True)
-    at_risk = len(times) - np.searchsorted(np.sort(times), events, side="left")
-    survival = np.cumprod(1.0 - deaths.astype(np.float64) / at_risk)
-    return events, survival.astype(np.float64)
-
-
-def survival_curve(times: FloatArray, budget: float) -> tuple[list[float], list[float]]:
-    """Steps from 0 to the budget, and after each the share of trials not yet at the target.
-
-    `times` are steps to target, infinite where it was never reached: such trials are censored at the budget. The
-    area under this step function is the RMST, the mean of min(T, B).
-    """
-    reached = times <= budget
-    events, survival = kaplan_meier(np.minimum(times, budget), reached)
-    steps, shares = events.tolist(), survival.tolist()
-    if not steps or steps[0] > 0.0:
-        steps, shares = [0.0, *steps], [1.0, *shares]
-    if steps[-1] < budget:
-        steps, shares = [*steps, budget], [*shares, shares[-1]]
-    return steps, shares
-
-
 def survival_curves(times: FloatArray, budget: FloatArray) -> list[tuple[list[float], list[float]]]:
-    """`survival_curve` of every cell at once, from times [C, S] (NaN where a trial is not finished) and budgets [C].
+    """Kaplan-Meier curves (Kaplan & Meier 1958): for each cell, steps from 0 to its budget, and after each step the
+    share of trials not yet at the target. The area under this step function is the RMST, the mean of min(T, B).
 
-    The product limit over each row's sorted times: nobody is censored before the budget, so that at the time of the
-    k-th event all but k - 1 trials are at risk. A factor of 1 stands where there is no event, and changes no bit.
+    `times` [C, S] are steps to the target: infinite where it was never reached, and such a trial is censored at the
+    budget [C]; NaN where a trial is not finished. Nobody is censored before the budget, so that at the k-th event all
+    but k - 1 trials are at risk. Where there is no event the product has a factor of 1, which changes no bit.
     """
     finished = (~np.isnan(times)).sum(axis=1, keepdims=True)
     reached = np.sort(np.where(times <= budget[:, None], times, np.inf), axis=1)

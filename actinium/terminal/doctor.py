@@ -14,7 +14,7 @@ from typing import Literal
 
 import httpx
 
-from actinium.client.http import Door
+from actinium.client.http import ApiConnection
 from actinium.errors import ActiniumError, NotFound
 from actinium.home import PORTS, ClientFile, default_home
 
@@ -29,16 +29,16 @@ TORCH = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One check: `fail` keeps the stack from running, `warn` does not."""
+class CheckResult:
+    """What one check found. `fail` keeps the stack from running, `warn` does not."""
 
     check: str
     verdict: Literal["ok", "warn", "fail"]
     detail: str
 
 
-def examine(home: Path | None = None) -> Iterator[Finding]:
-    """Every check in turn."""
+def examine(home: Path | None = None) -> Iterator[CheckResult]:
+    """Makes every check in turn."""
     folder = home or default_home()
     running = _answers(folder)
     yield _python()
@@ -51,67 +51,67 @@ def examine(home: Path | None = None) -> Iterator[Finding]:
     yield _torch()
 
 
-def _finding(check: str, good: bool, detail: str, *, otherwise: Literal["warn", "fail"] = "fail") -> Finding:
-    return Finding(check=check, verdict="ok" if good else otherwise, detail=detail)
+def _result(check: str, good: bool, detail: str, *, otherwise: Literal["warn", "fail"] = "fail") -> CheckResult:
+    return CheckResult(check=check, verdict="ok" if good else otherwise, detail=detail)
 
 
-def _python() -> Finding:
+def _python() -> CheckResult:
     version = ".".join(map(str, sys.version_info[:3]))
-    return _finding("python", sys.version_info >= (3, 11), f"{version} at {sys.executable}; 3.11 or newer is needed")
+    return _result("python", sys.version_info >= (3, 11), f"{version} at {sys.executable}; 3.11 or newer is needed")
 
 
-def _packages() -> Finding:
+def _packages() -> CheckResult:
     missing = [name for name in NEEDED if find_spec(name) is None]
-    return _finding("packages", not missing, f"not installed: {', '.join(missing)}" if missing else "all installed")
+    return _result("packages", not missing, f"not installed: {', '.join(missing)}" if missing else "all installed")
 
 
-def _torch() -> Finding:
-    """In a child process: torch takes seconds and memory that this one need not have."""
+def _torch() -> CheckResult:
+    """Imports torch in a child process, as it takes seconds, and memory that would stay in use."""
     try:
         done = subprocess.run(  # noqa: S603 - our own words
             [sys.executable, "-c", TORCH], capture_output=True, text=True, timeout=120, check=False
         )
     except subprocess.TimeoutExpired:
-        return _finding("torch", False, "importing torch took more than two minutes; is the disk very slow?")
+        return _result("torch", False, "importing torch took more than two minutes; is the disk very slow?")
     if done.returncode:
-        return _finding(
+        return _result(
             "torch", False, f"it cannot be imported: {(done.stderr.splitlines() or ['no message'])[-1][:200]}"
         )
     found = json.loads(done.stdout.splitlines()[-1])
     devices = ", ".join(found["devices"]) or "no GPU; trials run on the CPU"
-    return _finding("torch", True, f"{found['torch']}, {devices}")
+    return _result("torch", True, f"{found['torch']}, {devices}")
 
 
-def _folder(home: Path) -> Finding:
+def _folder(home: Path) -> CheckResult:
     nearest = next((parent for parent in (home, *home.parents) if parent.exists()), home)
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        return _finding("home", False, f"{home} cannot be written; set ACTINIUM_HOME to a folder of yours")
+        return _result("home", False, f"{home} cannot be written; set ACTINIUM_HOME to a folder of yours")
     size = len(os.fsencode(home.absolute()))
     if size > SOCKET_PATH_LIMIT:
         why = f"{home} is {size} bytes long; sockets under it may not work over {SOCKET_PATH_LIMIT}"
-        return _finding("home", False, f"{why}: set a shorter ACTINIUM_HOME", otherwise="warn")
-    return _finding("home", True, str(home))
+        return _result("home", False, f"{why}: set a shorter ACTINIUM_HOME", otherwise="warn")
+    return _result("home", True, str(home))
 
 
-def _disk(home: Path) -> Finding:
+def _disk(home: Path) -> CheckResult:
     nearest = next(parent for parent in (home.absolute(), *home.absolute().parents) if parent.exists())
     free = shutil.disk_usage(nearest).free / 2**30
-    return _finding(
+    return _result(
         "disk", free >= DISK_FLOOR_GIB, f"{free:.1f} GiB free; {DISK_FLOOR_GIB:g} are needed", otherwise="warn"
     )
 
 
-def _ports(*, running: bool) -> Iterator[Finding]:
+def _ports(*, running: bool) -> Iterator[CheckResult]:
     for name, usual in PORTS.items():
         word = os.environ.get(f"ACTINIUM_{name.upper()}_PORT", str(usual))
         if not word.isdigit() or int(word) > 65535:
-            yield _finding(f"port {name}", False, f"ACTINIUM_{name.upper()}_PORT is {word!r}; give 0 to 65535")
+            yield _result(f"port {name}", False, f"ACTINIUM_{name.upper()}_PORT is {word!r}; give 0 to 65535")
         elif running:
-            yield _finding(f"port {name}", True, f"{word}: the stack is running")
+            yield _result(f"port {name}", True, f"{word}: the stack is running")
         else:
             free = word == "0" or _free(int(word))
             mend = "" if free else f"is taken; stop what uses it or set ACTINIUM_{name.upper()}_PORT"
-            yield _finding(f"port {name}", free, f"{word} {mend or 'is free'}")
+            yield _result(f"port {name}", free, f"{word} {mend or 'is free'}")
 
 
 def _free(port: int) -> bool:
@@ -124,36 +124,41 @@ def _free(port: int) -> bool:
     return True
 
 
-def _client_file(home: Path) -> Finding:
+def _client_file(home: Path) -> CheckResult:
     path = ClientFile.path(home)
     try:
         file = ClientFile.read(home)
     except ActiniumError as error:
-        return _finding("client.json", False, str(error))
+        return _result("client.json", False, str(error))
     if file is None:
-        return _finding("client.json", False, f"{path} is not there; `actinium up` writes it", otherwise="warn")
+        return _result("client.json", False, f"{path} is not there; `actinium up` writes it", otherwise="warn")
     mode = path.stat().st_mode & 0o777
     if mode & 0o077:
         why = f"{path} can be read by others (mode {mode:o}) and holds the admin token: chmod 600 it"
-        return _finding("client.json", False, why, otherwise="warn")
-    return _finding("client.json", True, str(path))
+        return _result("client.json", False, why, otherwise="warn")
+    return _result("client.json", True, str(path))
 
 
 def _answers(home: Path) -> bool:
-    return _tried(lambda: Door(home=home, sleep=lambda _: None).request("GET", "/healthz", repeatable=False)) is None
+    return (
+        _tried(lambda: ApiConnection(home=home, sleep=lambda _: None).request("GET", "/healthz", repeatable=False))
+        is None
+    )
 
 
-def _api(home: Path) -> Finding:
+def _api(home: Path) -> CheckResult:
     try:
-        door = Door(home=home, timeout=5.0, sleep=lambda _: None)
+        connection = ApiConnection(home=home, timeout=5.0, sleep=lambda _: None)
     except ActiniumError as error:
-        return _finding("api", False, str(error), otherwise="warn")
-    failed = _tried(lambda: door.request("GET", "/v1/catalogue")) or _tried(lambda: door.request("GET", "/readyz"))
-    return _finding("api", failed is None, failed or f"{door.url} answers, and knows the token", otherwise="warn")
+        return _result("api", False, str(error), otherwise="warn")
+    failed = _tried(lambda: connection.request("GET", "/v1/catalogue")) or _tried(
+        lambda: connection.request("GET", "/readyz")
+    )
+    return _result("api", failed is None, failed or f"{connection.url} answers, and knows the token", otherwise="warn")
 
 
 def _tried(act: Callable[[], httpx.Response]) -> str | None:
-    """What went wrong, or None."""
+    """What went wrong with a request; None where nothing did."""
     try:
         act()
     except NotFound as error:

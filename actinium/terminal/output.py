@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 PLAIN_WIDTH = 100
-"""Columns where there is no terminal to ask."""
+"""Width in characters where the output is no terminal."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -26,24 +26,24 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def say(sentence: str) -> None:
-    """A sentence on standard output, never wrapped, so that addresses can be copied."""
+    """Writes a sentence to standard output, never wrapped, so that addresses can be copied."""
     sys.stdout.write(sentence + "\n")
 
 
 def complain(sentence: str) -> None:
-    """A sentence on standard error."""
+    """Writes a sentence to standard error."""
     sys.stderr.write(sentence + "\n")
 
 
 def show_json(document: Any) -> None:
-    """A document for programs."""
+    """Writes a document to standard output as JSON."""
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
 def show_table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", numbers: Sequence[str] = ()
 ) -> None:
-    """A table: `numbers` columns stand right and are never broken, words wrap."""
+    """Prints a table. The columns in `numbers` are aligned right and never broken; words in others wrap."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", show_edge=False)
     for column in columns:
         number = column in numbers
@@ -62,7 +62,7 @@ def percent(share: float | None) -> str:
 
 
 class Watcher(Protocol):
-    """What is told of each news of a study."""
+    """What is called with each news of a study."""
 
     def __call__(self, news: dict[str, Any], /) -> None:
         """One news: `{state, counts, progress, revision}`."""
@@ -93,7 +93,7 @@ def progress_of(name: str) -> Iterator[Watcher]:
 
 
 class _Lines:
-    """Progress where nothing can be redrawn."""
+    """Prints progress where nothing can be redrawn: a line whenever it changes."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -1,4 +1,4 @@
-"""How the command line shows what a study's untrained networks do."""
+"""How the command line shows a preflight: what a study's networks do before they are trained."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ from actinium.paths import cell_label
 from actinium.terminal import output as terminal
 
 
-def tell_untrained(answer: dict[str, Any]) -> None:
-    """What the untrained networks do: a row a cell, then the warnings."""
+def show_preflight(answer: dict[str, Any]) -> None:
+    """Prints the preflight of a dry run: a row for each cell, then the warnings."""
     found = answer.get("preflight", [])
     if not found:
         return
@@ -19,7 +19,7 @@ def tell_untrained(answer: dict[str, Any]) -> None:
     through_time = ("backward a time step",) if recurrent else ()
     numbers = ("forward a layer", "backward a layer", *through_time, "born dead", "memory")
     terminal.show_table(
-        ("untrained", *numbers),
+        ("cell before training", *numbers),
         [
             (
                 cell_label(row["cell"]) or "the only cell",

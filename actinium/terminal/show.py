@@ -1,4 +1,4 @@
-"""A study's document as lines for people."""
+"""Studies, trials and levels as lines for people."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from actinium.paths import cell_label
 
 
 def lines(document: Mapping[str, Any], failed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """State, counts, factors, left-out designs, failures and addresses."""
+    """A study's state, counts, factors, invalid designs, failed trials and addresses, line by line."""
     spec, counts = document["spec"], document["counts"]
     yield f"{document['name']} (study {document['id']}, project {document['project']}) by {document['owner']}"
     if document["description"]:
@@ -33,7 +33,7 @@ def lines(document: Mapping[str, Any], failed: Sequence[Mapping[str, Any]]) -> I
 
 
 def trial_lines(trial: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """What a trial is, how it stands, and every change of its state."""
+    """A trial's cell, seed, state and error, and every change of its state, line by line."""
     yield f"trial {trial['id']} of study {trial['study_id']}: {cell_label(trial['cell'])}, seed {trial['seed']}"
     outcome = f", {trial['outcome']}" if trial["outcome"] else ""
     reused = f", reused from trial {trial['reused_from']}" if trial["reused_from"] else ""

@@ -11,10 +11,10 @@ from dashboard.palette import DASHES, NEUTRAL, OKABE_ITO
 
 PANELS = (("function", "φ(z)"), ("derivative", "φ′(z)"))
 HALVES = (("", 2.5), ("second_", 1.25))
-"""Before the names of each half's curves, and the width of its lines."""
+"""For each half of the outputs: the prefix of its curves' names in the catalogue, and the width of its lines."""
 
 MOST = len(OKABE_ITO) * len(DASHES)
-"""Levels that can be told apart by colour and dash."""
+"""How many levels colour and dash can tell apart."""
 
 
 def functions(levels: Sequence[Mapping[str, Any]]) -> go.Figure:

@@ -1,4 +1,4 @@
-"""Which trials of the grid are done, and how they came out."""
+"""The matrix of trials: which are done, and with what outcome."""
 
 from typing import Literal
 
@@ -11,11 +11,11 @@ from dashboard.grid import Grid
 from dashboard.words import short_label
 
 SQUARE = 19
-"""Pixels a row of the matrix."""
+"""Height in pixels of a row of the matrix."""
 
 
 def completeness(status: pd.DataFrame, grid: Grid) -> go.Figure:
-    """A square a trial, cells down and seeds across: queued, leased, how it came out, failed, cancelled.
+    """A square for each trial, cells down and seeds across, coloured by its outcome or its job's state.
 
     `status`: tables.status_rows. The outcome is written in the square too, where it is not the usual one.
     """
@@ -73,5 +73,5 @@ def completeness(status: pd.DataFrame, grid: Grid) -> go.Figure:
 
 
 def width(seeds: int) -> int | Literal["stretch"]:
-    """Pixels for so many seeds, so that a square is about as wide as high; many seeds take the whole page."""
+    """The matrix' width in pixels for so many seeds, about as wide as high squares; beyond 20 seeds the whole page."""
     return 380 + 30 * seeds if seeds <= 20 else "stretch"

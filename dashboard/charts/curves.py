@@ -8,15 +8,15 @@ import plotly.graph_objects as go
 
 from dashboard.charts.ground import bars, empty
 from dashboard.charts.panels import Axis, Line, band, panels
-from dashboard.grid import Grid, Look
+from dashboard.grid import Encoding, Grid
 from dashboard.words import level_word, percent
 
 
-def by_layer(rows: pd.DataFrame, look: Look, *, title: str = "dead units (% of the layer)") -> go.Figure:
-    """A rate by layer, 95% intervals over seeds as bars. `rows`: tables.layer_rows joined by `look.select`."""
+def by_layer(rows: pd.DataFrame, encoding: Encoding, *, title: str = "dead units (% of the layer)") -> go.Figure:
+    """A rate by layer, 95% intervals over seeds as bars. `rows`: tables.layer_rows joined by `encoding.select`."""
     x = Axis(column="layer", title="hidden layer", whole=True)
     y = Axis(column="estimate", title=title, percent=True)
-    middle = (len(look.kept(look.colour)) - 1) / 2 if look.colour else 0.0
+    middle = (len(encoding.kept(encoding.colour)) - 1) / 2 if encoding.colour else 0.0
 
     def draw(figure: go.Figure, line: Line, row: int, column: int) -> None:
         own = line.rows.sort_values("layer")
@@ -38,11 +38,17 @@ def by_layer(rows: pd.DataFrame, look: Look, *, title: str = "dead units (% of t
             col=column,
         )
 
-    return panels(rows, look, x=x, y=y, draw=draw, floor=0.05)
+    return panels(rows, encoding, x=x, y=y, draw=draw, floor=0.05)
 
 
 def over_steps(
-    rows: pd.DataFrame, look: Look, *, title: str, log_x: bool = True, log_y: bool = False, as_percent: bool = False
+    rows: pd.DataFrame,
+    encoding: Encoding,
+    *,
+    title: str,
+    log_x: bool = True,
+    log_y: bool = False,
+    as_percent: bool = False,
 ) -> go.Figure:
     """A series over steps: the seeds' mean, with its 95% interval as a band.
 
@@ -75,10 +81,10 @@ def over_steps(
             col=column,
         )
 
-    return panels(shown, look, x=x, y=y, draw=draw, floor=0.05)
+    return panels(shown, encoding, x=x, y=y, draw=draw, floor=0.05)
 
 
-def survival(rows: pd.DataFrame, look: Look, *, log_x: bool = True) -> go.Figure:
+def survival(rows: pd.DataFrame, encoding: Encoding, *, log_x: bool = True) -> go.Figure:
     """Kaplan-Meier: the share of trials that have not yet reached the target after each step."""
     shown = rows.assign(step=rows["step"].clip(lower=0.5)) if log_x else rows
     x = Axis(column="step", title="optimizer step", log=log_x)
@@ -99,7 +105,7 @@ def survival(rows: pd.DataFrame, look: Look, *, log_x: bool = True) -> go.Figure
             col=column,
         )
 
-    return panels(shown, look, x=x, y=y, draw=draw, floor=1.0)
+    return panels(shown, encoding, x=x, y=y, draw=draw, floor=1.0)
 
 
 def against_batch_size(
@@ -121,7 +127,7 @@ def against_batch_size(
     ).dropna(subset=["estimate"])
     varied = "normalization" in grid.levels
     only = {"normalization": grid.levels["normalization"]} if varied else {}
-    look = Look(
+    encoding = Encoding(
         grid=Grid(cells=grid.cells, levels=only, constant=grid.constant), colour="normalization" if varied else None
     )
     rate = value == "error"
@@ -144,7 +150,7 @@ def against_batch_size(
             col=column,
         )
 
-    return panels(drawn, look, x=x, y=y, draw=draw, width=width)
+    return panels(drawn, encoding, x=x, y=y, draw=draw, width=width)
 
 
 def _joined_points(line: Line, own: pd.DataFrame, **given: Any) -> go.Scatter:

@@ -1,4 +1,4 @@
-"""One dot with its 95% interval a cell, or a factor."""
+"""Charts with a dot and its 95% interval for each cell, or for each factor."""
 
 import math
 import textwrap
@@ -10,34 +10,34 @@ import plotly.graph_objects as go
 from actinium.levels import LEVEL_KINDS
 from dashboard import palette
 from dashboard.charts.ground import bars, empty, grounded
-from dashboard.grid import Look
+from dashboard.grid import Encoding
 from dashboard.words import factor_title, interval, number, percent
 
 ROW = 21
-"""Pixels a row of dots."""
+"""Height in pixels of a row of dots."""
 NARROW = 30
-"""Characters that a title or a label may have in one line, where three charts share a page's width."""
+"""Characters in a line of a title or label, where three charts share the width of a page."""
 
 
 def dots(
     rows: pd.DataFrame,
-    look: Look,
+    encoding: Encoding,
     *,
     title: str,
     show: Callable[[float | None], str] = number,
     log: bool = False,
 ) -> go.Figure:
-    """A metric with its 95% interval, a row a cell, grouped by the facet factor, coloured as everywhere.
+    """A metric with its 95% interval, a row for each cell, grouped by the facet factor, coloured by the colour factor.
 
-    `rows`: tables.metric_rows joined by `look.select`. `show` writes a value; with `percent` the axis is one of rates.
+    `rows`: tables.metric_rows after `encoding.select`. `show` writes a value; with `percent` the axis is one of rates.
     """
     if rows.empty:
         return empty("Nothing to show for the chosen levels yet.")
-    drawn, ticks, headings, height = _stacked(rows, look)
+    drawn, ticks, headings, height = _stacked(rows, encoding)
     rate = show is percent
-    colours = look.colours()
+    colours = encoding.colours()
     figure = go.Figure()
-    for level, own in drawn.groupby(look.colour, sort=False) if look.colour else [("", drawn)]:
+    for level, own in drawn.groupby(encoding.colour, sort=False) if encoding.colour else [("", drawn)]:
         figure.add_trace(
             go.Scatter(
                 x=own["estimate"],
@@ -81,16 +81,16 @@ def dots(
     return grounded(figure)
 
 
-def _stacked(rows: pd.DataFrame, look: Look) -> tuple[pd.DataFrame, dict[float, str], dict[float, str], float]:
+def _stacked(rows: pd.DataFrame, encoding: Encoding) -> tuple[pd.DataFrame, dict[float, str], dict[float, str], float]:
     """The rows with their place `at` from the top, names and headings at the places, and how many rows there are."""
-    told = tuple(path for path in (look.colour, *look.rest()) if path)
-    ranks = {path: {word: place for place, word in enumerate(look.kept(path))} for path in told}
+    told = tuple(path for path in (encoding.colour, *encoding.rest()) if path)
+    ranks = {path: {word: place for place, word in enumerate(encoding.kept(path))} for path in told}
     ticks: dict[float, str] = {}
     headings: dict[float, str] = {}
     parts: list[pd.DataFrame] = []
     at = 0.0
-    for facet in look.facets():
-        own = rows[rows[look.facet] == facet] if look.facet else rows
+    for facet in encoding.facets():
+        own = rows[rows[encoding.facet] == facet] if encoding.facet else rows
         if own.empty:
             continue
         if facet:

@@ -1,4 +1,4 @@
-"""The kernels of a first convolution as tiles, side by side on one scale."""
+"""The kernels of the first convolution as tiles, side by side on one scale."""
 
 import math
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dashboard.charts.ground import grounded
 
 TILE = 56
-"""Pixels of a kernel's side."""
+"""Width and height in pixels of a kernel."""
 
 
 def mosaic(kernels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -24,7 +24,9 @@ def mosaic(kernels: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def tiles(kernels: NDArray[np.float32]) -> go.Figure:
-    """Three channels in colour, grey where a weight is zero; else their mean, red above zero and blue below."""
+    """Kernels [F, C, k, k] as an image. Three channels are drawn in colour, grey where a weight is zero; of any other
+    number of channels the mean is drawn, red above zero and blue below.
+    """
     image = mosaic(kernels)
     largest = float(np.abs(kernels).max()) or 1.0
     if image.shape[2] == 3:

@@ -1,4 +1,4 @@
-"""What every figure stands on."""
+"""What all figures share: a transparent background, an empty figure, and error bars."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Histograms of a trial's layers at one step, side by side, first layer first: the form of the ten-layer figures."""
+"""Histograms of a trial's layers at one step, side by side, first layer first."""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ LAYER = re.compile(r"/layer_(\d+)$")
 
 
 def by_layer(values: Mapping[str, float], *, of: str) -> go.Figure:
-    """A panel a layer: the share of values in each bin. `values` by series; `of` is activation or preactivation."""
+    """A panel for each layer: the share of values in each bin. `values` by series; `of`: activation, preactivation."""
     bins = histogram_series(of)
     layers = sorted(
         int(found[1]) for name in values if name.startswith(f"{bins[0]}/") and (found := LAYER.search(name))
@@ -56,7 +56,7 @@ def by_layer(values: Mapping[str, float], *, of: str) -> go.Figure:
 
 
 def at(value: float) -> float:
-    """Where a value stands on the axis, whose unit is a bin: edge k at k, and linear between two."""
+    """The place of a value on an axis whose unit is a bin: edge k stands at k, and between edges the axis is linear."""
     above = next((k for k, edge in enumerate(EDGES) if edge > value), len(EDGES) - 1)
     low, high = EDGES[above - 1], EDGES[above]
     return above - 1 + (value - low) / (high - low)

@@ -1,4 +1,4 @@
-"""Panels side by side with lines in them: the form that most charts share.
+"""Panels of lines side by side, one panel for each level of the facet factor: the form of most charts.
 
 Grounds are transparent and text carries no colour of its own, so that a figure takes the page's light or dark theme.
 """
@@ -14,16 +14,16 @@ from plotly.subplots import make_subplots
 
 from dashboard import palette
 from dashboard.charts.ground import empty, grounded
-from dashboard.grid import Look
+from dashboard.grid import Encoding
 from dashboard.words import factor_title
 
 PANEL_HEIGHT = 270
 LABEL_GAP = 15
-"""Pixels between two direct labels, one line of text."""
+"""Least distance in pixels between two labels at line ends: the height of a line of text."""
 CHARACTER = 6.6
-"""Pixels that a character of a label takes, about."""
+"""Approximate width in pixels of a character in a label."""
 PAGE_WIDTH = 960
-"""Pixels that a figure over the whole page has on a common screen; where labels fit is reckoned from it."""
+"""Width in pixels of a figure over the whole page on a common screen, from which the room for labels is reckoned."""
 MOST_LABELS = 7
 """More lines than this in a panel get a legend in place of direct labels."""
 
@@ -46,7 +46,7 @@ class Axis:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One line of a panel; `place` is its colour level's place among the study's levels."""
+    """One line of a panel; `place` is the place of its colour's level among all levels of that factor."""
 
     label: str
     place: int
@@ -56,14 +56,16 @@ class Line:
     rows: pd.DataFrame
 
 
-def lines_of(rows: pd.DataFrame, look: Look) -> list[Line]:
-    """The lines of one facet: a colour a level, a dash and symbol a combination of what neither tells."""
-    rest = look.rest()
-    combinations = list(itertools.product(*(look.kept(path) for path in rest)))
-    colours = look.colours() or {"": palette.OKABE_ITO[0]}
+def lines_of(rows: pd.DataFrame, encoding: Encoding) -> list[Line]:
+    """The lines of one facet: a colour for each level of the colour factor, a dash and symbol for each combination of
+    factors that are neither colour nor facet.
+    """
+    rest = encoding.rest()
+    combinations = list(itertools.product(*(encoding.kept(path) for path in rest)))
+    colours = encoding.colours() or {"": palette.OKABE_ITO[0]}
     found = []
     for number, (level, colour) in enumerate(colours.items()):
-        of_level = rows[rows[look.colour] == level] if look.colour else rows
+        of_level = rows[rows[encoding.colour] == level] if encoding.colour else rows
         for place, combination in enumerate(combinations):
             own = of_level
             for path, word in zip(rest, combination, strict=True):
@@ -87,7 +89,7 @@ def lines_of(rows: pd.DataFrame, look: Look) -> list[Line]:
 
 def panels(
     rows: pd.DataFrame,
-    look: Look,
+    encoding: Encoding,
     *,
     x: Axis,
     y: Axis,
@@ -96,14 +98,14 @@ def panels(
     width: int = PAGE_WIDTH,
     floor: float | None = None,
 ) -> go.Figure:
-    """Facets of `look` as panels with common axes; `draw(figure, line, row, column)` adds one line's traces.
+    """The facets of `encoding` as panels with common axes; `draw(figure, line, row, column)` adds one line's traces.
 
     `rows` has the axes' columns, `low` and `high`, and the factors' level words. `floor` is the least upper end of
     the y axis, so that a panel of zeros is not drawn as noise. `width`: about how many pixels the page gives it.
     """
     if rows.empty:
         return empty("Nothing to show for the chosen levels yet.")
-    titles = look.facets()
+    titles = encoding.facets()
     wide = min(columns, len(titles))
     high = math.ceil(len(titles) / wide)
     height = high * PANEL_HEIGHT + (high - 1) * 60
@@ -116,7 +118,7 @@ def panels(
         horizontal_spacing=0.03,
         vertical_spacing=60 / height if high > 1 else 0.0,
     )
-    groups = [lines_of(rows[rows[look.facet] == t] if look.facet else rows, look) for t in titles]
+    groups = [lines_of(rows[rows[encoding.facet] == t] if encoding.facet else rows, encoding) for t in titles]
     direct = max(len(group) for group in groups) <= MOST_LABELS
     span = _range(rows[x.column], x, pad=0.05 if x.whole else 0.02)
     if direct:
@@ -146,7 +148,7 @@ def panels(
 
 
 def band(figure: go.Figure, line: Line, x: str, *, row: int, column: int, floor: float | None = None) -> None:
-    """The area between `low` and `high` behind a line. `floor` keeps it drawable on a logarithmic axis."""
+    """Draws the area between `low` and `high` behind a line. `floor` keeps it drawable on a logarithmic axis."""
     rows = line.rows.dropna(subset=["low", "high"])
     if rows.empty:
         return
@@ -222,7 +224,7 @@ def log_ticks(low: float, high: float) -> list[float]:
 def _label_ends(
     figure: go.Figure, lines: Sequence[Line], x: Axis, y: Axis, reach: tuple[float, float], *, row: int, column: int
 ) -> None:
-    """Each line's name at its end, moved apart where two would overlap."""
+    """Writes each line's name at its end, moved apart where two would overlap."""
     scale = PANEL_HEIGHT / (reach[1] - reach[0])
     ends = []
     for line in lines:

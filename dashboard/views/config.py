@@ -1,16 +1,16 @@
-"""The study document, and the cells that cannot be."""
+"""The tab of the configuration: the study document, and the cells that were left out as invalid."""
 
 import streamlit as st
 import yaml
 
 from dashboard import markup
-from dashboard.views.page import StudyPage
+from dashboard.views.page import StudyView
 from dashboard.words import cell_phrase, plural
 
 
-def draw(page: StudyPage) -> None:
+def draw(view: StudyView) -> None:
     """Draws the tab."""
-    study = page.study
+    study = view.study
     text = yaml.safe_dump(study["spec"], sort_keys=False, allow_unicode=True, width=100)
     st.download_button(
         "Download as YAML",

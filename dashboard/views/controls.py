@@ -1,17 +1,17 @@
-"""The sidebar of a study: what tells lines apart, what stands side by side, and which levels are shown."""
+"""The sidebar of a study: which factor is shown by colour, which side by side, and which levels are shown."""
 
 import streamlit as st
 
-from dashboard.grid import Grid, Look, default_look
-from dashboard.session import Document
+from actinium.client.client import JsonObject
+from dashboard.grid import Encoding, Grid, default_encoding
 from dashboard.words import factor_title
 
 NOTHING = "(nothing)"
 
 
-def look(study: Document, grid: Grid) -> Look:
-    """Draws the controls and gives what they say. They keep their values for each study on its own."""
-    start = default_look(grid, reference=study["spec"].get("reference"))
+def encoding(study: JsonObject, grid: Grid) -> Encoding:
+    """Draws the controls and returns what they are set to. Each study keeps its own settings during a session."""
+    start = default_encoding(grid, reference=study["spec"].get("reference"))
     if not grid.levels:
         return start
     name = f"study-{study['id']}"
@@ -40,20 +40,20 @@ def look(study: Document, grid: Grid) -> Look:
         st.subheader("Show", anchor=False)
         shown: dict[str, tuple[str, ...]] = {}
         for path in factors:
-            told = path in (colour, facet)
-            default = list(grid.levels[path]) if told else list(_held(grid, start, path))
+            encoded = path in (colour, facet)
+            default = list(grid.levels[path]) if encoded else list(_held(grid, start, path))
             kept = st.pills(
                 factor_title(path).capitalize(),
                 grid.levels[path],
                 selection_mode="multi",
                 default=default,
-                key=f"{name}-{path}-{told}",
+                key=f"{name}-{path}-{encoded}",
             )
             shown[path] = tuple(kept or default)
         st.caption("A factor with one level shown is held there. Tables of effects and contrasts use all cells.")
-    return Look(grid=grid, colour=colour, facet=None if facet == NOTHING else facet, shown=shown)
+    return Encoding(grid=grid, colour=colour, facet=None if facet == NOTHING else facet, shown=shown)
 
 
-def _held(grid: Grid, start: Look, path: str) -> tuple[str, ...]:
-    """The one level at which a factor is held that nothing tells; the default look has it unless it told it."""
+def _held(grid: Grid, start: Encoding, path: str) -> tuple[str, ...]:
+    """The level at which a factor is held that is neither colour nor facet: the default encoding's, else the first."""
     return start.shown.get(path) or grid.levels[path][:1]

@@ -1,58 +1,58 @@
-"""Convergence: learning curves, who is still on the way, and the restricted mean time to the target."""
+"""The tab of convergence: learning curves, survival curves of the time to the target, and its restricted mean."""
 
 import streamlit as st
 
+from actinium.paths import cell_key
 from dashboard.charts import curves
-from dashboard.grid import cell_key
-from dashboard.headlines import convergence, target_value
+from dashboard.headlines import convergence
 from dashboard.tables import survival_rows
-from dashboard.views.page import StudyPage, cell_table, chart, headline, said
+from dashboard.views.page import StudyView, cell_table, chart, headline, said
 from dashboard.words import number, percent, whole
 
 SERIES = {
-    "validation_loss": "validation loss ({loss_unit})",
-    "train_loss": "training loss ({loss_unit})",
-    "validation_accuracy": "{accuracy} (%)",
+    "validation_loss": "validation loss ({words.loss_unit})",
+    "train_loss": "training loss ({words.loss_unit})",
+    "validation_accuracy": "{words.accuracy} (%)",
 }
-"""In the words of the report."""
+"""Titles of the series that can be drawn; `words` are the report's `MetricWords`."""
 
 
-def draw(page: StudyPage) -> None:
+def draw(view: StudyView) -> None:
     """Draws the tab."""
-    headline(convergence(page.report, page.grid), key="convergence")
+    headline(convergence(view.report, view.grid), key="convergence")
     st.subheader("Learning curves", anchor=False)
-    titles = {name: title.format_map(page.report["words"]) for name, title in SERIES.items()}
+    titles = {name: title.format(words=view.report.words) for name, title in SERIES.items()}
     choice, steps, values, _ = st.columns([3, 2, 2, 2], vertical_alignment="bottom")
     series = choice.selectbox("Series", list(SERIES), format_func=titles.__getitem__, key="series")
     log_x = steps.toggle("Logarithmic steps", value=True, key="log-x")
     rate = series == "validation_accuracy"
     log_y = values.toggle("Logarithmic values", value=not rate, disabled=rate, key=f"log-y-{rate}") and not rate
-    rows = page.curves(series)
-    figure = curves.over_steps(rows, page.look, title=titles[series], log_x=log_x, log_y=log_y, as_percent=rate)
+    rows = view.curves(series)
+    figure = curves.over_steps(rows, view.encoding, title=titles[series], log_x=log_x, log_y=log_y, as_percent=rate)
     chart(figure, key="learning-curves", alt="Learning curves by cell, mean and 95% band over seeds")
-    st.caption(f"{page.shown()} Lines are means over running and finished trials, bands 95% confidence intervals.")
+    st.caption(f"{view.shown()} Lines are means over running and finished trials, bands 95% confidence intervals.")
 
-    target = target_value(page.report)
+    target = view.report.target.value
     goal = "the target" if target is None else f"validation loss {number(target)}"
     st.subheader(f"Trials not yet at {goal}", anchor=False)
-    figure = curves.survival(page.look.select(survival_rows(page.report, page.grid)), page.look, log_x=log_x)
+    figure = curves.survival(view.encoding.select(survival_rows(view.report, view.grid)), view.encoding, log_x=log_x)
     chart(figure, key="survival", alt="Kaplan-Meier curves of the time to the target")
     st.caption("A diverged trial never reaches the target and stays in the count.")
 
     st.subheader("Time to the target, and collapse", anchor=False)
-    reached = {cell_key(curve["cell"]): curve["reached"] for curve in page.report["convergence"]["curves"]}
+    reached = {cell_key(curve.cell): curve.reached for curve in view.report.convergence.curves}
     values_by_cell = {
-        cell_key(entry["cell"]): [
-            said(entry["metrics"].get("steps_to_target"), show=whole),
-            said(reached.get(cell_key(entry["cell"])), show=percent),
-            said(entry.get("collapse_rate"), show=percent),
-            str(entry["diverged"]),
-            f"{entry['succeeded']} of {entry['seeds']}",
+        cell_key(entry.cell): [
+            said(entry.metrics.get("steps_to_target"), show=whole),
+            said(reached.get(cell_key(entry.cell)), show=percent),
+            said(entry.collapse_rate, show=percent),
+            str(entry.diverged),
+            f"{entry.succeeded} of {entry.seeds}",
         ]
-        for entry in page.report["cells"]
+        for entry in view.report.cells
     }
     columns = ["mean steps (95% CI)", "reached it (95% CI)", "collapsed (95% CI)", "diverged", "seeds done"]
-    cell_table(page, columns, values_by_cell, key="rmst")
+    cell_table(view, columns, values_by_cell, key="rmst")
     st.caption(
         "Mean steps are restricted to the budget: a trial that never arrives counts with all its steps, so a mean can "
         "hide collapsed trials; the collapse rate (stalled or diverged, Wilson interval) stands beside it."

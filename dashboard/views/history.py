@@ -55,7 +55,7 @@ def show() -> None:
 
 
 def _filters() -> dict[str, str | None]:
-    """What the list is narrowed to; also in the address, so that a narrowed list can be shared."""
+    """Draws the filters and returns their values, which the page's address has too, so that a list can be shared."""
     text, state, owner, project = st.columns([3, 1, 1, 1])
     states = ["", *(state.value for state in StudyState)]
     chosen = {
@@ -115,7 +115,7 @@ def _nothing_yet() -> None:
 
 
 def ago(written: str, now: datetime) -> str:
-    """`3 minutes ago`, and a date beyond a week."""
+    """How long ago a time was: `3 minutes ago`; beyond a week, its date."""
     then = datetime.fromisoformat(written)
     seconds = (now - then).total_seconds()
     for size, noun in ((86400, "day"), (3600, "hour"), (60, "minute")):

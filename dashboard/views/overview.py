@@ -1,60 +1,60 @@
-"""The three answers in five seconds, one chart each, and which trials are done."""
+"""The first tab: a headline and a chart for each of the three questions, and which trials are done."""
 
 import streamlit as st
 
-from actinium.terminal.compare import error_word, mixed_measurements
+from actinium.terminal.compare import mixed_measurements
 from dashboard import session
 from dashboard.charts import completeness, curves, dots
-from dashboard.headlines import headlines, target_value
+from dashboard.headlines import headlines
 from dashboard.tables import batch_rows, metric_rows, status_rows
-from dashboard.views.page import StudyPage, chart, headline
+from dashboard.views.page import StudyView, chart, headline
 from dashboard.words import number, percent, whole
 
 MATRIX_HEIGHT = 620
 MOST_ROWS = 100
-"""More cells than this are drawn on demand only: the browser takes seconds for hundreds of rows."""
+"""Cells beyond which the matrix is cut to those that are shown: a browser takes seconds for hundreds of rows."""
 THIRD = 320
-"""Pixels of a third of the page."""
+"""Width in pixels of a third of the page."""
 
 
-def draw(page: StudyPage) -> None:
+def draw(view: StudyView) -> None:
     """Draws the tab."""
-    if warning := mixed_measurements(page.report):
+    if warning := mixed_measurements(view.report):
         st.warning(warning)
-    answers = headlines(page.report, page.grid)
+    answers = headlines(view.report, view.grid)
     keys = ("dead-units", "convergence", "small-batches")
     for place, answer, key in zip(st.columns(3), answers, keys, strict=True):
         with place:
             headline(answer, key=key)
     dead, steps, batch = st.columns(3)
     with dead:
-        rows = page.look.select(metric_rows(page.report, "dead_unit_rate"))
-        figure = dots.dots(rows, page.look, title="dead units at the end (%)", show=percent)
+        rows = view.encoding.select(metric_rows(view.report, "dead_unit_rate"))
+        figure = dots.dots(rows, view.encoding, title="dead units at the end (%)", show=percent)
         chart(figure, key="overview-dead-units", alt="Share of dead units by cell, with 95% intervals")
     with steps:
-        rows = page.look.select(metric_rows(page.report, "steps_to_target"))
-        target = target_value(page.report)
+        rows = view.encoding.select(metric_rows(view.report, "steps_to_target"))
+        target = view.report.target.value
         title = "mean steps to the target" if target is None else f"mean steps to validation loss {number(target)}"
-        figure = dots.dots(rows, page.look, title=title, show=whole)
+        figure = dots.dots(rows, view.encoding, title=title, show=whole)
         chart(figure, key="overview-convergence", alt="Restricted mean steps to the target by cell, with 95% intervals")
     with batch:
-        word = error_word(page.report)
-        figure = curves.against_batch_size(batch_rows(page.report), page.grid, width=THIRD, word=word)
+        word = view.report.words.error
+        figure = curves.against_batch_size(batch_rows(view.report.small_batch), view.grid, width=THIRD, word=word)
         chart(figure, key="overview-small-batches", alt=f"{word.capitalize()} against batch size by normalization")
-    st.caption(f"{page.shown()} Bars are 95% confidence intervals over seeds.")
-    matrix(page)
+    st.caption(f"{view.shown()} Bars are 95% confidence intervals over seeds.")
+    matrix(view)
 
 
-def matrix(page: StudyPage) -> None:
-    """The completeness of the grid."""
+def matrix(view: StudyView) -> None:
+    """Draws the matrix of trials, cells down and seeds across."""
     st.subheader("Trials by cell and seed", anchor=False)
-    counts = page.study["counts"]["states"]
-    trials = session.trials(*page.identity, tuple(counts.values()))
-    status = status_rows(trials, page.grid)
-    if len(page.grid.cells) > MOST_ROWS and not st.toggle(f"All {len(page.grid.cells)} cells", key="every-cell"):
-        status = status[status["cell"].isin(page.look.cells()["cell"])]
-        st.caption(page.shown())
-    figure = completeness.completeness(status, page.grid)
+    counts = view.study["counts"]["states"]
+    trials = session.trials(*view.identity, tuple(counts.values()))
+    status = status_rows(trials, view.grid)
+    if len(view.grid.cells) > MOST_ROWS and not st.toggle(f"All {len(view.grid.cells)} cells", key="every-cell"):
+        status = status[status["cell"].isin(view.encoding.cells()["cell"])]
+        st.caption(view.shown())
+    figure = completeness.completeness(status, view.grid)
     tall = figure.layout.height > MATRIX_HEIGHT
     with st.container(height=MATRIX_HEIGHT if tall else "content", border=False, key="completeness"):
         alt = "State or outcome of every trial, cells down, seeds across"

@@ -9,11 +9,14 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from actinium.client.client import JsonObject
 from actinium.errors import InvalidInput
+from actinium.paths import cell_key
+from actinium.report import Interval, Report
 from dashboard import markup, session
-from dashboard.grid import Grid, Look, cell_key
+from dashboard.grid import Encoding, Grid
 from dashboard.headlines import Headline
-from dashboard.tables import curve_rows, estimate_of
+from dashboard.tables import curve_rows
 from dashboard.words import factor_title, interval, number, plural
 
 REDRAW = 10.0
@@ -22,27 +25,27 @@ CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d",
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyPage:
-    """A study as it stands, its report at that revision, and what the sidebar chose to show."""
+class StudyView:
+    """What a tab draws: the study, its report at that revision, its grid, and how the sidebar has charts show it."""
 
-    study: session.Document
-    report: session.Document
+    study: JsonObject
+    report: Report
     grid: Grid
-    look: Look
+    encoding: Encoding
 
     @property
     def identity(self) -> tuple[int, int]:
         """Study id and revision: what cached reads are keyed by."""
-        return int(self.study["id"]), int(self.report["revision"])
+        return int(self.study["id"]), self.report.revision
 
     def curves(self, series: str) -> pd.DataFrame:
-        """Rows of a series by step of the shown cells."""
+        """A series by step, for the cells that are shown: a row for each cell and step."""
         tick = int(time.time() // REDRAW) if self.study["state"] in session.ACTIVE else 0
-        return self.look.select(curve_rows(session.curves(*self.identity, series, tick), self.grid))
+        return self.encoding.select(curve_rows(session.curves(*self.identity, series, tick), self.grid))
 
-    def by_layer(self, metric: str) -> session.Document:
-        """The report with a metric's layers: a large study's lists them only when asked."""
-        if metric in self.report.get("layers", [metric]):
+    def by_layer(self, metric: str) -> Report:
+        """A report that lists this metric layer by layer; for a large study it is read from the API on demand."""
+        if metric in self.report.layers:
             return self.report
         try:
             return session.report(*self.identity, (metric,))
@@ -50,41 +53,42 @@ class StudyPage:
             return self.report
 
     def shown(self) -> str:
-        """`Shown: 9 of 27 cells (batch size 64)`."""
-        held = ", ".join(f"{factor_title(path)} {word}" for path, word in self.look.held().items())
-        return f"Shown: {len(self.look.cells())} of {len(self.grid.cells)} cells{f' ({held})' if held else ''}."
+        """How many cells are shown and which levels are held: `Shown: 9 of 27 cells (batch size 64)`."""
+        held = ", ".join(f"{factor_title(path)} {word}" for path, word in self.encoding.held().items())
+        return f"Shown: {len(self.encoding.cells())} of {len(self.grid.cells)} cells{f' ({held})' if held else ''}."
 
 
 def chart(figure: go.Figure, *, key: str, alt: str, width: int | Literal["stretch"] = "stretch") -> None:
-    """A figure in the page's theme; `key` names the element, `alt` says what is to be seen in it."""
+    """Draws a figure; `key` is the element's name on the page, `alt` its text for those who cannot see it."""
     st.plotly_chart(figure, width=width, key=key, config=CHART, alt=alt)
 
 
 def headline(answer: Headline, *, key: str) -> None:
-    """A question, its figure and its sentence, in a frame."""
+    """Draws a headline in a frame: the question, its figure and its sentence."""
     with st.container(border=True, key=f"headline-{key}", height="stretch"):
         markup.figure(answer.question, answer.figure, key=f"figure-{key}")
         st.markdown(answer.sentence)
 
 
-def said(value: object, *, show: Callable[[float | None], str] = number) -> str:
+def said(found: Interval | None, *, show: Callable[[float | None], str] = number) -> str:
     """An estimate with its interval in brackets: `31% (24–38%)`; `0% (none in 6 seeds)` where no seed showed any."""
-    own = estimate_of(value)
-    if isinstance(value, Mapping) and value.get("zero_event_bound") is not None:
-        return f"{show(own['estimate'])} (none in {plural(own['n'], 'seed')})"
-    if own["low"] is None:
-        return show(own["estimate"])
-    return f"{show(own['estimate'])} ({interval(own['low'], own['high'], show=show).removeprefix('95% CI ')})"
+    if found is None:
+        return show(None)
+    if found.zero_event_bound is not None:
+        return f"{show(found.estimate)} (none in {plural(found.n, 'seed')})"
+    if found.low is None:
+        return show(found.estimate)
+    return f"{show(found.estimate)} ({interval(found.low, found.high, show=show).removeprefix('95% CI ')})"
 
 
 def cell_table(
-    page: StudyPage, columns: Sequence[str], values: Mapping[str, Sequence[str]], *, key: str, height: int | None = 420
+    view: StudyView, columns: Sequence[str], values: Mapping[str, Sequence[str]], *, key: str, height: int | None = 420
 ) -> None:
-    """A row a shown cell: its levels, then `values` by the cell's key."""
-    paths = list(page.grid.levels)
+    """A table with a row for each cell that is shown: its levels, then its `values`, which are found by `cell_key`."""
+    paths = list(view.grid.levels)
     rows: list[list[Any]] = []
-    for place, *words in page.look.cells()[["cell", *paths]].itertuples(index=False):
-        found = values.get(cell_key(page.grid.cells[place]))
+    for place, *words in view.encoding.cells()[["cell", *paths]].itertuples(index=False):
+        found = values.get(cell_key(view.grid.cells[place]))
         if found is not None:
             rows.append([*words, *found])
     markup.table([*(factor_title(path) for path in paths), *columns], rows, numeric=columns, key=key, height=height)

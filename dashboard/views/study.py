@@ -6,25 +6,26 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from actinium.client.client import JsonObject
 from dashboard import markup, session
 from dashboard.grid import Grid
 from dashboard.views import config, controls, convergence, dead_units, effects, overview, small_batch, trials
-from dashboard.views.page import REDRAW, StudyPage
+from dashboard.views.page import REDRAW, StudyView
 from dashboard.words import plural
 
 LEAST_PAUSE = 2.0
-"""Seconds between two looks at a study that is running; more where drawing the page takes long."""
+"""Least seconds between two requests for the state of a running study."""
 SHARE = 4.0
 """A page that took t seconds to draw is drawn again no sooner than SHARE t after: a fifth of the time at most."""
 
 
 @dataclass(frozen=True)
 class Tab:
-    """A tab: its name in the address, its title, and what draws it."""
+    """A tab of the page: its name in the address, its title, and the function that draws it."""
 
     slug: str
     title: str
-    draw: Callable[[StudyPage], None]
+    draw: Callable[[StudyView], None]
 
 
 TABS = (
@@ -54,10 +55,10 @@ def show(reference: str) -> None:
         _header(study, every=max(LEAST_PAUSE, SHARE * spent) if live else None)
 
 
-def _body(study: session.Document) -> None:
+def _body(study: JsonObject) -> None:
     report = session.report(int(study["id"]), int(study["revision"]))
-    grid = Grid.of((entry["cell"] for entry in report["cells"]), factors=study["spec"].get("factors"))
-    page = StudyPage(study=study, report=report, grid=grid, look=controls.look(study, grid))
+    grid = Grid.of((entry.cell for entry in report.cells), factors=study["spec"].get("factors"))
+    view = StudyView(study=study, report=report, grid=grid, encoding=controls.encoding(study, grid))
     titles = [tab.title for tab in TABS]
     asked = st.session_state.setdefault("first-tab", st.query_params.get("tab", ""))
     default = next((tab.title for tab in TABS if tab.slug == asked), titles[0])
@@ -66,10 +67,10 @@ def _body(study: session.Document) -> None:
             if tab.title != default or asked:
                 st.query_params["tab"] = tab.slug
             with place, session.told():
-                tab.draw(page)
+                tab.draw(view)
 
 
-def _header(study: session.Document, *, every: float | None) -> None:
+def _header(study: JsonObject, *, every: float | None) -> None:
     """Name, state and progress. While the study is active it looks for news, and redraws the page when there are."""
     first = [study]
     due = time.monotonic() + REDRAW
@@ -83,11 +84,11 @@ def _header(study: session.Document, *, every: float | None) -> None:
     session.fragment(drawn, every=every)
 
 
-def _changed(news: session.Document, drawn: session.Document) -> bool:
+def _changed(news: JsonObject, drawn: JsonObject) -> bool:
     return any(news[part] != drawn[part] for part in ("revision", "state", "counts"))
 
 
-def _summary(study: session.Document) -> None:
+def _summary(study: JsonObject) -> None:
     states, outcomes = study["counts"]["states"], study["counts"]["outcomes"]
     total = sum(states.values())
     done = total - states["queued"] - states["leased"]

@@ -1,4 +1,4 @@
-"""Every trial, with its error and its MLflow run."""
+"""The tab of trials: a table of all, and the curves, events and histograms of the one that is chosen."""
 
 from collections.abc import Hashable, Mapping
 from typing import Any
@@ -9,30 +9,30 @@ import streamlit as st
 
 from actinium.frame import FIRST_FILTERS, layer_series
 from actinium.histogram import histogram_series
+from actinium.paths import cell_key
 from dashboard import palette, session
 from dashboard.charts import filters, histograms
 from dashboard.charts.ground import grounded
-from dashboard.grid import cell_key
-from dashboard.views.page import StudyPage, chart
+from dashboard.views.page import StudyView, chart
 from dashboard.words import factor_title, short_label
 
 HISTOGRAMS = {"activation": "Outputs of each layer", "preactivation": "What each layer's activation receives"}
 STATUSES = tuple(palette.STATUS_COLOURS)
 
 
-def draw(page: StudyPage) -> None:
+def draw(view: StudyView) -> None:
     """Draws the tab."""
-    counts = page.study["counts"]["states"]
-    trials = session.trials(*page.identity, tuple(counts.values()))
+    counts = view.study["counts"]["states"]
+    trials = session.trials(*view.identity, tuple(counts.values()))
     succeeded = trials["state"] == "succeeded"
     trials = trials.assign(status=trials["state"].where(~succeeded, trials["outcome"]))
     present = [status for status in STATUSES if (trials["status"] == status).any()]
     wanted = st.pills("Status", present, selection_mode="multi", key="trial-status") or present
-    words = page.grid.frame()
-    places = trials["cell"].map(lambda cell: page.grid.numbers().get(cell_key(cell), -1))
+    words = view.grid.frame()
+    places = trials["cell"].map(lambda cell: view.grid.numbers().get(cell_key(cell), -1))
     table = trials.assign(place=places).join(words, on="place")
     table = table[table["status"].isin(wanted)].reset_index(drop=True)
-    factors = list(page.grid.levels)
+    factors = list(view.grid.levels)
     reused = ["reused_from"] if table["reused_from"].notna().any() else []
     ran = ["id", *factors, "seed", "status", "attempt", *reused, "steps", "seconds"]
     shown = [*ran, *session.TABLE_METRICS, "mlflow", "error"]
@@ -64,12 +64,12 @@ def draw(page: StudyPage) -> None:
     st.caption(f"{cut}Choose a row to see the trial's own curve and error.")
     chosen = event["selection"]["rows"]
     if chosen and chosen[0] < len(table):
-        _trial(page, table.iloc[chosen[0]].to_dict())
+        _trial(view, table.iloc[chosen[0]].to_dict())
 
 
-def _trial(page: StudyPage, trial: Mapping[Hashable, Any]) -> None:
+def _trial(view: StudyView, trial: Mapping[Hashable, Any]) -> None:
     st.subheader(
-        f"Trial {trial['id']}: {short_label(trial['cell'], tuple(page.grid.levels))}, seed {trial['seed']}",
+        f"Trial {trial['id']}: {short_label(trial['cell'], tuple(view.grid.levels))}, seed {trial['seed']}",
         anchor=False,
     )
     if trial["error"]:
@@ -95,17 +95,17 @@ def _trial(page: StudyPage, trial: Mapping[Hashable, Any]) -> None:
         ]
     )
     figure.update_xaxes(type="log", title="optimizer step", dtick=1, showgrid=False)
-    figure.update_yaxes(type="log", title="loss (nats)", dtick="D2")
+    figure.update_yaxes(type="log", title=f"loss ({view.report.words.loss_unit})", dtick="D2")
     figure.update_layout(height=320, margin={"l": 60, "r": 8, "t": 8, "b": 48})
     chart(grounded(figure), key="trial-curve", alt="Training and validation loss of the chosen trial")
     for of, title in HISTOGRAMS.items():
         _histograms(frames, of, title)
-    if (page.study["spec"].get("probes") or {}).get("filters") is not None:
+    if (view.study["spec"].get("probes") or {}).get("filters") is not None:
         _filters(trial)
 
 
 def _filters(trial: Mapping[Hashable, Any]) -> None:
-    """The kernels of the first convolution, where the trial has left them."""
+    """Draws the kernels of the first convolution, where the trial has stored them."""
     kernels = session.artifact(int(trial["id"]), int(trial["attempt"]), str(trial["state"]), FIRST_FILTERS)
     if kernels is None:
         return
@@ -115,7 +115,7 @@ def _filters(trial: Mapping[Hashable, Any]) -> None:
 
 
 def _histograms(frames: pd.DataFrame, of: str, title: str) -> None:
-    """What one tensor of each layer looked like, at a step of one's choice, where the study has measured it."""
+    """Draws histograms of one tensor in every layer at a chosen step; `of` is activation or preactivation."""
     first = layer_series(histogram_series(of)[0], 1)
     if first not in frames or not (measured := frames[frames[first].notna()]).size:
         return

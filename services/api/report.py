@@ -4,7 +4,6 @@ from collections.abc import Collection, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic_core import to_json
 from scipy import stats
 from sqlalchemy import Connection, Engine
 
@@ -13,7 +12,8 @@ from actinium.job import StudyId
 from actinium.levels import did_you_mean
 from actinium.measurements import mixed
 from actinium.paths import Cell
-from actinium.statistics.report import Plan, build_report, plan
+from actinium.report import Report, report_json
+from actinium.statistics.report import ReportPlan, build_report, plan_report
 from db import curves as db_curves
 from db import reports, studies, trials
 from db.curves import Moments
@@ -38,10 +38,10 @@ class Reports:
 
     def __init__(self) -> None:
         self.documents: StudyCache[bytes] = StudyCache(most=REPORT_BYTES, weight=len)
-        self.plans: StudyCache[Plan] = StudyCache(most=PLAN_CELLS, weight=lambda plan: len(plan.cells))
+        self.plans: StudyCache[ReportPlan] = StudyCache(most=PLAN_CELLS, weight=lambda plan: len(plan.cells))
 
 
-@router.get("/studies/{study}/report")
+@router.get("/studies/{study}/report", response_model=Report)
 def report(
     request: Request,
     engine: Database,
@@ -65,10 +65,10 @@ def report(
 def _document(engine: Engine, row: StudyRow, asked: frozenset[str] | None, kept: Reports) -> bytes:
     """The report of a study as it stands, as JSON."""
 
-    def make_plan() -> Plan:
+    def make_plan() -> ReportPlan:
         with engine.begin() as connection:
             design = trials.cells(connection, row.id)
-        return plan(row.spec, [(cell.index, cell.cell, cell.config) for cell in design])
+        return plan_report(row.spec, [(cell.index, cell.cell, cell.config) for cell in design])
 
     with collector_at_rest():
         factors = repr((row.cells, row.spec.factors, row.spec.reference))
@@ -77,19 +77,18 @@ def _document(engine: Engine, row: StudyRow, asked: frozenset[str] | None, kept:
             listed = _listed(reports.metric_names(connection, row.id), row.cells, asked)
             reused = trials.reused_by_cell(connection, row.id)
             found = reports.finished(connection, row.id, wanted=lambda name: "/" not in name or _metric(name) in listed)
-        document = build_report(
+        made = build_report(
             study_id=row.id,
             revision=row.revision,
             spec=row.spec,
             cells=planned,
             trials=found.trials,
             curves=found.curves,
+            layers=listed,
+            reused=reused,
+            mixed_measurements=mixed(found.versions),
         )
-        for cell, shown in zip(planned.cells, document["cells"], strict=True):
-            shown["reused"] = reused.get(cell.index, 0)
-        return to_json(
-            document | {"layers": sorted(listed), "mixed_measurements": mixed(found.versions)}, inf_nan_mode="null"
-        )
+        return report_json(made)
 
 
 def _listed(names: Collection[str], cells: int, asked: frozenset[str] | None) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """The Python client against the real API: DataFrames out, the error tree back, patience with a restart."""
 
+import json
 import math
 import threading
 from pathlib import Path
@@ -22,6 +23,7 @@ from actinium.errors import (
 )
 from actinium.home import ClientFile
 from actinium.job import Role
+from actinium.report import parse_report
 from actinium.study import parse_study
 
 STUDY: dict[str, Any] = {
@@ -60,6 +62,8 @@ def test_results_come_as_data_frames(client: Client, train: Any, tmp_path: Path)
     assert math.isinf(frames["train_loss"][2])
     assert client.curves("s", "dead_unit_rate")["curves"][0]["n"] == [2, 2, 2]
     assert client.report("s")["cells"][1]["succeeded"] == 2
+    assert client.read_report("s") == parse_report(json.dumps(client.report("s")))
+    assert client.read_report("s", layers=[]).cells[1].succeeded == 2
     for ending, read in (("csv", pd.read_csv), ("parquet", pd.read_parquet)):
         path = client.export("s", tmp_path / f"out.{ending}")
         assert len(read(path)) == 4
@@ -147,6 +151,13 @@ class Flaky(httpx.BaseTransport):
     def close(self) -> None:
         """Closes the connections."""
         self.inner.close()
+
+
+def test_an_answer_that_is_no_report_is_said_by_its_place() -> None:
+    """As where the service is of another version."""
+    network = httpx.MockTransport(lambda request: httpx.Response(200, json={"study_id": 1}))
+    with Client("http://x", "act_x", transport=network) as client, pytest.raises(Unavailable, match="at 'revision'"):
+        client.read_report("s")
 
 
 def test_a_submission_whose_answer_is_lost_is_sent_again_once(api_url: str, secrets: dict[Role, str]) -> None:

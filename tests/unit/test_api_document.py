@@ -1,9 +1,13 @@
 """The OpenAPI document: whole, and without a word on what cannot be."""
 
+import json
+import re
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
+from actinium.report import Report
 from db.engine import make_engine
 from services.api.app import create_app
 from services.api.openapi import REASONS, operations
@@ -69,3 +73,25 @@ def test_asking_twice_gives_the_same(document: dict[str, Any]) -> None:
     app = create_app(Settings(), engine=make_engine("postgresql://nobody@127.0.0.1:1/none"))
     assert app.openapi() == document
     assert app.openapi() is app.openapi()
+
+
+def test_every_field_of_the_report_is_described(document: dict[str, Any]) -> None:
+    """The answer of the report's route is the structure that statistics make, down to the last field, in one sentence
+    each; nothing but what may be left out is optional.
+    """
+    schemas = document["components"]["schemas"]
+    answer = document["paths"]["/v1/studies/{study}/report"]["get"]["responses"]["200"]
+    assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Report"}
+    assert list(schemas["Report"]["properties"]) == [field.name for field in fields(Report)]
+    names, waiting = set[str](), ["Report"]
+    while waiting:
+        name = waiting.pop()
+        if name not in names:
+            names.add(name)
+            waiting += re.findall(r"#/components/schemas/(\w+)", json.dumps(schemas[name]["properties"]))
+    assert {"Interval", "Contrast", "FactorEffect", "DegradationPoint", "SurvivalCurve", "MetricWords"} <= names
+    for name in names:
+        for field, schema in schemas[name]["properties"].items():
+            assert schema.get("description", "").endswith("."), f"{name}.{field} is not described"
+        optional = set(schemas[name]["properties"]) - set(schemas[name]["required"])
+        assert optional == ({"zero_event_bound"} if name == "Interval" else set())

@@ -9,13 +9,15 @@ import plotly.graph_objects as go
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from report_made import cell_report, interval, report_of
 
 from actinium.frame import layer_series
 from actinium.histogram import BINS, EDGES
+from actinium.report import DegradationCurve, DegradationPoint, Interval, Report, SmallBatch
 from dashboard import palette
 from dashboard.charts import completeness, curves, dots, histograms
 from dashboard.charts.panels import LABEL_GAP, log_ticks, spread
-from dashboard.grid import BASE, Grid, Look, default_look
+from dashboard.grid import BASE, Encoding, Grid, default_encoding
 from dashboard.tables import batch_rows, curve_rows, layer_rows, metric_rows, status_rows
 from dashboard.words import percent
 
@@ -34,30 +36,28 @@ def grid() -> Grid:
     return Grid.of(CELLS, factors=factors)
 
 
-def estimate(value: float, half: float = 0.05) -> dict[str, float]:
-    return {"estimate": value, "low": value - half, "high": value + half, "n": 5}
+def estimate(value: float, half: float = 0.05) -> Interval:
+    return interval(value, value - half, value + half, 5)
 
 
-def report() -> dict[str, Any]:
+def report() -> Report:
     cells = []
     for number, cell in enumerate(CELLS):
         dead = 0.0 if cell["activation"] == "leaky_relu" else 0.1 + number / 100
-        metrics: dict[str, Any] = {
-            "dead_unit_rate": estimate(dead) if dead else {**estimate(0.0), "low": 0.0, "high": 0.6}
-        }
+        metrics = {"dead_unit_rate": estimate(dead) if dead else interval(0.0, 0.0, 0.6, 5)}
         metrics |= {f"dead_unit_rate/layer_{layer:02d}": estimate(dead * layer) for layer in (1, 2)}
-        cells.append({"cell": cell, "metrics": metrics})
-    small = [
-        {
-            "normalization": n,
-            "points": [
-                {"batch_size": b, "error": estimate(0.1 + k / 10), "degradation": estimate(k / 10)}
-                for b, k in ((2, 1), (64, 0))
-            ],
-        }
-        for n in NORMALIZATIONS
-    ]
-    return {"cells": cells, "small_batch": {"reference_batch": 64, "curves": small}}
+        cells.append(cell_report(cell, metrics))
+    points = tuple(
+        DegradationPoint(batch_size=b, error=estimate(0.1 + k / 10), degradation=estimate(k / 10))
+        for b, k in ((2, 1), (64, 0))
+    )
+    small = tuple(DegradationCurve(normalization=n, points=points, area=estimate(0.0)) for n in NORMALIZATIONS)
+    return report_of(
+        cells,
+        small_batch=SmallBatch(
+            metric="test_error", reference_batch=64, estimand="fixed", curves=small, difference_in_differences=()
+        ),
+    )
 
 
 def lines(figure: go.Figure) -> list[Any]:
@@ -80,16 +80,16 @@ def test_a_cell_that_does_not_name_a_factor_is_at_the_base() -> None:
     assert grid.frame()["model.depth"].tolist() == [BASE, "8"]
 
 
-def test_the_default_look_holds_what_nothing_tells(grid: Grid) -> None:
-    look = default_look(grid, reference={"activation": "relu"})
-    assert (look.colour, look.facet) == ("normalization", "activation")
-    assert look.held() == {"training.batch_size": "64"}
-    assert len(look.cells()) == 6
+def test_the_default_encoding_holds_what_nothing_tells(grid: Grid) -> None:
+    encoding = default_encoding(grid, reference={"activation": "relu"})
+    assert (encoding.colour, encoding.facet) == ("normalization", "activation")
+    assert encoding.held() == {"training.batch_size": "64"}
+    assert len(encoding.cells()) == 6
 
 
 def test_a_level_keeps_its_colour_whatever_is_shown(grid: Grid) -> None:
-    whole = default_look(grid)
-    part = Look(grid=grid, colour="normalization", shown={"normalization": ("GroupNorm (groups=8)",)})
+    whole = default_encoding(grid)
+    part = Encoding(grid=grid, colour="normalization", shown={"normalization": ("GroupNorm (groups=8)",)})
     group = whole.colours()["GroupNorm (groups=8)"]
     figure = curves.by_layer(part.select(layer_rows(report(), "dead_unit_rate")), part)
     assert {trace.line.color for trace in figure.data} == {group}
@@ -101,8 +101,8 @@ def test_every_status_has_a_colour_and_a_sign() -> None:
 
 
 def test_by_layer_draws_each_estimate_with_its_interval(grid: Grid) -> None:
-    look = default_look(grid)
-    figure = curves.by_layer(look.select(layer_rows(report(), "dead_unit_rate")), look)
+    encoding = default_encoding(grid)
+    figure = curves.by_layer(encoding.select(layer_rows(report(), "dead_unit_rate")), encoding)
     assert len(figure.data) == 6
     first = figure.data[0]
     assert list(first.y) == pytest.approx([0.1, 0.2])
@@ -113,23 +113,25 @@ def test_by_layer_draws_each_estimate_with_its_interval(grid: Grid) -> None:
 
 
 def test_few_lines_are_labelled_directly_and_many_by_a_legend(grid: Grid) -> None:
-    few = default_look(grid)
+    few = default_encoding(grid)
     figure = curves.by_layer(few.select(layer_rows(report(), "dead_unit_rate")), few)
     assert sum("BatchNorm" in (a.text or "") for a in figure.layout.annotations) == 2
     assert not any(trace.showlegend for trace in figure.data)
-    many = Look(grid=grid, colour="normalization")
+    many = Encoding(grid=grid, colour="normalization")
     figure = curves.by_layer(many.select(layer_rows(report(), "dead_unit_rate")), many)
     assert sum(bool(trace.showlegend) for trace in figure.data) == 12
     assert len({(t.line.color, t.line.dash) for t in figure.data}) == 12
 
 
 def test_over_steps_draws_step_zero_on_a_logarithmic_axis(grid: Grid) -> None:
-    look = Look(grid=grid, colour="normalization", shown={"activation": ("ReLU",), "training.batch_size": ("64",)})
+    encoding = Encoding(
+        grid=grid, colour="normalization", shown={"activation": ("ReLU",), "training.batch_size": ("64",)}
+    )
     document = [
         {"cell": CELLS[0], "steps": [0, 10], "mean": [2.0, 1.0], "low": [1.5, -0.5], "high": [2.5, 1.5], "n": [3, 3]}
     ]
-    rows = look.select(curve_rows(document, grid))
-    figure = curves.over_steps(rows, look, title="loss", log_y=True)
+    rows = encoding.select(curve_rows(document, grid))
+    figure = curves.over_steps(rows, encoding, title="loss", log_y=True)
     (line,) = lines(figure)
     assert list(line.x) == [0.5, 10]
     (area,) = [trace for trace in figure.data if trace.fill]
@@ -138,48 +140,48 @@ def test_over_steps_draws_step_zero_on_a_logarithmic_axis(grid: Grid) -> None:
 
 
 def test_a_curve_without_intervals_has_no_band(grid: Grid) -> None:
-    look = Look(grid=grid, colour="normalization")
+    encoding = Encoding(grid=grid, colour="normalization")
     document = [{"cell": CELLS[0], "steps": [1], "mean": [2.0], "low": [None], "high": [None], "n": [1]}]
-    figure = curves.over_steps(look.select(curve_rows(document, grid)), look, title="loss")
+    figure = curves.over_steps(encoding.select(curve_rows(document, grid)), encoding, title="loss")
     assert len(figure.data) == 1
 
 
 def test_the_band_of_a_rate_stays_between_zero_and_one(grid: Grid) -> None:
-    look = Look(grid=grid, colour="normalization")
+    encoding = Encoding(grid=grid, colour="normalization")
     document = [
         {"cell": CELLS[0], "steps": [1, 2], "mean": [0.1, 0.9], "low": [-0.2, 0.5], "high": [0.4, 1.3], "n": [2, 2]}
     ]
-    figure = curves.over_steps(look.select(curve_rows(document, grid)), look, title="rate", as_percent=True)
+    figure = curves.over_steps(encoding.select(curve_rows(document, grid)), encoding, title="rate", as_percent=True)
     (area,) = [trace for trace in figure.data if trace.fill]
     assert (min(area.y), max(area.y)) == (0.0, 1.0)
 
 
 def test_survival_falls_in_steps(grid: Grid) -> None:
-    look = Look(grid=grid, colour="normalization")
-    rows = look.select(pd.DataFrame({"cell": [0, 0], "step": [0, 5], "mid": [1.0, 0.4]}))
-    (line,) = curves.survival(rows, look, log_x=False).data
+    encoding = Encoding(grid=grid, colour="normalization")
+    rows = encoding.select(pd.DataFrame({"cell": [0, 0], "step": [0, 5], "mid": [1.0, 0.4]}))
+    (line,) = curves.survival(rows, encoding, log_x=False).data
     assert (line.line.shape, list(line.y)) == ("hv", [1.0, 0.4])
 
 
 def test_batch_sizes_stand_on_a_doubling_axis_in_their_normalizations_colours(grid: Grid) -> None:
-    figure = curves.against_batch_size(batch_rows(report()), grid)
+    figure = curves.against_batch_size(batch_rows(report().small_batch), grid)
     assert list(figure.layout.xaxis.tickvals) == [2, 64]
     assert figure.layout.xaxis.type == "log"
     drawn = {trace.name: trace.line.color for trace in figure.data}
-    assert drawn == default_look(grid).colours()
+    assert drawn == default_encoding(grid).colours()
     assert list(figure.data[0].y) == pytest.approx([0.2, 0.1])
 
 
 def test_dots_say_their_value_and_stand_by_facet(grid: Grid) -> None:
-    look = default_look(grid)
-    figure = dots.dots(look.select(metric_rows(report(), "dead_unit_rate")), look, title="dead", show=percent)
+    encoding = default_encoding(grid)
+    figure = dots.dots(encoding.select(metric_rows(report(), "dead_unit_rate")), encoding, title="dead", show=percent)
     said = [a.text for a in figure.layout.annotations]
     assert said == ["10%", "12%", "14%", "0%", "0%", "0%", "<b>ReLU</b>", "<b>leaky ReLU</b>"]
     assert figure.layout.yaxis.ticktext[0] == "no normalization"
 
 
 def test_degradation_is_drawn_in_points(grid: Grid) -> None:
-    figure = curves.against_batch_size(batch_rows(report()), grid, value="degradation")
+    figure = curves.against_batch_size(batch_rows(report().small_batch), grid, value="degradation")
     assert list(figure.data[0].y) == pytest.approx([10.0, 0.0])
     assert list(figure.data[0].error_y.array) == pytest.approx([5.0, 5.0])
     assert "points" in figure.layout.yaxis.title.text
@@ -221,21 +223,21 @@ def test_effects_are_sorted_and_named() -> None:
     "figure",
     [
         pytest.param(curves.by_layer, id="by_layer"),
-        pytest.param(lambda rows, look: curves.over_steps(rows, look, title=""), id="over_steps"),
+        pytest.param(lambda rows, encoding: curves.over_steps(rows, encoding, title=""), id="over_steps"),
         pytest.param(curves.survival, id="survival"),
-        pytest.param(lambda rows, look: dots.dots(rows, look, title=""), id="dots"),
+        pytest.param(lambda rows, encoding: dots.dots(rows, encoding, title=""), id="dots"),
     ],
 )
 def test_nothing_to_draw_is_said(figure: Any, grid: Grid) -> None:
     columns = ["cell", "layer", "step", "mid", "estimate", "low", "high", "n", *grid.levels]
-    drawn = figure(pd.DataFrame(columns=columns), default_look(grid))
+    drawn = figure(pd.DataFrame(columns=columns), default_encoding(grid))
     assert not drawn.data
     assert "Nothing to show" in drawn.layout.annotations[0].text
 
 
 def test_a_figure_takes_the_pages_theme(grid: Grid) -> None:
-    look = default_look(grid)
-    document = json.loads(curves.by_layer(look.select(layer_rows(report(), "dead_unit_rate")), look).to_json())
+    encoding = default_encoding(grid)
+    document = json.loads(curves.by_layer(encoding.select(layer_rows(report(), "dead_unit_rate")), encoding).to_json())
     assert document["layout"]["paper_bgcolor"] == document["layout"]["plot_bgcolor"] == "rgba(0,0,0,0)"
     assert all("color" not in a.get("font", {}) for a in document["layout"]["annotations"])
 

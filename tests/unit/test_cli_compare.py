@@ -1,28 +1,31 @@
 """The three comparisons, from a report as the service gives it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from report_made import cell_report, interval, report_of
 
+from actinium.objectives import words
+from actinium.report import (
+    DegradationCurve,
+    DegradationPoint,
+    DifferenceInDifferences,
+    Report,
+    SmallBatch,
+    SurvivalCurve,
+)
 from actinium.terminal import output as terminal
-from actinium.terminal.compare import comparisons, convergence, dead_units, small_batches
+from actinium.terminal.compare import comparisons, convergence, dead_units, mixed_measurements, small_batches
 
-
-def interval(
-    estimate: float | None, low: float | None = None, high: float | None = None, n: int = 10
-) -> dict[str, Any]:
-    """A report's estimate."""
-    return {"estimate": estimate, "low": low, "high": high, "n": n}
-
-
-LONG = {
+LONG: dict[str, Any] = {
     "activation": {"name": "leaky_relu", "negative_slope": 0.25},
     "normalization": {"name": "group", "groups": 8},
     "initialization": {"name": "normal", "std": 0.0125},
     "training.batch_size": 32,
     "model.depth": 10,
 }
-SHORT = {
+SHORT: dict[str, Any] = {
     "activation": "relu",
     "normalization": "none",
     "initialization": "he",
@@ -32,7 +35,7 @@ SHORT = {
 
 
 @pytest.fixture
-def report() -> dict[str, Any]:
+def report() -> Report:
     """Two cells, one of them with nothing measured yet."""
     measured = {
         "dead_unit_rate": interval(0.312, 0.24, 0.381),
@@ -40,60 +43,60 @@ def report() -> dict[str, Any]:
         "died_rate": interval(0.3, None, None, 1),
         "steps_to_target": interval(123.4, 100.6, 150.2),
     }
-    return {
-        "target": {"metric": "validation_loss", "value": 0.25},
-        "cells": [
-            {"cell": SHORT, "collapse_rate": interval(None, None, None, 0), "metrics": {}},
-            {"cell": LONG, "collapse_rate": interval(0.1, 0.02, 0.4), "metrics": measured},
+    points = (
+        DegradationPoint(batch_size=32, error=interval(0.05), degradation=interval(0.0)),
+        DegradationPoint(batch_size=2, error=interval(0.3, 0.2, 0.4), degradation=interval(0.25, 0.15, 0.35)),
+    )
+    against = DifferenceInDifferences(
+        normalization="batch", reference="group", batch_size=2, estimate=0.2, low=0.1, high=0.3, n=10, p=0.01
+    )
+    return report_of(
+        [
+            cell_report(SHORT, {}, collapse_rate=interval(None, n=0)),
+            cell_report(LONG, measured, collapse_rate=interval(0.1, 0.02, 0.4)),
         ],
-        "convergence": {"target": 0.25, "curves": [{"cell": LONG, "reached": interval(0.9, 0.6, 0.98)}]},
-        "small_batch": {
-            "reference_batch": 32,
-            "curves": [
-                {
-                    "normalization": "batch",
-                    "points": [
-                        {"batch_size": 32, "error": interval(0.05), "degradation": interval(0.0)},
-                        {"batch_size": 2, "error": interval(0.3, 0.2, 0.4), "degradation": interval(0.25, 0.15, 0.35)},
-                    ],
-                }
-            ],
-            "difference_in_differences": [
-                {"normalization": "batch", "reference": "group", "batch_size": 2, **interval(0.2, 0.1, 0.3), "p": 0.01}
-            ],
-        },
-    }
+        reached=[
+            SurvivalCurve(cell=LONG, steps=(0.0,), survival=(1.0,), budget=200.0, reached=interval(0.9, 0.6, 0.98))
+        ],
+        small_batch=SmallBatch(
+            metric="test_error",
+            reference_batch=32,
+            estimand="fixed",
+            curves=(DegradationCurve(normalization="batch", points=points, area=interval(1.0)),),
+            difference_in_differences=(against,),
+        ),
+    )
 
 
-def test_dead_units_are_shown_in_percent_worst_first(report: dict[str, Any]) -> None:
+def test_dead_units_are_shown_in_percent_worst_first(report: Report) -> None:
     """What is not measured is a dash; an estimate without interval stands alone."""
     rows = dead_units(report).rows
     assert rows[0][1:] == ("31.2% [24.0, 38.1]", "0.0% [0.0, 30.0]", "30.0%", "10")
     assert rows[1][1:] == ("-", "-", "-", "0")
 
 
-def test_convergence_shows_steps_share_and_collapse(report: dict[str, Any]) -> None:
+def test_convergence_shows_steps_share_and_collapse(report: Report) -> None:
     """Fastest first; cells that have not finished last."""
     rows = convergence(report).rows
     assert rows[0][1:] == ("123 [101, 150]", "90.0% [60.0, 98.0]", "10.0% [2.0, 40.0]", "10")
     assert rows[1][1:] == ("-", "-", "-", "0")
 
 
-def test_small_batches_ascend_and_carry_the_difference_to_group(report: dict[str, Any]) -> None:
+def test_small_batches_ascend_and_carry_the_difference_to_group(report: Report) -> None:
     """Percentage points with sign."""
-    (table,) = small_batches(report)
+    table = small_batches(report)
     assert table.rows == (
         ("batch", "2", "30.0% [20.0, 40.0]", "+25.0 [+15.0, +35.0]", "+20.0 [+10.0, +30.0]"),
         ("batch", "32", "5.0%", "+0.0", "-"),
     )
-    assert "no factor" in small_batches({**report, "small_batch": None})[0].note
+    assert "no factor" in small_batches(replace(report, small_batch=None)).note
     assert table.columns[2] == "test error"
-    (named,) = small_batches({**report, "words": {"error": "unexplained variance"}})
+    named = small_batches(replace(report, words=words("regression")))
     assert named.columns[2] == "unexplained variance" and "Degradation: unexplained variance less" in named.note
 
 
 def test_wide_cells_stay_readable_at_100_columns(
-    report: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    report: Report, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No line is wider, no figure is broken, and no word of a cell is lost."""
     monkeypatch.setenv("COLUMNS", "100")
@@ -112,3 +115,10 @@ def test_markup_in_names_is_printed_as_it_is(capsys: pytest.CaptureFixture[str])
     """A name such as [red] is a name."""
     terminal.show_table(("name",), [("[red]x[/red]",)])
     assert "[red]x[/red]" in capsys.readouterr().out
+
+
+def test_measurements_of_several_versions_are_a_warning(report: Report) -> None:
+    """A sentence names the quantity and its versions; without any there is none."""
+    assert mixed_measurements(report) is None
+    said = mixed_measurements(replace(report, mixed_measurements={"effective_rank": (1, 2)}))
+    assert said is not None and "effective_rank: versions 1, 2" in said

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from actinium.home import PORTS, ClientFile
-from actinium.terminal.doctor import Finding, examine
+from actinium.terminal.doctor import CheckResult, examine
 
 HEAVY = ("pandas", "numpy", "httpx", "ray", "torch", "sqlalchemy", "mlflow")
 
@@ -58,8 +58,8 @@ def test_no_stack_is_one_sentence(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Finding]:
-    """The doctor's findings where one port is taken, the client file open to others and nobody answers."""
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, CheckResult]:
+    """The doctor's results where one port is taken, the client file open to others and nobody answers."""
     for name in list(os.environ):
         if name.startswith("ACTINIUM_"):
             monkeypatch.delenv(name)
@@ -69,12 +69,12 @@ def findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Findi
     ClientFile(url="http://127.0.0.1:1", token="act_x").write(tmp_path).chmod(0o644)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         monkeypatch.setenv("ACTINIUM_MLFLOW_PORT", str(taken.getsockname()[1]))
-        return {finding.check: finding for finding in examine(tmp_path)}
+        return {result.check: result for result in examine(tmp_path)}
 
 
-def test_the_doctor_finds_what_is_wrong(findings: dict[str, Finding]) -> None:
+def test_the_doctor_finds_what_is_wrong(results: dict[str, CheckResult]) -> None:
     """Each check with verdict and mend."""
-    assert {check: finding.verdict for check, finding in findings.items() if check != "disk"} == {
+    assert {check: result.verdict for check, result in results.items() if check != "disk"} == {
         "python": "ok",
         "packages": "ok",
         "torch": "ok",
@@ -86,9 +86,9 @@ def test_the_doctor_finds_what_is_wrong(findings: dict[str, Finding]) -> None:
         "client.json": "warn",
         "api": "warn",
     }
-    assert "set ACTINIUM_MLFLOW_PORT" in findings["port mlflow"].detail
-    assert "'many'" in findings["port ray"].detail
-    assert "chmod 600" in findings["client.json"].detail
+    assert "set ACTINIUM_MLFLOW_PORT" in results["port mlflow"].detail
+    assert "'many'" in results["port ray"].detail
+    assert "chmod 600" in results["client.json"].detail
 
 
 def test_a_home_that_cannot_be_used(tmp_path: Path) -> None:

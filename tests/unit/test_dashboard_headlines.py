@@ -1,10 +1,14 @@
 """The sentences over the charts: their figures are the report's, and the cells that they name the right ones."""
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from actinium.objectives import words
+from actinium.report import Report, parse_report, report_json
 from actinium.statistics.report import build_report
 from actinium.study import expand, parse_study
 from dashboard.grid import Grid
@@ -25,7 +29,7 @@ SPEC = {
 
 
 def study(*, finished: bool = True) -> tuple[dict[str, Any], Grid]:
-    """A report by the statistics themselves over made-up trials: a quarter of ReLU's units dead, fewer with a norm."""
+    """A report's JSON, by the statistics over made-up trials: a quarter of ReLU's units dead, fewer with a norm."""
     design = expand(parse_study(SPEC))
     rows, curves = [], []
     for trial, (cell, config) in enumerate(design.trials()):
@@ -57,12 +61,18 @@ def study(*, finished: bool = True) -> tuple[dict[str, Any], Grid]:
         trials=pd.DataFrame(rows),
         curves=pd.DataFrame(curves if finished else [], columns=["trial_id", "step", "value"]),
     )
-    return report, Grid.of((entry["cell"] for entry in report["cells"]), factors=design.spec.factors)
+    document: dict[str, Any] = json.loads(report_json(report))
+    return document, Grid.of((entry.cell for entry in report.cells), factors=design.spec.factors)
+
+
+def read(document: dict[str, Any]) -> Report:
+    """The report as a page reads it."""
+    return parse_report(json.dumps(document))
 
 
 def test_the_cell_with_most_dead_units_is_named_against_the_best_activation() -> None:
     report, grid = study()
-    answer = dead_units(report, grid)
+    answer = dead_units(read(report), grid)
     worst = max(report["cells"], key=lambda entry: entry["metrics"]["dead_unit_rate"]["estimate"])
     own = worst["metrics"]["dead_unit_rate"]
     assert own["estimate"] == pytest.approx(0.265)
@@ -76,14 +86,14 @@ def test_no_dead_units_is_an_answer() -> None:
     report, grid = study()
     for entry in report["cells"]:
         entry["metrics"]["dead_unit_rate"] = {"estimate": 0.0, "low": 0.0, "high": 0.75, "n": 4}
-    answer = dead_units(report, grid)
+    answer = dead_units(read(report), grid)
     assert answer.figure == "0%"
     assert "No cell of 18" in answer.sentence
 
 
 def test_convergence_is_compared_at_one_batch_size() -> None:
     report, grid = study()
-    answer = convergence(report, grid)
+    answer = convergence(read(report), grid)
     assert "reaches validation loss 1 in " in answer.sentence
     assert answer.sentence.startswith("**ReLU with GroupNorm, batch size 64** ")
     assert "batch size 2" not in answer.sentence
@@ -95,36 +105,36 @@ def test_a_cell_that_never_arrives_is_not_said_to_take_its_budget() -> None:
     cell = {"activation": "tanh", "normalization": "none", "training.batch_size": 64}
     entry = next(entry for entry in report["cells"] if entry["cell"] == cell)
     entry["metrics"]["steps_to_target"] = {"estimate": 16.0, "low": 16.0, "high": 16.0, "n": 4}
-    assert "tanh without normalization, batch size 64 takes 16" in convergence(report, grid).sentence
+    assert "tanh without normalization, batch size 64 takes 16" in convergence(read(report), grid).sentence
     curve = next(curve for curve in report["convergence"]["curves"] if curve["cell"] == cell)
     curve["reached"]["estimate"] = 0.0
-    assert "tanh without normalization, batch size 64 never does in 16" in convergence(report, grid).sentence
+    assert "tanh without normalization, batch size 64 never does in 16" in convergence(read(report), grid).sentence
 
 
 def test_trials_that_never_arrive_are_counted() -> None:
     report, grid = study()
     report["convergence"]["curves"][0]["reached"]["estimate"] = 0.25
-    assert "3 of 72 trials never reach it." in convergence(report, grid).sentence
+    assert "3 of 72 trials never reach it." in convergence(read(report), grid).sentence
 
 
 def test_degradation_stands_beside_group_normalization() -> None:
     report, _ = study()
-    answer = small_batch(report)
+    answer = small_batch(read(report))
     assert answer.figure == "+12.0 points"
     assert "At batch size 2, the test error with **BatchNorm** is 12.0 points higher than at 64" in answer.sentence
     assert "with GroupNorm no higher; the difference is +12.0" in answer.sentence
-    named = small_batch({**report, "words": {"error": "unexplained variance"}})
+    named = small_batch(replace(read(report), words=words("regression")))
     assert "the unexplained variance with **BatchNorm** is 12.0 points higher" in named.sentence
 
 
 def test_a_study_of_one_batch_size_says_so() -> None:
     report, _ = study()
-    assert "does not vary the batch size" in small_batch({**report, "small_batch": None}).sentence
+    assert "does not vary the batch size" in small_batch(replace(read(report), small_batch=None)).sentence
 
 
 def test_before_the_first_trial_nothing_is_claimed() -> None:
     report, grid = study(finished=False)
-    assert {answer.sentence for answer in headlines(report, grid)} == {NOTHING_YET}
+    assert {answer.sentence for answer in headlines(read(report), grid)} == {NOTHING_YET}
 
 
 @pytest.mark.parametrize(

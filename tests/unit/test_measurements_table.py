@@ -11,7 +11,6 @@ from actinium.frame import LaneFinished, Layout
 from actinium.job import TrialId
 from actinium.measurements import MEASUREMENTS, Measurement, frames_only, mixed, page, quantity_of, versions
 from actinium.probes import Probes
-from actinium.terminal.compare import mixed_measurements
 from actinium.trial import TrialConfig
 from db.frames import TrialFrames
 from services.sink import wording
@@ -95,9 +94,6 @@ def test_definitions_that_differ_between_trials_are_named() -> None:
         "off_rate": [1, 2],
         "srank": [1, 2, 3],
     }
-    warning = mixed_measurements({"mixed_measurements": {"srank": [1, 2]}})
-    assert warning is not None and "srank: versions 1, 2" in warning
-    assert mixed_measurements({"mixed_measurements": {}}) is None is mixed_measurements({})
 
 
 def test_the_mirror_is_not_told_of_histograms() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from actinium.report import Interval
 from actinium.statistics.contrasts import holm, paired_difference, paired_log_ratio, sign_flip_p
 
 SMALL = st.integers(-4, 4).map(float)
@@ -24,7 +25,7 @@ def test_the_interval_is_the_paired_t_interval() -> None:
 
 def test_a_seed_that_lacks_one_side_is_no_pair() -> None:
     found = paired_difference(np.array([[1.0, np.nan, 3.0]]), np.array([[0.0, 5.0, np.nan]]))
-    assert found.records() == [{"estimate": 1.0, "low": None, "high": None, "n": 1}]
+    assert found.intervals() == [Interval(estimate=1.0, low=None, high=None, n=1)]
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 7, 10, 12])
@@ -115,10 +116,10 @@ def test_log_ratio_is_of_the_means() -> None:
 
 def test_log_ratio_of_the_same_is_zero_and_of_nothing_is_null() -> None:
     same = np.array([[3.0, 5.0, 9.0]])
-    assert paired_log_ratio(same, same).records() == [{"estimate": 0.0, "low": 0.0, "high": 0.0, "n": 3}]
+    assert paired_log_ratio(same, same).intervals() == [Interval(estimate=0.0, low=0.0, high=0.0, n=3)]
     zero = np.zeros((1, 3))
-    assert paired_log_ratio(zero, same).records() == [{"estimate": None, "low": None, "high": None, "n": 3}]
-    assert paired_log_ratio(same, np.full((1, 3), np.nan)).records()[0]["n"] == 0
+    assert paired_log_ratio(zero, same).intervals() == [Interval(estimate=None, low=None, high=None, n=3)]
+    assert paired_log_ratio(same, np.full((1, 3), np.nan)).intervals()[0].n == 0
 
 
 @pytest.mark.parametrize("budget", [200.0, 1e9])

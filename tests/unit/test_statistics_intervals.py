@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from actinium.report import Interval
 from actinium.statistics.intervals import bounded_interval, mean_interval, plain, wilson_interval, zero_event_bound
 
 
@@ -26,11 +27,11 @@ def test_missing_values_leave_the_interval_of_the_others() -> None:
 
 def test_one_value_has_no_interval_and_none_no_estimate() -> None:
     found = mean_interval(np.array([[5.0, np.nan], [np.nan, np.nan]]))
-    assert found.records() == [
-        {"estimate": 5.0, "low": None, "high": None, "n": 1},
-        {"estimate": None, "low": None, "high": None, "n": 0},
+    assert found.intervals() == [
+        Interval(estimate=5.0, low=None, high=None, n=1),
+        Interval(estimate=None, low=None, high=None, n=0),
     ]
-    assert mean_interval(np.empty((2, 0))).records()[0]["n"] == 0
+    assert mean_interval(np.empty((2, 0))).intervals()[0].n == 0
 
 
 def test_infinities_become_null() -> None:
@@ -40,13 +41,13 @@ def test_infinities_become_null() -> None:
 @given(st.integers(0, 60), st.integers(0, 60))
 def test_wilson_is_scipys(events: int, others: int) -> None:
     n = events + others
-    record = wilson_interval(np.array(events), np.array(n)).record()
+    found = wilson_interval(np.array(events), np.array(n)).interval()
     if n == 0:
-        assert record == {"estimate": None, "low": None, "high": None, "n": 0}
+        assert found == Interval(estimate=None, low=None, high=None, n=0)
         return
     expected = stats.binomtest(events, n).proportion_ci(0.95, method="wilson")
-    assert record["estimate"] == events / n
-    assert (record["low"], record["high"]) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert found.estimate == events / n
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 def test_what_no_seed_has_shown_is_bounded_by_three_over_the_seeds() -> None:

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 from scipy import stats
 
 from actinium.objectives import words
+from actinium.report import parse_report, report_json
 from actinium.statistics.report import NETWORK_METRICS, build_report
 from actinium.study import Design, expand, parse_study
 
@@ -48,7 +50,8 @@ class Study:
         self.trials, self.curves = pd.DataFrame(rows), pd.DataFrame(curves)
 
     def report(self, trials: pd.DataFrame | None = None, curves: pd.DataFrame | None = None) -> dict[str, Any]:
-        report = build_report(
+        """The report's JSON, read back; what is read into the structure again is the report that was written."""
+        made = build_report(
             study_id=7,
             revision=3,
             spec=self.design.spec,
@@ -56,7 +59,9 @@ class Study:
             trials=self.trials if trials is None else trials,
             curves=self.curves if curves is None else curves,
         )
-        json.dumps(report, allow_nan=False)
+        content = report_json(made)
+        assert parse_report(content) == made
+        report: dict[str, Any] = json.loads(content)
         return report
 
     def of(self, seed: int | None = None, **cell: Any) -> pd.Series:
@@ -96,11 +101,13 @@ def test_the_form_is_the_documented_one(small: Study) -> None:
         "factors",
         "small_batch",
         "convergence",
+        "layers",
+        "mixed_measurements",
     ]
     assert (report["study_id"], report["revision"]) == (7, 3)
     assert report["words"] == {"error": "test error", "accuracy": "validation accuracy", "loss_unit": "nats"}
     cell = report["cells"][0]
-    assert list(cell) == ["cell", "seeds", "succeeded", "diverged", "collapse_rate", "metrics"]
+    assert list(cell) == ["cell", "seeds", "succeeded", "diverged", "collapse_rate", "metrics", "reused"]
     estimate = ["estimate", "low", "high", "n"]
     assert list(cell["collapse_rate"]) == estimate
     assert set(NETWORK_METRICS) | {LAYER, "unknown_measurement"} == set(cell["metrics"])
@@ -114,6 +121,29 @@ def test_the_form_is_the_documented_one(small: Study) -> None:
     assert list(batch["curves"][0]) == ["normalization", "points", "area"]
     assert list(batch["curves"][0]["points"][0]) == ["batch_size", "error", "degradation"]
     assert {"cell", "steps", "survival"} <= set(report["convergence"]["curves"][0])
+
+
+def test_a_newer_report_is_read_by_an_older_client(small: Study) -> None:
+    """Fields that it does not know are ignored wherever they stand; one that is missing is refused by its place."""
+    known = small.report()
+
+    def newer(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {key: newer(value) for key, value in node.items()} | {"a_newer_field": [1]}
+        return [newer(child) for child in node] if isinstance(node, list) else node
+
+    document = {**known, "target": newer(known["target"] | {"cell": None}), "small_batch": newer(known["small_batch"])}
+    document["contrasts"] = [{**row, "a_newer_field": {}} for row in known["contrasts"]]
+    read = parse_report(json.dumps({**document, "a_newer_field": None}))
+    expected = parse_report(json.dumps({**known, "target": known["target"] | {"cell": None}}))
+    assert (read.target, read.small_batch, read.contrasts) == (
+        expected.target,
+        expected.small_batch,
+        expected.contrasts,
+    )
+    del document["cells"][3]["collapse_rate"]
+    with pytest.raises(ValidationError, match=r"cells\.3\.collapse_rate"):
+        parse_report(json.dumps(document))
 
 
 def test_a_cells_figures_are_the_t_intervals_over_its_seeds(small: Study) -> None:
@@ -472,5 +502,5 @@ def test_an_error_is_called_what_it_is() -> None:
     assert numbers == {"error": "unexplained variance", "accuracy": "explained variance", "loss_unit": "squared units"}
     both = Study(factors={"task.dataset": ["xor", "regression_1d"]}, seeds=2).report()["words"]
     assert both["error"] == "error"
-    assert words("regression", 0.04)["error"] == "misses by over 0.04"
+    assert words("regression", 0.04).error == "misses by over 0.04"
     assert words("classification", 0.04) == words("classification")

@@ -9,9 +9,7 @@ from scipy import stats
 from actinium.statistics.intervals import FloatArray, IntArray
 from actinium.statistics.survival import (
     area_under_curve,
-    kaplan_meier,
     loss_at,
-    survival_curve,
     survival_curves,
     time_to_target,
 )
@@ -53,10 +51,16 @@ def test_loss_at_takes_the_last_evaluation_at_or_before() -> None:
     assert loss_at(*arrays, at=np.array([5.0, 8.9, 5.0])).tolist() == pytest.approx([2.0, 2.5, np.nan], nan_ok=True)
 
 
+def curve(times: list[float], budget: float) -> tuple[list[float], list[float]]:
+    """The curve of one cell."""
+    (only,) = survival_curves(np.array([times]), np.array([budget]))
+    return only
+
+
 @given(TIMES)
 def test_survival_without_early_censoring_is_one_minus_the_distribution(times: list[float]) -> None:
     budget = 40.0
-    steps, survival = survival_curve(np.array(times), budget)
+    steps, survival = curve(times, budget)
     assert steps[0] == 0.0
     assert steps[-1] == budget
     assert steps == sorted(set(steps))
@@ -67,29 +71,25 @@ def test_survival_without_early_censoring_is_one_minus_the_distribution(times: l
 @given(TIMES)
 def test_the_area_under_survival_is_the_mean_of_time_cut_at_the_budget(times: list[float]) -> None:
     budget = 40.0
-    steps, survival = survival_curve(np.array(times), budget)
+    steps, survival = curve(times, budget)
     area = sum(share * (later - step) for step, later, share in zip(steps[:-1], steps[1:], survival[:-1], strict=True))
     assert area == pytest.approx(np.minimum(times, budget).mean())
 
 
 @given(st.integers(1, 6).flatmap(lambda seeds: st.lists(st.lists(ROW, min_size=seeds, max_size=seeds), min_size=1)))
-def test_the_curves_of_all_cells_are_those_of_each_to_the_bit(rows: list[list[float]]) -> None:
-    times = np.array(rows)
-    budget = np.linspace(20.0, 40.0, len(times))
-    found = survival_curves(times, budget)
-    for own, limit, curve in zip(times, budget.tolist(), found, strict=True):
-        finished = own[~np.isnan(own)]
-        assert curve == (survival_curve(finished, limit) if len(finished) else ([0.0, limit], [1.0, 1.0]))
-
-
-@given(st.lists(st.tuples(st.integers(0, 12), st.booleans()), min_size=1, max_size=25))
-def test_kaplan_meier_is_scipys(pairs: list[tuple[int, bool]]) -> None:
-    times, observed = np.array([float(t) for t, _ in pairs]), np.array([o for _, o in pairs])
-    events, survival = kaplan_meier(times, observed)
-    expected = stats.ecdf(stats.CensoredData(uncensored=times[observed], right=times[~observed])).sf
-    at_events = np.isin(expected.quantiles, events)
-    assert events.tolist() == expected.quantiles[at_events].tolist()
-    assert survival == pytest.approx(expected.probabilities[at_events])
+def test_the_curves_of_all_cells_are_scipys_of_each_cells_finished_trials(rows: list[list[float]]) -> None:
+    """Trials that are not finished are left out, and those that are not there by the budget are censored at it."""
+    budgets = np.linspace(20.0, 40.0, len(rows))
+    for own, budget, (steps, survival) in zip(rows, budgets, survival_curves(np.array(rows), budgets), strict=True):
+        finished = np.array([time for time in own if not np.isnan(time)])
+        reached = finished <= budget
+        if not len(finished):
+            assert (steps, survival) == ([0.0, budget], [1.0, 1.0])
+            continue
+        censored = stats.CensoredData(uncensored=finished[reached], right=np.full((~reached).sum(), budget))
+        expected = stats.ecdf(censored).sf
+        assert set(finished[reached]) <= set(steps)
+        assert survival == pytest.approx(expected.evaluate(np.array(steps)))
 
 
 def test_area_under_a_learning_curve_by_hand() -> None:

@@ -1,10 +1,10 @@
-"""The table of untrained networks."""
+"""The preflight as a table."""
 
 from typing import Any
 
 import pytest
 
-from actinium.terminal.preflight import tell_untrained
+from actinium.terminal.preflight import show_preflight
 
 ROW: dict[str, Any] = {
     "cell": {"activation": "tanh"},
@@ -20,7 +20,7 @@ ROW: dict[str, Any] = {
 def test_gradients_through_time_are_told_of_recurrent_networks(
     factor: float | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tell_untrained({"preflight": [{**ROW, "time_factor": factor}], "cells": 1})
+    show_preflight({"preflight": [{**ROW, "time_factor": factor}], "cells": 1})
     said = capsys.readouterr().out
     assert "0.51" in said and ("a time step" in said) == (factor is not None)
     assert ("0.731" in said) == (factor is not None)
