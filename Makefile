@@ -2,11 +2,12 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
+ORDERS ?= 1 2 3 4 5 6 7 8 9 10
 BIN := .venv/bin
 export ACTINIUM_HOME ?= $(CURDIR)/.actinium
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo up down test chaos fuzz check format bench clean
+.PHONY: help install demo up down test test-fast test-orders chaos fuzz check format bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +31,14 @@ down: ## stop the stack
 
 test: .venv/.installed ## run the whole suite
 	$(BIN)/python -m pytest
+
+test-fast: .venv/.installed ## before each commit: unit and conformance tests without the slow ones, in under two minutes
+	$(BIN)/python -m pytest tests/unit tests/conformance -m "not slow" --durations 5 --durations-min 1
+
+test-orders: .venv/.installed ## unit and conformance tests, each time in another order and with other hashes (ORDERS="1 2 3")
+	@for seed in $(ORDERS); do \
+		PYTHONHASHSEED=$$seed $(BIN)/python -m pytest tests/unit tests/conformance --order-seed $$seed || exit 1; \
+	done
 
 chaos: .venv/.installed ## 2,000 trials while everything that works on them is killed, frozen and restarted 200 times (CHAOS="--seed 2")
 	@cd tests && PYTHONPATH=$(CURDIR) ../$(BIN)/python -m chaos $(CHAOS)

@@ -526,6 +526,7 @@ def test_the_digest_knows_the_meaning_not_the_spelling() -> None:
     assert one == same != other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [Mlp(depth=2, width=8), Cnn(width=2)], ids=["mlp", "cnn"])
 def test_all_levels_together_are_each_alone(model: Model) -> None:
     """Five steps in float32: losses agree to 2e-4, and whatever is measured applies to the same lanes."""

@@ -82,6 +82,7 @@ def test_inputs_are_not_mixed_where_their_number_differs(fields: dict[str, objec
     assert invalid is not None and "length" in invalid
 
 
+@pytest.mark.slow
 def test_an_lstm_learns_to_add_and_is_tested_on_longer_sequences() -> None:
     """At its own length most test sequences are solved; the same network is tested on others where they are longer."""
     document = {

@@ -66,6 +66,7 @@ RELU_XAVIER = [0.58382 * 2 ** (-layer / 2) for layer in range(10)]
 RELU_HE = [0.82565] * 10
 
 
+@pytest.mark.slow
 def test_ten_layer_deviations(gaussian: Task) -> None:
     """C3: output deviations of layers 1 to 10, width 500. tanh: 3%. ReLU: a draw's log squared norm varies by 5l/n up
     to layer l (Hanin & Rolnick 2018), so 4 standard errors of the seeds' mean, halved for a deviation.

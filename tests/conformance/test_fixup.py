@@ -174,6 +174,7 @@ def test_what_fixup_learns_is_counted(model: Model) -> None:
             assert parameter_count(config, params) == parameter_count(config, build_model([config]).params) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mlp", "resnet20"])
 def test_a_trial_is_the_same_alone_and_in_company(name: str) -> None:
     """Every lane's summary, to rounding; and a network that started blind has learned."""

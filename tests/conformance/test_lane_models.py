@@ -280,6 +280,7 @@ def plain_validation_losses(config: TrialConfig, start: dict[str, Tensor], lane:
     return losses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mlp", "cnn"])
 def test_train_pack_is_a_plain_training_script(kind: str) -> None:
     """Two epochs in float32. Rounding differs by the order of sums, and training amplifies it: 2e-3 relative, where a

@@ -58,6 +58,7 @@ def mixed(count: int, model: Model, normalizations: Sequence[object], **training
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_a_pack_of_32_mixed_lanes_is_32_packs_of_one(optimizer: str) -> None:
     """Ten steps in float32. Sums run in another order in another company, which costs some 1e-7 a step of relative
@@ -78,6 +79,7 @@ def test_a_pack_of_32_mixed_lanes_is_32_packs_of_one(optimizer: str) -> None:
         assert (summary.pack_width, summaries[lane].pack_width) == (1, 32)
 
 
+@pytest.mark.slow
 def test_a_pack_of_mixed_convolutional_lanes_is_its_solos() -> None:
     configs = mixed(9, Cnn(width=4), ["none", "batch", "instance", "layer", {"name": "group", "groups": 2}])
     together, _ = trained(configs)

@@ -227,6 +227,7 @@ def as_double(networks: LaneMlp | LaneConvolutional) -> None:
     networks.statistics = {name: tensor.double() for name, tensor in networks.statistics.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_once", [1, 12 * 17 * 3, 2**19], ids=["one by one", "in parts", "all at once"])
 @pytest.mark.parametrize(
     ("model", "normalizations"),

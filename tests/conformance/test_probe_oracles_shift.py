@@ -42,6 +42,7 @@ def moved_noise(model: LaneModel, size: float) -> None:
                 tensor.add_(size * torch.randn(tensor.shape, generator=random, dtype=torch.float64))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_once", [1, 2**19], ids=["one by one", "all at once"])
 @pytest.mark.parametrize("model", [MLP, CNN], ids=["mlp", "cnn"])
 def test_drift_is_that_of_each_units_moments(

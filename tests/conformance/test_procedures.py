@@ -175,6 +175,7 @@ def test_a_deep_autoencoders_layers_are_pretrained_too() -> None:
     assert pretrained.metrics["test_error"] < 0.8 < 0.99 < plain.metrics["test_error"]
 
 
+@pytest.mark.slow
 def test_deep_sigmoid_networks_learn_after_pretraining_and_not_before() -> None:
     """Ten layers (SCIENCE B, pretrain): Xavier's start and a small one stay at chance, pretrained ones come far."""
     document = {

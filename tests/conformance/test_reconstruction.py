@@ -207,6 +207,7 @@ def test_an_untrained_skip_is_the_identity_and_no_success() -> None:
     assert finished.summary.outcome is Outcome.STALLED
 
 
+@pytest.mark.slow
 def test_a_small_study_of_denoising_learns() -> None:
     """Six trials as one pack, as each alone; without normalization several decibels over the noisy image's 20."""
     configs = [

@@ -58,6 +58,7 @@ def mixed(model: Rnn | Lstm, count: int, **fields: object) -> list[TrialConfig]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [Rnn(width=8, depth=2), Lstm(width=8)], ids=["rnn", "lstm"])
 def test_a_pack_of_mixed_recurrent_lanes_is_its_solos(model: Rnn | Lstm) -> None:
     configs = mixed(model, 8)

@@ -40,6 +40,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     assert loaded.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_exit_codes_of_children_are_ours(tmp_path: Path) -> None:
     """`data` runs the datasets' own command; an unknown name is its failure, an unknown command ours."""
     listed = run("data", "ls", "--json", home=tmp_path)

@@ -150,6 +150,7 @@ def cifar_record(label: int, red: int, green: int, blue: int) -> bytes:
     return bytes([label]) + bytes([red]) * 1024 + bytes([green]) * 1024 + bytes([blue]) * 1024
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["cifar10", "cifar10/cifar-10-batches-bin", "cifar-10-batches-bin"])
 def test_cifar_records_are_label_then_planes(folder: str, tmp_path: Path) -> None:
     (tmp_path / folder).mkdir(parents=True)

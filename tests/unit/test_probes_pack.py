@@ -124,6 +124,7 @@ def test_measuring_changes_nothing_and_draws_nothing(model: dict[str, Any]) -> N
     assert all(tensor.requires_grad for tensor in networks.params.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [{"kind": "mlp", "depth": 3, "width": 8}, {"kind": "cnn", "width": 4}])
 def test_losses_are_the_same_to_the_bit_with_probes_and_without(model: dict[str, Any]) -> None:
     post = {"name": "batch", "position": "post"}

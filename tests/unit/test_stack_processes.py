@@ -43,6 +43,7 @@ def wait_for_output(tmp_path: Path, process: "subprocess.Popen[bytes]") -> str:
     return (tmp_path / "out.log").read_text().strip()
 
 
+@pytest.mark.slow
 def test_an_orphan_in_its_own_session_is_found_by_its_mark(instance: str, tmp_path: Path) -> None:
     child = run(LEAVES_ONE, f"{instance}/part", tmp_path)
     assert child.wait(timeout=60) == 0

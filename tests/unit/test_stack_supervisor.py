@@ -24,6 +24,8 @@ from services.stack.state import PartState, StackState, is_running, locked, prep
 from services.stack.status import status
 from services.stack.supervisor import Supervisor
 
+pytestmark = pytest.mark.slow
+
 # Says that it is ready, starts a child in a session of its own, and stays.
 STAYS = """
 import os, pathlib, subprocess, sys, time

@@ -127,6 +127,7 @@ def test_a_factor_that_is_confounded_with_another_is_left_out() -> None:
     assert effects(values, levels, generator=np.random.default_rng(0)) == []
 
 
+@pytest.mark.slow
 def test_coverage_of_the_interval() -> None:
     generator = np.random.default_rng(7)
     levels = full_grid(3, 2)

@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 WARM = """
 import json, sys
 from unittest import mock
@@ -37,11 +39,13 @@ def run(program: str) -> str:
     return subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
 
 
+@pytest.mark.slow
 def test_the_first_pack_imports_nothing_that_takes_time() -> None:
     warm, events, imported = json.loads(run(WARM))
     assert warm and events > 4
     assert [name for name in imported if not name.startswith("encodings.")] == []
 
 
+@pytest.mark.slow
 def test_the_dispatcher_never_loads_torch() -> None:
     assert run(DISPATCHER).strip() == "False"
