@@ -12,11 +12,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from actinium.datasets.names import Find, nothing_stored, settle
-from actinium.datasets.table import StoredDataset
+from actinium.datasets.table import DATASETS, StoredDataset
+from actinium.equal_levels import EqualLevels, equal_levels
 from actinium.errors import MOST_TOLD, FieldError, InvalidInput
 from actinium.explain import explain, faults_error
 from actinium.levels import LEVEL_KINDS, Activation, Initialization, Normalization, compact_label
-from actinium.names import STUDY_NAME
+from actinium.names import STUDY_NAME, canonical_word
 from actinium.paths import (
     FACTOR_ROOTS,
     Cell,
@@ -160,6 +161,7 @@ class Design:
     spec: StudySpec
     cells: tuple[DesignCell, ...]
     invalid: tuple[InvalidDesign, ...]
+    equal: tuple[EqualLevels, ...] = ()
 
     def seeded(self) -> Iterator[tuple[DesignCell, int]]:
         """Every trial as cell and seed: seeds outermost, so that each seed's cells come together and a partial study is
@@ -246,7 +248,8 @@ def expand(spec: StudySpec, *, max_trials: int = MAX_TRIALS, find: Find = nothin
     ]
     cells: list[DesignCell] = []
     invalid: list[InvalidDesign] = []
-    seen: set[str] = set()
+    seen: dict[str, Cell] = {}
+    merged: list[tuple[Cell, Cell]] = []
     for number, proposal in enumerate([*proposals, *spec.include]):
         included = number >= len(proposals)
         where = f"include.{number - len(proposals)}" if included else "factors"
@@ -256,8 +259,9 @@ def expand(spec: StudySpec, *, max_trials: int = MAX_TRIALS, find: Find = nothin
             continue
         identity = config.digest()
         if identity in seen:
+            merged.append((proposal, seen[identity]))
             continue
-        seen.add(identity)
+        seen[identity] = proposal
         reason = config.invalid_design()
         if reason:
             invalid.append(InvalidDesign(cell=cell, reason=reason))
@@ -274,7 +278,8 @@ def expand(spec: StudySpec, *, max_trials: int = MAX_TRIALS, find: Find = nothin
             "the reference is no cell of the study",
             [FieldError("reference", f"{cell_label(spec.reference)} matches no cell; name levels that are run")],
         )
-    return Design(spec=spec, cells=tuple(cells), invalid=tuple(invalid))
+    equal = equal_levels(merged, [(cell.cell, cell.config) for cell in cells])
+    return Design(spec=spec, cells=tuple(cells), invalid=tuple(invalid), equal=equal)
 
 
 def reference_pattern(spec: StudySpec, cells: tuple[DesignCell, ...]) -> Cell:
@@ -287,13 +292,14 @@ def reference_pattern(spec: StudySpec, cells: tuple[DesignCell, ...]) -> Cell:
 
 def _resolve(base: dict[str, Any], cell: Cell, where: str, find: Find) -> TrialConfig:
     document = json.loads(json.dumps(base))
-    if cell.get("task.dataset", document["task"]["dataset"]) != document["task"]["dataset"]:
+    base_dataset = document["task"]["dataset"]
+    if canonical_word(cell.get("task.dataset", base_dataset), list(DATASETS)) != base_dataset:
         document["task"]["parameters"] = {}  # those of another dataset
     for path, value in cell.items():
         assign(document, path, value)
     settle(document["task"], find)
     try:
-        return TrialConfig.model_validate(document)
+        config = TrialConfig.model_validate(document)
     except ValidationError as error:
         raise InvalidInput(
             "a level of the study is not accepted",
@@ -302,6 +308,10 @@ def _resolve(base: dict[str, Any], cell: Cell, where: str, find: Find) -> TrialC
                 for fault in explain(error, document, TrialConfig)
             ],
         ) from error
+    if thin := config.task.thin_parts():
+        faults = [FieldError(_located(f"task.{fault.path}", cell, where), fault.message) for fault in thin]
+        raise InvalidInput("a part of the dataset is too small", faults)
+    return config
 
 
 def _located(path: str, cell: Cell, where: str) -> str:

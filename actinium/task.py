@@ -16,6 +16,13 @@ from actinium.names import canonical_word
 MAX_WHITENED = 4096
 """Inputs of an example that may be whitened."""
 
+FEWEST = 2
+"""Examples that a part must have."""
+
+
+def _examples(count: int, part: str) -> str:
+    return f"{count or 'no'} {part} example{'' if count == 1 else 's'}"
+
 
 class Augmentation(Document):
     """How training images vary, anew in every step: mirrored left to right with chance 1/2 where `flip`, and cut at
@@ -151,15 +158,39 @@ class Task(Document):
     def counts(self) -> tuple[int, int, int]:
         """Training (before `train_examples`), validation and test examples; they do not depend on the seed.
 
-        A dataset with an official test set keeps it whole, and `validation_fraction` is of the rest; otherwise both
-        fractions are of all examples.
+        Parts that the dataset has of its own stay whole; the fractions are of the other examples.
         """
         dataset = self.definition()
-        test = dataset.official_test or round(dataset.examples * self.test_fraction)
-        rest = dataset.examples - test
-        base = rest if dataset.official_test else dataset.examples
-        validation = round(base * self.validation_fraction)
-        return rest - validation, validation, test
+        rest = dataset.examples - dataset.official_validation - dataset.official_test
+        test = dataset.official_test or round(rest * self.test_fraction)
+        validation = dataset.official_validation or round(rest * self.validation_fraction)
+        return dataset.examples - validation - test, validation, test
+
+    def thin_parts(self) -> list[FieldError]:
+        """What is wrong with parts of 0 or 1 example, at the fields that say how large they are.
+
+        One example has no deviation, no correlation, no share of variance, and no statistics of a batch.
+        """
+        faults, dataset = [], self.definition()
+        rest = dataset.examples - dataset.official_validation - dataset.official_test
+        for part, count, fixed in zip(
+            ("validation", "test"), self.counts()[1:], (dataset.official_validation, dataset.official_test), strict=True
+        ):
+            field = f"{part}_fraction"
+            if count < FEWEST and not fixed:
+                enough = math.ceil(1e4 * FEWEST / rest) / 1e4
+                fault = (
+                    f"{getattr(self, field):g} leaves {_examples(count, part)} of {rest:,}, and measurements need "
+                    f"{FEWEST}; give {enough:g} or more"
+                )
+                faults.append(FieldError(field, fault))
+        if self.train_count() < FEWEST:
+            if self.train_examples is None:
+                fault = f"{_examples(self.train_count(), 'training')} left; give smaller fractions"
+                faults.append(FieldError("validation_fraction", fault))
+            else:
+                faults.append(FieldError("train_examples", f"{self.train_examples} is too few; give {FEWEST} or more"))
+        return faults
 
     def available(self) -> int:
         """Training examples that the split leaves."""

@@ -1,6 +1,6 @@
 """Datasets that people add: a name, and once for each content the file and what it holds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,6 +27,7 @@ class DatasetRow:
     file_bytes: int
     owner: str
     created_at: datetime
+    recognized: dict[str, Any] | None
 
 
 def add(
@@ -38,12 +39,13 @@ def add(
     content: bytes,
     owner: str,
     now: datetime,
+    recognized: Mapping[str, Any] | None = None,
 ) -> bool:
     """Keep a dataset under a name; whether it is new. A name means one content for ever: Conflict otherwise.
 
-    The file is written once for each SHA-256, however many names there are.
+    The file is written once for each SHA-256, however many names there are. `recognized`: how it was understood.
     """
-    check({"name": name, "owner": owner})
+    check({"name": name, "owner": owner, "recognized": recognized})
     facts = {
         "sha256": stored.sha256,
         "shape": list(stored.shape),
@@ -51,13 +53,15 @@ def add(
         "examples": stored.examples,
         "label_counts": label_counts,
         "file_bytes": len(content),
+        "official_validation": stored.official_validation,
+        "official_test": stored.official_test,
     }
     # Waits for a transaction that is writing the same content or name; what it made is then seen below.
     unseen = insert(dataset_contents).values(facts).on_conflict_do_nothing().returning(dataset_contents.c.sha256)
     if conn.execute(unseen).scalar_one_or_none() is not None:
         for index, piece in enumerate(_pieces(content)):
             conn.execute(insert(dataset_pieces).values(sha256=stored.sha256, index=index, content=piece))
-    row = {"name": name, "sha256": stored.sha256, "owner": owner, "created_at": now}
+    row = {"name": name, "sha256": stored.sha256, "owner": owner, "created_at": now, "recognized": recognized}
     named = conn.execute(insert(datasets).values(row).on_conflict_do_nothing().returning(datasets.c.name))
     if named.scalar_one_or_none() is not None:
         return True
@@ -99,7 +103,14 @@ def _selected() -> Select[Any]:
 
 
 def _dataset(row: Row[Any]) -> DatasetRow:
-    stored = StoredDataset(sha256=row.sha256, shape=tuple(row.shape), classes=row.classes, examples=row.examples)
+    stored = StoredDataset(
+        sha256=row.sha256,
+        shape=tuple(row.shape),
+        classes=row.classes,
+        examples=row.examples,
+        official_validation=row.official_validation,
+        official_test=row.official_test,
+    )
     return DatasetRow(
         name=row.name,
         stored=stored,
@@ -107,4 +118,5 @@ def _dataset(row: Row[Any]) -> DatasetRow:
         file_bytes=row.file_bytes,
         owner=row.owner,
         created_at=row.created_at,
+        recognized=row.recognized,
     )

@@ -294,6 +294,9 @@ dataset_contents = Table(
     Column("examples", Integer, nullable=False),
     Column("label_counts", ARRAY(Integer), nullable=False),
     Column("file_bytes", BigInteger, nullable=False),
+    # Of a split of its own: the last examples, first validation, then test; 0 where a trial draws the part.
+    Column("official_validation", Integer, nullable=False, server_default=text("0")),
+    Column("official_test", Integer, nullable=False, server_default=text("0")),
 )
 
 dataset_pieces = Table(
@@ -311,6 +314,8 @@ datasets = Table(
     Column("sha256", Text, ForeignKey("dataset_contents.sha256"), nullable=False),
     Column("owner", Text, nullable=False),
     Column("created_at", MOMENT, nullable=False),
+    # How the file that came under this name was understood; null for those that came before that was kept.
+    Column("recognized", JSONB(none_as_null=True)),
 )
 
 # What packs cost, by the width that they were counted as. The latest few times are kept, oldest first, so that one slow

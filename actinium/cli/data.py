@@ -41,25 +41,34 @@ def _list_added(*, as_json: bool) -> None:
 @app.command("add")
 def data_add(
     file: Annotated[
-        Path,
-        typer.Argument(metavar="FILE", help="An .npz of inputs [N, C, H, W] or [N, D]; labels or targets [N]."),
+        Path, typer.Argument(metavar="FILE", help="An .npz of inputs and labels or targets; or a CSV or Parquet file.")
     ],
     name: Annotated[str | None, typer.Option(help="What studies call it; by default, the file's name.")] = None,
+    layout: Annotated[
+        str | None, typer.Option(help="The order of axes where the shape does not tell: NCHW, NHWC, NHW, NTF, NFT.")
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="The column of a table that is to be learned.")] = None,
+    objective: Annotated[
+        str | None, typer.Option(help="classification or regression, where labels do not tell.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Give the service a dataset of your own."""
+    """Give the service a dataset of your own; it says what it recognized."""
     from actinium.terminal import output as terminal
 
     with connected() as client:
-        added = client.add_dataset(file, name)
+        given = layout.upper() if layout else None
+        added = client.add_dataset(file, name, layout=given, label=label, objective=objective)
     if as_json:
         terminal.show_json(added)
         return
     shape = "x".join(map(str, added["shape"]))
     learned = f"{added['classes']} classes" if added["classes"] else "a number to predict"
     terminal.say(f"{added['name']}: {added['examples']:,} examples of {shape}, {learned}")
-    terminal.say(f"  SHA-256    {added['sha256']}")
-    terminal.say(f"  in a study task: {{dataset: {added['name']}}}")
+    for sentence in (added["recognized"] or {}).get("said", []):
+        terminal.say(f"  {sentence}")
+    terminal.say(f"  SHA-256: {added['sha256']}")
+    terminal.say(f"  in a study: task: {{dataset: {added['name']}}}")
 
 
 @app.command("fetch")

@@ -10,6 +10,7 @@ client.report(study["id"])
 
 import io
 import json
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from urllib.parse import quote
 
 from actinium.client.http import ApiConnection
 from actinium.errors import FieldError, InvalidInput, Unavailable
+from actinium.names import DATASET_NAME
 
 if TYPE_CHECKING:  # pandas takes half a second to import, and not every command needs it
     import pandas as pd
@@ -290,18 +292,35 @@ class Client:
         items: list[JsonObject] = self._json("GET", "/v1/datasets")["items"]
         return items
 
-    def add_dataset(self, file: str | Path, name: str | None = None) -> JsonObject:
-        """Adds an .npz file of `inputs` [N, C, H, W] or [N, D] and `labels` [N] under a name (by default, the file's).
+    def add_dataset(
+        self,
+        file: str | Path,
+        name: str | None = None,
+        *,
+        layout: str | None = None,
+        objective: str | None = None,
+        label: str | None = None,
+    ) -> JsonObject:
+        """Adds an .npz, CSV or Parquet file under a name (by default, the file's); `recognized` says how it was
+        understood.
 
-        The same arrays under the same name again change nothing.
+        What a file does not tell, the service asks for: `layout` (NCHW, NHWC, NHW, NTF, NFT), `objective`
+        (classification or regression), `label` (a table's column that is to be learned). The same arrays under the same
+        name again change nothing.
         """
         path = Path(file)
+        if name is None and not re.fullmatch(DATASET_NAME.pattern, path.stem):
+            fault = (
+                f"the file's name, {path.stem!r}, is none that a dataset can have: {DATASET_NAME.refusal(path.stem)}"
+            )
+            raise InvalidInput("the dataset needs a name", [FieldError("name", fault)])
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise InvalidInput(f"{path} cannot be read: {error.strerror}; name an .npz file") from error
+            raise InvalidInput(f"{path} cannot be read: {error.strerror}; name an .npz, CSV or Parquet file") from error
         headers = {"Content-Type": "application/octet-stream"}
-        params = {"name": name or path.stem}
+        wishes = {"name": name or path.stem, "layout": layout, "objective": objective, "label": label}
+        params = {key: value for key, value in wishes.items() if value is not None}
         return self._json("POST", "/v1/datasets", content=content, headers=headers, params=params, repeatable=True)
 
     def tokens(self) -> list[JsonObject]:

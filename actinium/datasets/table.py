@@ -21,7 +21,8 @@ Shape: TypeAlias = tuple[int, int, int]
 class DatasetDefinition:
     """What is to be known of a dataset.
 
-    The last `official_test` of `examples` are the fixed test set; where that is 0, each split draws its own.
+    The last `official_test` of `examples` are the fixed test part, and the `official_validation` before them the fixed
+    validation part; where that is 0, each split draws its own.
     `scaling`: what shares one mean and one deviation when inputs are z-scored, a single input or a whole channel.
     `full_range`: the greatest value that an input can have, where the format fixes it; the least is then 0.
     A generated one has an equation and parameters, and its examples are drawn anew for each seed that draws a split;
@@ -38,6 +39,7 @@ class DatasetDefinition:
     examples: int
     official_test: int
     citation: str
+    official_validation: int = 0
     scaling: Literal["input", "channel"] = "channel"
     full_range: float | None = None
     equation: str = ""
@@ -313,10 +315,11 @@ DATASETS: dict[str, DatasetDefinition] = {
     )
 }
 
-DATASET_NAME = r"[a-z0-9][a-z0-9._-]*"
 LONGEST_NAME = 80
 SHA256_HEX = r"^[0-9a-f]{64}$"
 Size = Annotated[int, Field(ge=1, le=2**31 - 1)]
+OwnPart = Annotated[int, Field(ge=0, le=2**31 - 1, exclude_if=lambda count: count == 0)]
+"""Left out of documents where there is none: those of datasets without a split of their own stay as they were."""
 
 
 class StoredDataset(BaseModel):
@@ -333,6 +336,9 @@ class StoredDataset(BaseModel):
     classes: int = Field(ge=0)
     """0 where one number is to be predicted."""
     examples: Size
+    official_validation: OwnPart = 0
+    official_test: OwnPart = 0
+    """How many examples are the validation and the test part of a split of the dataset's own, as in a definition."""
 
     @field_validator("classes")
     @classmethod
@@ -348,7 +354,8 @@ class StoredDataset(BaseModel):
             shape=self.shape,
             classes=self.classes,
             examples=self.examples,
-            official_test=0,
+            official_validation=self.official_validation,
+            official_test=self.official_test,
             citation=f"arrays of SHA-256 {self.sha256}",
             objective="classification" if self.classes else "regression",
             targets=0 if self.classes else 1,

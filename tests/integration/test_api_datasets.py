@@ -98,17 +98,18 @@ def test_the_same_dataset_from_everybody_at_once(submitter: httpx.Client, rows: 
 
 REFUSED: list[tuple[str, bytes, dict[str, str], int, str]] = [
     ("mine", b"", OCTETS, 422, "the body is empty"),
-    ("mine", b"hello", OCTETS, 422, "not an .npz file"),
+    ("mine", b"hello", OCTETS, 422, "not an .npz file (a zip archive), a CSV or a Parquet file"),
     ("mine", npz(labels=LABELS[:-1]), OCTETS, 422, "one label for each of the 40 inputs"),
     ("mine", npz(INPUTS * np.nan), OCTETS, 422, "NaN"),
-    ("mine", npz(np.array([object()] * 40)), OCTETS, 422, "object"),
+    ("mine", npz(np.array([object()] * 40)), OCTETS, 422, "no pickle is opened"),
     ("mine", npz(np.zeros((40, 2000), np.uint8)), OCTETS, 413, "more than the 200000 that are accepted"),
     ("mine", bytes(100_001), OCTETS, 413, "numpy.savez_compressed"),
     ("mine", npz(), {"Content-Type": "application/json"}, 415, "application/octet-stream"),
-    ("Mine", npz(), OCTETS, 422, "pattern"),
-    ("../x", npz(), OCTETS, 422, "pattern"),
+    ("Mine", npz(), OCTETS, 422, "a letter or digit first, such as mine"),
+    ("../x", npz(), OCTETS, 422, "such as x"),
+    ("数据", npz(), OCTETS, 422, "such as my-data"),
     ("x" * 81, npz(), OCTETS, 422, "at most 80"),
-    ("", npz(), OCTETS, 422, "pattern"),
+    ("", npz(), OCTETS, 422, "such as my-data"),
 ]
 
 
@@ -204,7 +205,7 @@ def test_the_client_and_the_command_line(
     assert client.add_dataset(file)["name"] == "waves"
     with pytest.raises(Conflict):
         client.add_dataset(file, "digits")
-    with pytest.raises(InvalidInput, match=r"name an \.npz file"):
+    with pytest.raises(InvalidInput, match=r"name an \.npz, CSV or Parquet file"):
         client.add_dataset(tmp_path / "nothing.npz")
     monkeypatch.setenv("ACTINIUM_URL", api_url)
     monkeypatch.setenv("ACTINIUM_TOKEN", secrets[Role.ADMIN])

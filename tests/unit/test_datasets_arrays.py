@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from actinium.datasets.official import IDX_NAMES, default_root, present
 from actinium.datasets.table import DATASETS
 from actinium.errors import DatasetMissing, InvalidInput
 from workers.datasets import load, standardize
-from workers.datasets.files import IDX_NAMES, default_root, present
 
 FIRST_LABELS = {
     "digits": ([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], None),

@@ -14,10 +14,10 @@ from threading import Thread
 
 import pytest
 
+from actinium.datasets.official import IDX_NAMES, OFFICIAL
 from actinium.errors import InvalidInput, Unavailable
 from workers.datasets.__main__ import main
 from workers.datasets.fetch import fetch
-from workers.datasets.files import IDX_NAMES, OFFICIAL
 from workers.datasets.sources import SOURCES, Source
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from actinium.datasets.file import LARGEST_DIRECTORY, read_dataset
+from actinium.datasets.archive import LARGEST_DIRECTORY
+from actinium.datasets.file import read_dataset
 from actinium.errors import InvalidInput, TooLarge
 
 ROOM = 10**7
@@ -52,7 +53,8 @@ def saved(array: NDArray[Any]) -> bytes:
 def test_images_come_through_as_they_are(compressed: bool) -> None:
     """Shape, numbers, label counts."""
     arrays = read_dataset(npz(compressed, inputs=IMAGES, labels=LABELS), most_bytes=ROOM)
-    assert arrays.inputs.dtype == np.float32 and arrays.labels.dtype == np.int64
+    assert arrays.inputs.dtype == np.uint8 and arrays.labels.dtype == np.int64
+    assert arrays.floats.dtype == np.float32
     np.testing.assert_array_equal(arrays.inputs, IMAGES)
     np.testing.assert_array_equal(arrays.labels, LABELS)
     facts = arrays.facts()
@@ -176,7 +178,7 @@ def test_a_bomb_is_refused_by_its_headers(monkeypatch: pytest.MonkeyPatch) -> No
         return read(self, n)
 
     monkeypatch.setattr(zipfile.ZipExtFile, "read", watched)
-    with pytest.raises(TooLarge, match="40000000 bytes as float32, more than the 39999999 that are accepted"):
+    with pytest.raises(TooLarge, match="40000000 bytes in memory, more than the 39999999 that are accepted"):
         read_dataset(content, most_bytes=39_999_999)
     assert sum(n for n in most_read if n) < 1000
     assert read_dataset(content, most_bytes=40_000_000).facts().examples == 4000
@@ -186,11 +188,11 @@ def test_an_endless_table_of_contents_is_not_read() -> None:
     """Thousands of entries are refused by the directory's size; so is a directory that hides behind zip64."""
     many = zipped(**{f"entry_{number}": b"" for number in range(2000)})
     assert len(many) > LARGEST_DIRECTORY
-    with pytest.raises(InvalidInput, match="lists more than the two arrays"):
+    with pytest.raises(InvalidInput, match="lists more than a few arrays"):
         read_dataset(many, most_bytes=ROOM)
     good = npz(inputs=IMAGES, labels=LABELS)
     locator = b"PK\x06\x07" + bytes(16)
-    with pytest.raises(InvalidInput, match="lists more than the two arrays"):
+    with pytest.raises(InvalidInput, match="lists more than a few arrays"):
         read_dataset(good[:-22] + locator + good[-22:], most_bytes=ROOM)
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from actinium.datasets.official import OFFICIAL
 from actinium.errors import DatasetMissing
 from actinium.trial import Task, TrialConfig
 from workers.datasets import files
-from workers.datasets.files import OFFICIAL, read_official
+from workers.datasets.files import read_official
 from workers.failures import describe
 
 MNIST = TrialConfig(task=Task(dataset="mnist"))

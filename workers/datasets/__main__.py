@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.table import Column, Table
 
+from actinium.datasets.official import OFFICIAL, default_root, present
 from actinium.datasets.table import DATASETS
 from actinium.errors import ActiniumError
 from workers.datasets.fetch import fetch
-from workers.datasets.files import OFFICIAL, default_root, present
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,18 +8,22 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from actinium.datasets.official import default_root
 from actinium.datasets.table import DATASETS
 from actinium.definitions import did_you_mean
 from actinium.errors import InvalidInput
 from workers.datasets.digits import SHIPPED
-from workers.datasets.files import default_root, read_official
+from workers.datasets.files import read_official
 
 CHUNK = 4096
+ROUNDING = {torch.float32: torch.finfo(torch.float32).eps, torch.float64: 2.0**-40}
+"""By the inputs' type: the relative spread that is rounding, of the numbers themselves or of what made them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arrays:
-    """A whole dataset: `inputs` [N, C, H, W] float32 in raw pixel units, `labels` [N] int64.
+    """A whole dataset: `inputs` [N, C, H, W] in raw pixel units, float32 (float64 where float32 cannot hold a stored
+    dataset's numbers), `labels` [N] int64.
 
     `targets`, float32 and not scaled: [N, K] where the objective is regression, images as the inputs where it is
     reconstruction; the labels are then 0 for all, so that a split is drawn at random.
@@ -54,10 +58,11 @@ def _load(name: str, root: Path) -> Arrays:
 
 
 def standardize(inputs: Tensor, train: Tensor, scaling: Literal["input", "channel"]) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of `inputs[train]`, to z-score with: float32, shaped to broadcast over inputs.
+    """Mean and standard deviation of `inputs[train]`, to z-score with, of the inputs' type, to broadcast over them.
 
     `input`: one of each an input (a pixel), [1, C, H, W]; `channel`: one a channel, [1, C, 1, 1]. The deviation is the
-    biased one (divisor n); where a pixel never varies it is 1, so that it becomes 0 and not NaN. Sums are in float64.
+    biased one (divisor n); where a pixel never varies it is 1, so that it becomes 0 and not NaN: what varies by less
+    than ROUNDING of its mean does not. Sums are in float64.
     """
     axes = (0,) if scaling == "input" else (0, 2, 3)
     parts = torch.split(train, CHUNK)
@@ -65,5 +70,5 @@ def standardize(inputs: Tensor, train: Tensor, scaling: Literal["input", "channe
     mean = torch.stack([inputs[part].double().sum(axes, keepdim=True) for part in parts]).sum(0) / count
     squares = torch.stack([(inputs[part].double() - mean).square().sum(axes, keepdim=True) for part in parts]).sum(0)
     std = (squares / count).sqrt()
-    constant = std <= torch.finfo(torch.float32).eps * mean.abs()
-    return mean.float(), torch.where(constant, 1.0, std).float()
+    constant = std <= ROUNDING[inputs.dtype] * mean.abs()
+    return mean.to(inputs.dtype), torch.where(constant, 1.0, std).to(inputs.dtype)

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import httpx
 
+from actinium.datasets.official import OFFICIAL, present
 from actinium.datasets.table import DATASETS
 from actinium.definitions import did_you_mean
 from actinium.errors import InvalidInput, Unavailable
-from workers.datasets.files import OFFICIAL, present
+from actinium.names import matching
 from workers.datasets.sources import SOURCES, Source
 
 TIMEOUT_SECONDS = 30.0
@@ -37,6 +38,7 @@ def fetch(
     Raises InvalidInput for a name that is not known or bytes that are not the official ones, Unavailable where no
     address answers, with what to do then. `sources` stands in for the published ones.
     """
+    name = matching(name, DATASETS) or name
     if name not in DATASETS:
         raise InvalidInput(f"no dataset is called {name[:80]!r}; {did_you_mean(name[:80], list(DATASETS))}")
     folder = root / name

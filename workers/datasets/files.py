@@ -1,18 +1,16 @@
-"""Where each dataset's official files lie, and what must be in them.
+"""What must be in a dataset's official files.
 
-A dataset lives in `ACTINIUM_DATA/NAME/`. One visible table: a dataset is added by an entry here, a definition in
-`actinium.datasets.table.DATASETS` and, if its format is new, a reader.
+A dataset lives in `ACTINIUM_DATA/NAME/`. It is added by an entry in `READERS` (and a reader, if its format is new), one
+in `actinium.datasets.official.OFFICIAL` and a definition in `actinium.datasets.table.DATASETS`.
 """
 
-import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from platformdirs import user_data_path
 
+from actinium.datasets.official import OFFICIAL
 from actinium.datasets.table import DATASETS
 from actinium.errors import DatasetMissing
 from workers.datasets.cifar import read_cifar
@@ -20,44 +18,6 @@ from workers.datasets.idx import read_idx
 
 Images = NDArray[np.uint8]
 Pairs = list[tuple[Images, Images]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class OfficialFiles:
-    """A dataset's files: their names, the folders under ACTINIUM_DATA where they may lie, and their reader.
-
-    `read` gets the found paths in the order of `names` and returns (images, labels) pairs, training part first.
-    """
-
-    names: tuple[str, ...]
-    folders: tuple[str, ...]
-    read: Callable[[list[Path]], Pairs]
-    gzipped: bool = False
-    """Whether NAME.gz stands in for NAME."""
-
-    def find(self, root: Path) -> list[Path] | None:
-        """The files' paths in the first folder that has them all, else None."""
-        for folder in self.folders:
-            found = [self._existing(root / folder / name) for name in self.names]
-            if all(found):
-                return [path for path in found if path]
-        return None
-
-    def missing(self, root: Path) -> list[str]:
-        """Names that are not in the first (the canonical) folder."""
-        return [name for name in self.names if not self._existing(root / self.folders[0] / name)]
-
-    def _existing(self, path: Path) -> Path | None:
-        candidates = [path, path.with_name(path.name + ".gz")] if self.gzipped else [path]
-        return next((candidate for candidate in candidates if candidate.is_file()), None)
-
-
-IDX_NAMES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
 
 
 def _read_mnist(paths: list[Path]) -> Pairs:
@@ -68,28 +28,12 @@ def _read_mnist(paths: list[Path]) -> Pairs:
     ]
 
 
-OFFICIAL: Mapping[str, OfficialFiles] = {
-    "mnist": OfficialFiles(names=IDX_NAMES, folders=("mnist",), read=_read_mnist, gzipped=True),
-    "fashion_mnist": OfficialFiles(names=IDX_NAMES, folders=("fashion_mnist",), read=_read_mnist, gzipped=True),
-    "cifar10": OfficialFiles(
-        names=(*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin"),
-        folders=("cifar10", "cifar10/cifar-10-batches-bin", "cifar-10-batches-bin"),
-        read=lambda paths: [read_cifar(path) for path in paths],
-    ),
+READERS: Mapping[str, Callable[[list[Path]], Pairs]] = {
+    "mnist": _read_mnist,
+    "fashion_mnist": _read_mnist,
+    "cifar10": lambda paths: [read_cifar(path) for path in paths],
 }
-
-
-def default_root() -> Path:
-    """ACTINIUM_DATA, else `data` under ACTINIUM_HOME, whose own default is the platform's user data folder."""
-    if given := os.environ.get("ACTINIUM_DATA"):
-        return Path(given)
-    home = os.environ.get("ACTINIUM_HOME")
-    return (Path(home) if home else user_data_path("actinium", appauthor=False)) / "data"
-
-
-def present(name: str, root: Path) -> bool:
-    """Whether the dataset can be read from `root`."""
-    return name not in OFFICIAL or OFFICIAL[name].find(root) is not None
+"""From the found paths, in the order of `OfficialFiles.names`, to (images, labels) pairs, training part first."""
 
 
 def _where_to_put(name: str, root: Path) -> str:
@@ -118,7 +62,7 @@ def read_official(name: str, root: Path) -> tuple[Images, Images]:
         paths = files.find(root)
         if paths is None:
             raise DatasetMissing(_where_to_put(name, root), dataset=name)
-        pairs = files.read(paths)
+        pairs = READERS[name](paths)
     except OSError as error:
         raise DatasetMissing(
             f"{name} cannot be read in {root}: {error}. Let this user read it, or set ACTINIUM_DATA to a folder of "

@@ -1,9 +1,12 @@
 """How raw inputs become what networks see: `task.scaling`. Statistics are of the training part alone.
 
+Numbers that float32 cannot hold (seconds since 1970, half a minute apart) are brought near 0 in float64 before anything
+is rounded; a scaling that moves and divides gives the same for numbers that were moved and divided before.
+
 Legend: N examples, n training examples, C channels, H height, W width, D = C H W inputs.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -35,6 +38,30 @@ def location_and_spread(task: Task, inputs: Tensor, train: Tensor) -> tuple[Tens
             return still, torch.ones_like(still)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Nearness:
+    """How float64 inputs x become float32 ones near 0: (x - origin) / unit, each [1, C, 1, 1] float64."""
+
+    origin: Tensor
+    unit: Tensor
+
+    def of(self, arrays: Arrays) -> Arrays:
+        """The dataset with such inputs."""
+        parts = torch.split(arrays.inputs, CHUNK)
+        return replace(arrays, inputs=torch.cat([((part - self.origin) / self.unit).float() for part in parts]))
+
+
+def nearness(task: Task, inputs: Tensor) -> Nearness | None:
+    """By all inputs of a dataset, whatever its split; None for float32, and for whitening, which takes raw inputs."""
+    if inputs.dtype == torch.float32 or task.scaling == "zca":
+        return None
+    if task.scaling == "none":
+        still = inputs.new_zeros(1, inputs.shape[1], 1, 1)
+        return Nearness(origin=still, unit=still + 1.0)
+    origin, unit = standardize(inputs, torch.arange(len(inputs)), "channel")
+    return Nearness(origin=origin, unit=unit)
+
+
 def extremes(inputs: Tensor, train: Tensor, *, by_channel: bool) -> tuple[Tensor, Tensor]:
     """The least of `inputs[train]`, and how far the greatest lies above it (1 where it does not): [1, C, H, W] or
     [1, C, 1, 1].
@@ -57,7 +84,7 @@ def stretched(arrays: Arrays, task: Task) -> Arrays:
 
 
 def whitened(inputs: Tensor, train: Tensor, epsilon: float) -> Tensor:
-    """ZCA (Bell & Sejnowski 1997): U (L + epsilon l I)^(-1/2) U^T (x - m), the inputs' shape and type.
+    """ZCA (Bell & Sejnowski 1997): U (L + epsilon l I)^(-1/2) U^T (x - m), the inputs' shape, in float32.
 
     m and U L U^T are mean and covariance (divisor n) of `inputs[train]`, l the mean of L. Directions in which the
     training part does not vary, L <= 2^-39 max L, become 0. Sums and the matrix are in float64: O(n D^2 + D^3).
@@ -73,5 +100,5 @@ def whitened(inputs: Tensor, train: Tensor, epsilon: float) -> Tensor:
     kept = values > values.max() * STILL
     roots = torch.where(kept, (values + epsilon * values.mean()).clamp(min=torch.finfo(torch.float64).tiny).rsqrt(), 0)
     matrix = (vectors * roots) @ vectors.T
-    rows = [((part.double() - mean) @ matrix).to(inputs.dtype) for part in torch.split(flat, CHUNK)]
+    rows = [((part.double() - mean) @ matrix).float() for part in torch.split(flat, CHUNK)]
     return torch.cat(rows).view_as(inputs)

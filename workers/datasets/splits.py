@@ -24,19 +24,24 @@ def split(task: Task, labels: Tensor, seed: int) -> Split:
     """The task's split for a trial's `seed`; with a numeric `task.split_seed`, the same for every seed.
 
     Sizes are `task.counts()`, with `task.train_count()` training examples. Each part has every class in proportion,
-    by largest remainder. The official test examples (the dataset's last) are the test part as they stand; where there
-    are none, it is drawn. One random order of the examples decides everything: within a class the first ones go to
-    test, the next to validation, then to training, so that `train_examples` leaves validation and test as they are.
+    by largest remainder. A validation and a test part that the dataset has of its own (its last examples) are taken as
+    they stand; where there are none, they are drawn. One random order of the other examples decides everything: within
+    a class the first ones go to test, the next to validation, then to training, so that `train_examples` leaves
+    validation and test as they are.
     """
     definition = task.definition()
     _, validation_count, test_count = task.counts()
-    drawn = labels.numel() - definition.official_test
-    order = torch.randperm(drawn, generator=generator(task.drawing_seed(seed), STREAM))
+    tested = labels.numel() - definition.official_test
+    drawn = tested - definition.official_validation
+    rest = torch.randperm(drawn, generator=generator(task.drawing_seed(seed), STREAM))
     if definition.official_test:
-        test, rest = torch.arange(drawn, labels.numel()), order
+        test = torch.arange(tested, labels.numel())
     else:
-        test, rest = _take(order, labels, test_count)
-    validation, rest = _take(rest, labels, validation_count)
+        test, rest = _take(rest, labels, test_count)
+    if definition.official_validation:
+        validation = torch.arange(drawn, tested)
+    else:
+        validation, rest = _take(rest, labels, validation_count)
     train, _ = _take(rest, labels, task.train_count())
     return Split(train=train, validation=validation, test=test)
 

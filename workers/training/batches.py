@@ -13,7 +13,7 @@ from torch import Tensor
 from actinium.objectives import ObjectiveName
 from actinium.trial import Task, TrialConfig
 from workers.datasets import differs_by_seed, load_task, split
-from workers.datasets.scaling import location_and_spread, stretched, whitened
+from workers.datasets.scaling import location_and_spread, nearness, stretched, whitened
 from workers.datasets.shift import shifted, tested_on_shifted
 from workers.objectives import OBJECTIVE_FUNCTIONS, Measure, ObjectiveFunctions, Tally
 from workers.seeding import generator, order_stream
@@ -27,7 +27,8 @@ class PackData:
     [L, C, H or 1, W or 1], so that x * scale + shift is scaled as the task says; train, validation, test
     [L, n] int64 positions in the inputs. targets: [D, K], or images as the inputs, which are scaled as those are; None
     where the labels are what is learned or, with `reconstruction`, the inputs themselves. value_range: how far pixels
-    can be apart, before they are scaled; None: pixels were mixed.
+    can be apart, before they are scaled; None: pixels were mixed. unit: [1, C, 1, 1], in that of the dataset, that of
+    the inputs; None: theirs is the dataset's.
     """
 
     inputs: Tensor
@@ -44,6 +45,7 @@ class PackData:
     """Where test examples have another height H': [D, C, H', W], to be taken in the place of the inputs."""
     tolerance: float | None = None
     value_range: float | None = None
+    unit: Tensor | None = None
 
     def take(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """The examples at `index` [L, B]: inputs in the model's layout ([L, B, ...] or [B, L, ...]), and what its
@@ -78,7 +80,8 @@ class PackData:
             return self.functions().tally(Measure(tolerance=self.tolerance))
         if self.value_range is None:
             return self.functions().tally(Measure())
-        units = (1.0 / self.scale).expand(-1, *self.inputs.shape[1:]).flatten(1)
+        scale = self.scale if self.unit is None else self.scale / self.unit
+        units = (1.0 / scale).expand(-1, *self.inputs.shape[1:]).flatten(1)
         return self.functions().tally(Measure(units=units, value_range=self.value_range))
 
     def tested(self) -> "PackData":
@@ -111,17 +114,21 @@ def pack_data(
     task = configs[0].task
     seeds = [config.seed for config in configs]
     distinct = list(dict.fromkeys(seeds))
-    examples = {seed: stretched(load_task(task, data_root, seed=seed), task) for seed in distinct}
-    parts = {seed: split(task, examples[seed].labels, seed) for seed in distinct}
+    raw = {seed: stretched(load_task(task, data_root, seed=seed), task) for seed in distinct}
+    parts = {seed: split(task, raw[seed].labels, seed) for seed in distinct}
+    near = nearness(task, raw[distinct[0]].inputs)  # float64 is of stored datasets, which are one for all seeds
+    examples = raw if near is None else dict.fromkeys(distinct, near.of(raw[distinct[0]]))
     scaling = {seed: location_and_spread(task, examples[seed].inputs, parts[seed].train) for seed in distinct}
     blocks = distinct if differs_by_seed(task) else distinct[:1]
     if task.shift is not None:
         parts = {seed: tested_on_shifted(parts[seed], examples[seed].labels.numel()) for seed in distinct}
-        examples |= {seed: shifted(examples[seed], task.shift) for seed in blocks}
+        raw = raw | {seed: shifted(raw[seed], task.shift) for seed in blocks}
+        examples = raw if near is None else {seed: near.of(raw[seed]) for seed in blocks}
+    unscaled = [raw[seed].inputs for seed in blocks]
     if task.scaling == "zca":
         for seed in blocks:  # on the device: its time grows with the cube of an example's inputs
-            raw, train = examples[seed].inputs.to(device), parts[seed].train.to(device)
-            examples[seed] = replace(examples[seed], inputs=whitened(raw, train, task.zca_epsilon))
+            mixed, train = examples[seed].inputs.to(device), parts[seed].train.to(device)
+            examples[seed] = replace(examples[seed], inputs=whitened(mixed, train, task.zca_epsilon))
     inputs = [examples[seed].inputs for seed in blocks]
     targets = [wanted for seed in blocks if (wanted := examples[seed].targets) is not None]
     if configs[0].objective() != task.definition().objective:
@@ -149,7 +156,8 @@ def pack_data(
         targets=torch.cat(targets).to(device) if targets else None,
         test_inputs=torch.cat(longer).to(device) if longer else None,
         tolerance=task.definition().tolerance,
-        value_range=value_range(task, targets or inputs),
+        value_range=value_range(task, targets or unscaled),
+        unit=None if near is None else near.unit.float().to(device),
     )
 
 
