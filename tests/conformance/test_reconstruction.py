@@ -63,7 +63,12 @@ class ByHand(nn.Module):
         self.skips = isinstance(model, Denoiser) and model.residual
         modules: list[nn.Module] = []
         if isinstance(model, Autoencoder):
-            widths = [channels * height * wide, *model.widths()]
+            widths = [
+                channels * height * wide,
+                *[model.width] * model.depth,
+                model.bottleneck,
+                *[model.width] * model.depth,
+            ]
             for below, above in pairwise(widths):
                 modules += layer_of(config, nn.Linear(below, above), above)
             modules.append(nn.Linear(widths[-1], widths[0]))
