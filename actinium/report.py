@@ -43,7 +43,7 @@ class Interval:
 
 
 @described
-class Target:
+class ResolvedTarget:
     """The validation loss at which a trial counts as converged."""
 
     metric: str
@@ -287,7 +287,7 @@ class Report:
     words: MetricWords
     """What error, accuracy and the unit of the loss are called for what this study's networks are trained for."""
 
-    target: Target
+    target: ResolvedTarget
     """What a trial's validation loss has to fall to, and where that comes from."""
 
     cells: tuple[CellReport, ...]

@@ -5,7 +5,7 @@ from typing import Any
 
 from actinium.objectives import words
 from actinium.paths import Cell
-from actinium.report import CellReport, Convergence, Interval, Report, SmallBatch, SurvivalCurve, Target
+from actinium.report import CellReport, Convergence, Interval, Report, ResolvedTarget, SmallBatch, SurvivalCurve
 
 
 def interval(estimate: float | None, low: float | None = None, high: float | None = None, n: int = 10) -> Interval:
@@ -31,7 +31,7 @@ def report_of(
         study_id=1,
         revision=1,
         words=words("classification"),
-        target=Target(metric="validation_loss", value=target, source="study", cell=None, n=0),
+        target=ResolvedTarget(metric="validation_loss", value=target, source="study", cell=None, n=0),
         cells=tuple(cells),
         contrasts=(),
         factors=(),

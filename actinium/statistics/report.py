@@ -11,7 +11,7 @@ import pandas as pd
 
 from actinium.objectives import MetricWords, common_words, words
 from actinium.paths import Cell
-from actinium.report import CellReport, Interval, Report, Target
+from actinium.report import CellReport, Interval, Report, ResolvedTarget
 from actinium.statistics.comparisons import STEPS_TO_TARGET, contrasts, factors
 from actinium.statistics.convergence import TimesToTarget, times_to_target
 from actinium.statistics.intervals import Estimates, FloatArray, bounded_interval, wilson_interval, zero_event_bound
@@ -111,7 +111,7 @@ def build_report(
         study_id=study_id,
         revision=revision,
         words=planned.words,
-        target=Target(
+        target=ResolvedTarget(
             metric=spec.target.metric,
             value=reached.target,
             source="reference" if spec.target.value is None else "study",
