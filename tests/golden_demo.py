@@ -26,6 +26,7 @@ import torch
 import yaml
 
 from actinium.frame import LaneFinished, PackFrames
+from actinium.report import report_json
 from actinium.statistics.report import build_report
 from actinium.study import Design, expand, parse_study
 from actinium.trial import TrialConfig
@@ -126,7 +127,7 @@ class Golden:
             "configs": digest(config.digest() for _, config in self.design.trials()),
             "frames": {name: sha256.hexdigest() for name, sha256 in self.frames.items()},
             "summaries": digest(sorted(self.summaries)),
-            "report": {name: digest([text_of(part)]) for name, part in report.items()},
+            "report": {name: digest([text_of(part)]) for name, part in json.loads(report_json(report)).items()},
         }
 
 
