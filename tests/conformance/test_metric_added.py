@@ -15,6 +15,7 @@ from actinium.frame import LaneFinished, PackFrames, layer_series
 from actinium.measurements import MEASUREMENTS
 from actinium.measurements.definition import event, quantity, share
 from actinium.measurements.page import page
+from actinium.objectives import words
 from actinium.statistics.report import build_report
 from actinium.study import StudySpec, expand, parse_study
 from actinium.trial import TrialConfig
@@ -156,15 +157,16 @@ def test_an_added_metric_is_measured_where_it_is_due_and_told_everywhere(added: 
         trials=pd.DataFrame(rows),
         curves=pd.DataFrame({"trial_id": [], "step": [], "value": []}),
     )
-    for entry in report["cells"]:
-        record = entry["metrics"][NAME]
-        assert record["n"] == 2 and 0.0 <= record["low"] <= record["estimate"] <= record["high"] <= 1.0
+    for entry in report.cells:
+        found = entry.metrics[NAME]
+        assert found.n == 2 and found.estimate is not None and found.low is not None and found.high is not None
+        assert 0.0 <= found.low <= found.estimate <= found.high <= 1.0
 
     (told,) = [entry for entry in catalogue()["metrics"] if entry["name"] == NAME]
     assert (told["low"], told["high"], told["unit"], told["family"]) == (0.0, 1.0, "share", "weight_signs")
     assert f"| `{NAME}` | negative weights | weight_signs | D4 | layer (mean over layers) | 0 to 1 |" in page()
     assert metric_word(f"{NAME}/layer_02") == "negative weights" and is_share(NAME)
-    assert axis_title(NAME, {"loss_unit": "nats"}) == "negative weights (%)"
+    assert axis_title(NAME, words("classification")) == "negative weights (%)"
 
 
 def test_a_metric_that_every_cell_lists_is_listed_unmeasured(added: pytest.MonkeyPatch) -> None:
@@ -178,7 +180,7 @@ def test_a_metric_that_every_cell_lists_is_listed_unmeasured(added: pytest.Monke
         trials=pd.DataFrame(),
         curves=pd.DataFrame(),
     )
-    assert all(entry["metrics"][NAME]["n"] == 0 for entry in report["cells"])
+    assert all(entry.metrics[NAME].n == 0 for entry in report.cells)
 
 
 def test_no_event_in_any_seed_has_its_bound_if_the_table_says_that_it_is_one(added: pytest.MonkeyPatch) -> None:
@@ -198,7 +200,7 @@ def test_no_event_in_any_seed_has_its_bound_if_the_table_says_that_it_is_one(add
             trials=pd.DataFrame(rows),
             curves=pd.DataFrame({"trial_id": [], "step": [], "value": []}),
         )
-        assert ("zero_event_bound" in report["cells"][0]["metrics"]["never_seen"]) == (entry is not None)
+        assert (report.cells[0].metrics["never_seen"].zero_event_bound is None) == (entry is None)
 
 
 def too_few(pack: ProbedPack, step: int) -> Mapping[str, Tensor]:
