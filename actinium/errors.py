@@ -75,6 +75,10 @@ class CheckpointUnusable(ActiniumError):
     """A checkpoint is torn, foreign, or of another version; the trials begin again."""
 
 
+class ProbeFault(ActiniumError):
+    """A family of probes gives other series than the table of measurements has of it: a fault of its code."""
+
+
 class Unavailable(ActiniumError):
     """A service that is needed does not answer."""
 

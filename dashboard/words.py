@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from actinium.levels import LEVEL_KINDS, compact_label
+from actinium.measurements import LOSS_UNIT, SHARE_UNIT, metric, quantity_of
+from actinium.objectives import MetricWords
 
 LEVEL_WORDS: dict[str, dict[str, str]] = {
     "activation": {
@@ -30,6 +32,35 @@ NO_INTERVAL = "no CI: fewer than 2 seeds"
 def factor_title(path: str) -> str:
     """A factor path as an axis or widget title: `training.batch_size` -> `batch size`; an interaction keeps its `x`."""
     return " × ".join(part.rsplit(".", 1)[-1].replace("_", " ") for part in path.split(" x "))
+
+
+def metric_word(name: str, words: MetricWords | None = None) -> str:
+    """A metric or series for people, as the table of measurements has it: `dormant units (0.025)`. `words` are the
+    report's, of its objective. A name that is not in the table is shown with spaces.
+    """
+    if words is not None and name == "test_error":
+        return words.error
+    if words is not None and name == "validation_accuracy":
+        return words.accuracy
+    own = name.split("/", 1)[0]
+    entry, quantity = metric(own), quantity_of(own)
+    if entry is None or quantity is None:
+        return factor_title(own)
+    return entry.label if own == quantity else f"{entry.label} ({own.removeprefix(f'{quantity}_')})"
+
+
+def is_share(name: str) -> bool:
+    """Whether a metric is a fraction, which pages print in percent."""
+    entry = metric(name)
+    return entry is not None and entry.unit == SHARE_UNIT
+
+
+def axis_title(name: str, words: MetricWords) -> str:
+    """A metric with its unit: `validation loss (nats)`, `gradient-dead units (%)`. `words` are the report's."""
+    entry = metric(name)
+    unit = "1" if entry is None else {LOSS_UNIT: words.loss_unit, SHARE_UNIT: "%"}.get(entry.unit, entry.unit)
+    word = metric_word(name, words)
+    return word if unit == "1" else f"{word} ({unit})"
 
 
 def level_word(path: str, value: Any) -> str:

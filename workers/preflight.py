@@ -24,7 +24,7 @@ from workers.layers import LaneModel, Pass, Trace
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.probes import PackProbes, probe_series
-from workers.probes.gradient_flow import gradient_slope
+from workers.probes.gradient_slope import gradient_slope
 from workers.training.batches import PackData, epoch_order, pack_data
 
 EXAMPLES = 256

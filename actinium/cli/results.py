@@ -58,7 +58,8 @@ def export(
 
 @app.command()
 def catalogue(as_json: Json = False) -> None:
-    """List the levels: activations, normalizations, initializations; the models and the datasets."""
+    """List the levels: activations, normalizations, initializations; the models, datasets, objectives and metrics."""
+    from actinium.measurements.page import span
     from actinium.terminal import output as terminal
     from actinium.terminal.show import learned, number, parameters
 
@@ -78,3 +79,5 @@ def catalogue(as_json: Json = False) -> None:
     terminal.show_table(("name", "examples", "to learn", "source"), rows, title="datasets", numbers=("examples",))
     rows = [(d["name"], d["loss"], d["error"], d["citation"]) for d in document["objectives"]]
     terminal.show_table(("name", "loss", "error", "source"), rows, title="objectives")
+    metrics = [(d["name"], d["unit"], span(d["low"], d["high"]), d["definition"]) for d in document["metrics"]]
+    terminal.show_table(("name", "unit", "range", "definition"), metrics, title="metrics")

@@ -274,7 +274,9 @@ class Client:
             sleep(RECONNECT_SECONDS)
 
     def catalogue(self) -> JsonObject:
-        """Levels with parameters, equation, derivative and citation; datasets."""
+        """Levels with parameters, equation, derivative and citation; models, datasets, objectives; `metrics` with
+        unit, bounds and definition.
+        """
         return self._json("GET", "/v1/catalogue")
 
     def pack_widths(self, *, limit: int = 100) -> list[JsonObject]:

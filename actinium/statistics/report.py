@@ -1,7 +1,6 @@
 """The making of a study's report, which `actinium.report` describes, from its trials and their learning curves."""
 
 import itertools
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -9,6 +8,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
+from actinium.measurements import bounds, is_event, reported
 from actinium.objectives import MetricWords, common_words, words
 from actinium.paths import Cell
 from actinium.report import CellReport, Interval, Report, ResolvedTarget
@@ -20,32 +20,6 @@ from actinium.statistics.replicates import Replicates, collect
 from actinium.statistics.small_batch import METRIC, small_batch
 from actinium.study import DesignCell, StudySpec
 from actinium.trial import TrialConfig
-
-NETWORK_METRICS = (
-    "validation_loss",
-    "validation_accuracy",
-    "test_error",
-    "train_eval_gap",
-    STEPS_TO_TARGET,
-    "epochs_to_target",
-    "aulc",
-    "dead_unit_rate",
-    "born_dead_rate",
-    "died_rate",
-    "transient_rate",
-    "revived_rate",
-    "off_rate",
-    "dormant_rate_0.025",
-    "saturated_rate",
-    "gradient_slope",
-    "activation_rate",
-    "effective_rank",
-)
-"""These every cell lists, measured or not; others, and those of single layers, where there is a value."""
-
-FRACTION = re.compile(r"(^|_)(rate|accuracy|error)(_|$)")
-EVENT = re.compile(r"^(dead_unit|dead_half|born_dead|died|transient|revived|off|off_half|dormant|saturated)_rate")
-"""Rates of something happening to units, of which none in any seed is still no proof of never."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +121,11 @@ def _cells(
 
 
 def _metrics(epochs: FloatArray, replicates: Replicates, reached: TimesToTarget) -> list[dict[str, Interval]]:
-    """Per cell, the interval of each metric's mean over seeds; of `steps_to_target` the mean is the RMST."""
+    """Per cell, the interval of each metric's mean over seeds; of `steps_to_target` the mean is the RMST.
+
+    Every cell lists what `actinium.measurements` says that reports list, measured or not; other metrics, and those of
+    single layers, where there is a value.
+    """
     restricted = reached.restricted()
     count = len(epochs)
     times = {
@@ -155,19 +133,21 @@ def _metrics(epochs: FloatArray, replicates: Replicates, reached: TimesToTarget)
         "epochs_to_target": (restricted * (epochs / reached.budget)[:, None], epochs),
         "aulc": (reached.aulc, np.ones(count)),
     }
-    names = list(dict.fromkeys([*NETWORK_METRICS, *replicates.metrics]))
+    listed = reported()
+    names = list(dict.fromkeys([*listed, *replicates.metrics]))
     values = np.stack([times[name][0] if name in times else replicates.metric(name) for name in names])
     low, high = np.full((len(names), count), -np.inf), np.full((len(names), count), np.inf)
     for row, name in enumerate(names):
+        least, most = bounds(name)
+        low[row] = -np.inf if least is None else least
+        high[row] = np.inf if most is None else most
         if name in times:
-            low[row], high[row] = 0.0, times[name][1]
-        elif FRACTION.search(name.split("/")[0]):
-            low[row], high[row] = 0.0, 1.0
+            high[row] = times[name][1]
     found = bounded_interval(values, low=low, high=high)
     by_cell = Estimates(estimate=found.estimate.T, low=found.low.T, high=found.high.T, n=found.n.T)
     intervals = by_cell.intervals(_zero_event_bounds(names, values))
     wanted = by_cell.n.astype(bool)
-    wanted[:, : len(NETWORK_METRICS)] = True
+    wanted[:, : len(listed)] = True
     lacking = (len(names) - wanted.sum(axis=1)).tolist()
     cells = []
     for c, first in enumerate(range(0, len(intervals), len(names))):
@@ -178,7 +158,7 @@ def _metrics(epochs: FloatArray, replicates: Replicates, reached: TimesToTarget)
 
 def _zero_event_bounds(names: Sequence[str], values: FloatArray) -> FloatArray:
     """From values [M, C, S] of M metrics, bounds [C, M] for rates of events that no seed has shown; NaN elsewhere."""
-    bounds = np.full(values.shape[:2], np.nan)
-    events = np.flatnonzero([bool(EVENT.match(name)) for name in names])
-    bounds[events] = zero_event_bound(values[events])
-    return bounds.T
+    found = np.full(values.shape[:2], np.nan)
+    events = np.flatnonzero([is_event(name) for name in names])
+    found[events] = zero_event_bound(values[events])
+    return found.T

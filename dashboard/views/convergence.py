@@ -7,25 +7,20 @@ from dashboard.charts import curves
 from dashboard.headlines import convergence
 from dashboard.tables import survival_rows
 from dashboard.views.page import StudyView, cell_table, chart, headline, said
-from dashboard.words import number, percent, whole
+from dashboard.words import axis_title, is_share, number, percent, whole
 
-SERIES = {
-    "validation_loss": "validation loss ({words.loss_unit})",
-    "train_loss": "training loss ({words.loss_unit})",
-    "validation_accuracy": "{words.accuracy} (%)",
-}
-"""Titles of the series that can be drawn; `words` are the report's `MetricWords`."""
+SERIES = ("validation_loss", "train_loss", "validation_accuracy")
 
 
 def draw(view: StudyView) -> None:
     """Draws the tab."""
     headline(convergence(view.report, view.grid), key="convergence")
     st.subheader("Learning curves", anchor=False)
-    titles = {name: title.format(words=view.report.words) for name, title in SERIES.items()}
+    titles = {name: axis_title(name, view.report.words) for name in SERIES}
     choice, steps, values, _ = st.columns([3, 2, 2, 2], vertical_alignment="bottom")
-    series = choice.selectbox("Series", list(SERIES), format_func=titles.__getitem__, key="series")
+    series = choice.selectbox("Series", SERIES, format_func=titles.__getitem__, key="series")
     log_x = steps.toggle("Logarithmic steps", value=True, key="log-x")
-    rate = series == "validation_accuracy"
+    rate = is_share(series)
     log_y = values.toggle("Logarithmic values", value=not rate, disabled=rate, key=f"log-y-{rate}") and not rate
     rows = view.curves(series)
     figure = curves.over_steps(rows, view.encoding, title=titles[series], log_x=log_x, log_y=log_y, as_percent=rate)

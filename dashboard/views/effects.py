@@ -9,10 +9,18 @@ from actinium.paths import Cell
 from dashboard import markup
 from dashboard.charts import dots
 from dashboard.views.page import StudyView, chart
-from dashboard.words import cell_phrase, factor_title, interval, number, points, points_interval, probability
+from dashboard.words import (
+    cell_phrase,
+    interval,
+    is_share,
+    metric_word,
+    number,
+    points,
+    points_interval,
+    probability,
+)
 
 MOST_CONTRASTS = 500
-RATES = ("_rate", "_error", "_accuracy", "_gap")
 
 
 def draw(view: StudyView) -> None:
@@ -23,7 +31,9 @@ def draw(view: StudyView) -> None:
     if not metrics:
         st.info("Effects and contrasts appear once two seeds of a cell have finished.", icon=":material/hourglass:")
         return
-    metric = st.selectbox("Metric", metrics, format_func=factor_title, key="effects-metric")
+    metric = st.selectbox(
+        "Metric", metrics, format_func=lambda name: metric_word(name, view.report.words), key="effects-metric"
+    )
     st.subheader("How much each factor explains", anchor=False)
     chart(
         dots.effects(_effects(view, metric)),
@@ -51,7 +61,7 @@ def _effects(view: StudyView, metric: str) -> pd.DataFrame:
 
 
 def _contrasts(view: StudyView, metric: str) -> None:
-    rate = metric.endswith(RATES)
+    rate = is_share(metric)
     rows = []
     entries = [entry for entry in view.report.contrasts if entry.metric == metric]
     for entry in entries[:MOST_CONTRASTS]:

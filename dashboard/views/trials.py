@@ -14,7 +14,7 @@ from dashboard import palette, session
 from dashboard.charts import filters, histograms
 from dashboard.charts.ground import grounded
 from dashboard.views.page import StudyView, chart
-from dashboard.words import factor_title, short_label
+from dashboard.words import factor_title, is_share, metric_word, short_label
 
 HISTOGRAMS = {"activation": "Outputs of each layer", "preactivation": "What each layer's activation receives"}
 STATUSES = tuple(palette.STATUS_COLOURS)
@@ -53,7 +53,7 @@ def draw(view: StudyView) -> None:
             "error": st.column_config.TextColumn("error", width="medium"),
             **{
                 name: st.column_config.NumberColumn(
-                    factor_title(name), format="percent" if name != "validation_loss" else "%.4f"
+                    metric_word(name, view.report.words), format="percent" if is_share(name) else "%.4f"
                 )
                 for name in session.TABLE_METRICS
             },
@@ -87,7 +87,7 @@ def _trial(view: StudyView, trial: Mapping[Hashable, Any]) -> None:
             go.Scatter(
                 x=frames["step"].clip(lower=0.5),
                 y=frames[name],
-                name=factor_title(name),
+                name=metric_word(name),
                 mode="lines+markers",
                 line={"color": palette.OKABE_ITO[place]},
             )

@@ -1,4 +1,4 @@
-"""The catalogue: every level with parameters, equation, derivative and citation; every model, dataset and objective.
+"""The catalogue: every level with parameters, equation, derivative and citation; models, datasets, objectives, metrics.
 
 An activation has its gain and its curve as well: function and derivative at its defaults, ready to be drawn.
 """
@@ -13,15 +13,17 @@ from fastapi import APIRouter
 from actinium.datasets.table import DATASETS
 from actinium.levels import ACTIVATIONS, INITIALIZATIONS, NORMALIZATIONS, LevelDefinition, Parameter
 from actinium.levels.curves import drawing
+from actinium.measurements import MEASUREMENTS
 from actinium.models import MODELS, ModelKind
 from actinium.objectives import OBJECTIVES
+from services.api.documents import CatalogueDocument
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
 
 
-@router.get("/catalogue")
+@router.get("/catalogue", response_model=CatalogueDocument)
 def catalogue() -> dict[str, Any]:
-    """What studies can be made of."""
+    """What studies can be made of, and what is measured."""
     return {
         "activations": [
             entry | drawing(level) for entry, level in zip(_levels(ACTIVATIONS), ACTIVATIONS.values(), strict=True)
@@ -33,6 +35,7 @@ def catalogue() -> dict[str, Any]:
             {**asdict(dataset), "parameters": _parameters(dataset.parameters)} for dataset in DATASETS.values()
         ],
         "objectives": [asdict(objective) for objective in OBJECTIVES.values()],
+        "metrics": [{"name": name, **asdict(entry)} for name, entry in MEASUREMENTS.items()],
     }
 
 

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from actinium.errors import FieldError, InvalidInput
 from actinium.frame import Outcome, TrialSummary
 from actinium.job import Cause, JobState, Role, StudyState
+from actinium.measurements.definition import DefinedOf, Kind, NetworkValue
 from actinium.names import PERSON_NAME
 from actinium.paths import Cell
 from actinium.study import InvalidDesign
@@ -170,6 +171,44 @@ class TrialHistory(Answer):
 
 Spelled: TypeAlias = float | Literal["NaN", "Infinity", "-Infinity"]
 """A number in JSON, which has no NaN and no infinity: those are words."""
+
+
+class MetricDocument(Answer):
+    """What is measured under one name, as `docs/measurements.md` explains it field by field. `low` and `high` are null
+    where there is no such bound, `smaller_is_better` where neither is. With a `parameter` the name ends in its value:
+    `dormant_rate_0.025`. What is `defined` of a unit or a layer is there for each hidden layer: `NAME/layer_03`.
+    """
+
+    name: str
+    label: str
+    definition: str
+    family: str
+    section: str
+    defined: DefinedOf
+    network: NetworkValue
+    kind: Kind
+    unit: str
+    low: float | None
+    high: float | None
+    smaller_is_better: bool | None
+    version: int
+    parameter: str
+    usual: str
+    frames_only: bool
+    summary_only: bool
+    reported: bool
+
+
+class CatalogueDocument(Answer):
+    """Levels, models, datasets and objectives that studies can be made of, and the metrics of trials and reports."""
+
+    activations: Sequence[Mapping[str, Any]]
+    normalizations: Sequence[Mapping[str, Any]]
+    initializations: Sequence[Mapping[str, Any]]
+    models: Sequence[Mapping[str, Any]]
+    datasets: Sequence[Mapping[str, Any]]
+    objectives: Sequence[Mapping[str, Any]]
+    metrics: Sequence[MetricDocument]
 
 
 class FramesDocument(Answer):

@@ -94,7 +94,7 @@ def test_units_of_deep_he_relu_networks_are_born_dead_at_the_predicted_rate() ->
     )
     without_rank = model.configs[0].probe_steps()[1]  # ten layers of width 500: not what this test is about
     seen = dict(zip(probe_series(model.configs[0]), probes.measure(without_rank).T, strict=True))
-    fates = probes.trajectories()
+    fates = probes.of_whole_trials()
     rho, rates = 0.0, []
     for layer in range(1, 11):
         rates.append(never_on(rho, 256))

@@ -21,8 +21,7 @@ from actinium.trial import TrialConfig
 from workers.models import build_model
 from workers.models.convolutional import LaneConvolutional
 from workers.models.mlp import LaneMlp
-from workers.probes import PackProbes, pack, probe_series
-from workers.probes.series import LAYER_MEANS
+from workers.probes import PackProbes, probe_series, probed_pack
 from workers.training.batches import PackData, pack_data
 
 PROBES = {
@@ -36,6 +35,17 @@ PROBES = {
     "weights": {"examples": 20},
 }
 WHOLE = ("dead_unit_rate", "off_rate", "pinned_negative_rate", "pinned_positive_rate")
+LAYER_MEANS = (
+    "effective_rank",
+    "stable_rank",
+    "srank",
+    "lifetime_sparsity",
+    "lifetime_hoyer",
+    "population_sparsity",
+    "population_hoyer",
+    "zero_share",
+)
+"""Of layers; the network's is their mean."""
 RATES = (*WHOLE, "saturated_rate", "dormant_rate_0.3", "dormant_rate_0", "dormant_rate_0.6", "activation_rate")
 EXAMPLES, AVERAGED, FLOW = 50, 30, 20
 
@@ -243,7 +253,7 @@ def test_every_series_is_the_oracles(
 ) -> None:
     if at_once == 1 and (model["kind"] == "cnn" or "residual" in model):
         normalizations = normalizations[:1]  # the slow way, once is enough
-    monkeypatch.setitem(pack.ELEMENTS_AT_ONCE, "cpu", at_once)
+    monkeypatch.setitem(probed_pack.ELEMENTS_AT_ONCE, "cpu", at_once)
     seen = compare(*mixed_pack(model, normalizations, torch.float64, PROBES), relative=1e-6)
     for name in (*RATES, "constant_rate", "zero_share", "blocked_rate"):
         assert np.nanmax(seen[name]) > np.nanmin(seen[name]) >= 0, f"{name} was put to the test"

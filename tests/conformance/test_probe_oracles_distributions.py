@@ -11,7 +11,7 @@ from scipy import stats
 
 from actinium.frame import layer_series
 from actinium.histogram import BINS, EDGES
-from workers.probes import PackProbes, distribution, pack, probe_series
+from workers.probes import PackProbes, distribution, probe_series, probed_pack
 from workers.probes.chunk import LayerChunk
 from workers.probes.distribution import PERCENTS, Distribution, stride_of
 
@@ -46,7 +46,7 @@ def expected(values: NDArray[np.float64], of: str) -> dict[str, float]:
 def test_distributions_are_those_of_numpy(
     model: dict[str, Any], at_once: int, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(pack.ELEMENTS_AT_ONCE, "cpu", at_once)
+    monkeypatch.setitem(probed_pack.ELEMENTS_AT_ONCE, "cpu", at_once)
     monkeypatch.setattr(distribution, "MOST_VALUES", most)
     networks, data = mixed_pack(model, ["none", "batch"], torch.float64, PROBES)
     series = probe_series(networks.configs[0])

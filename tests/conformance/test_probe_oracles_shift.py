@@ -16,7 +16,7 @@ from actinium.trial import TrialConfig
 from workers.layers import LaneModel, Parameters, Pass
 from workers.models import build_model
 from workers.models.slices import lane_order
-from workers.probes import PackProbes, pack, probe_series
+from workers.probes import PackProbes, probe_series, probed_pack
 from workers.probes.covariate_shift import gradients, layer_of
 from workers.training.batches import PackData, pack_data
 from workers.training.steps import Steps
@@ -48,7 +48,7 @@ def moved_noise(model: LaneModel, size: float) -> None:
 def test_drift_is_that_of_each_units_moments(
     model: dict[str, Any], at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(pack.ELEMENTS_AT_ONCE, "cpu", at_once)
+    monkeypatch.setitem(probed_pack.ELEMENTS_AT_ONCE, "cpu", at_once)
     probes = {**OFF, "input_drift": {"examples": EXAMPLES, "points": 10_000}}
     networks, data = mixed_pack(model, ["none", "batch", {"name": "batch", "position": "post"}], torch.float64, probes)
     measure = PackProbes(configs=networks.configs, model=networks, data=data)
@@ -98,7 +98,7 @@ def test_units_that_were_constant_have_no_drift_and_lanes_that_leave_take_theirs
         model.params["layer_01.weight"][2, :, 1:] *= 3.0
     for part in (model, data):
         part.keep([1, 2])
-    measure.drop([1, 2])
+    measure.keep([1, 2])
     seen = dict(zip(probe_series(configs[0]), measure.measure(1).T.tolist(), strict=True))
     assert seen["input_std_drift/layer_01"] == pytest.approx([0.0, math.log(3.0)], rel=1e-5)
 
@@ -122,7 +122,7 @@ def loss_gradient(lane: PlainLane, layer: str, x: Tensor, labels: Tensor) -> Ten
 def test_covariate_shift_is_that_of_its_definition(
     model: dict[str, Any], at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(pack.ELEMENTS_AT_ONCE, "cpu", at_once)
+    monkeypatch.setitem(probed_pack.ELEMENTS_AT_ONCE, "cpu", at_once)
     probes = {**OFF, "covariate_shift": {"examples": EXAMPLES}}
     networks, data = mixed_pack(model, ["none", "batch"], torch.float64, probes)
     moved: list[Parameters] = []

@@ -11,6 +11,7 @@ import pytest
 
 from actinium import cli
 from actinium.job import Role
+from actinium.measurements import MEASUREMENTS
 
 STUDY = """
 name: demo
@@ -174,7 +175,10 @@ def test_extend(actinium: Actinium, study: str, train: Any) -> None:
 def test_catalogue_and_tokens(actinium: Actinium) -> None:
     """Levels with parameters; a token's secret alone on standard output."""
     assert "negative_slope=0.01" in actinium("catalogue").out
-    assert {"activations", "datasets"} <= set(json.loads(actinium("catalogue", "--json").out))
+    document = json.loads(actinium("catalogue", "--json").out)
+    assert {"activations", "datasets"} <= set(document)
+    assert [entry["name"] for entry in document["metrics"]] == list(MEASUREMENTS)
+    assert "gradient_slope" in actinium("catalogue").out
     made = actinium("token", "create", "ci", "--role", "viewer")
     assert made.out.startswith("act_")
     assert len(made.out.split()) == 1

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from actinium.measurements import Measurement
 from actinium.report import Report
 from db.engine import make_engine
 from services.api.app import create_app
@@ -95,3 +96,13 @@ def test_every_field_of_the_report_is_described(document: dict[str, Any]) -> Non
             assert schema.get("description", "").endswith("."), f"{name}.{field} is not described"
         optional = set(schemas[name]["properties"]) - set(schemas[name]["required"])
         assert optional == ({"zero_event_bound"} if name == "Interval" else set())
+
+
+def test_metrics_of_the_catalogue_are_described_field_by_field(document: dict[str, Any]) -> None:
+    """What the table of measurements says of an entry, and its name."""
+    answer = document["paths"]["/v1/catalogue"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    catalogue = document["components"]["schemas"][answer["$ref"].rsplit("/", 1)[-1]]
+    entry = document["components"]["schemas"][catalogue["properties"]["metrics"]["items"]["$ref"].rsplit("/", 1)[-1]]
+    assert set(entry["properties"]) == {"name", *(field.name for field in fields(Measurement))}
+    assert set(entry["properties"]) == set(entry["required"])
+    assert entry["properties"]["kind"]["enum"] == ["event", "share", "quantity"]

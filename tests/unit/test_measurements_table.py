@@ -1,24 +1,39 @@
 """The table of measurements: nothing is measured that is not in it, and the page says what the table says."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from actinium import measurements
 from actinium.frame import LaneFinished, Layout
 from actinium.job import TrialId
-from actinium.measurements import MEASUREMENTS, Measurement, frames_only, mixed, page, quantity_of, versions
-from actinium.probes import Probes
+from actinium.measurements import (
+    MEASUREMENTS,
+    bounds,
+    frames_only,
+    is_event,
+    metric,
+    mixed,
+    quantity_of,
+    reported,
+    versions,
+)
+from actinium.measurements.page import page
+from actinium.probes import DeadUnits, Probes
 from actinium.trial import TrialConfig
 from db.frames import TrialFrames
 from services.sink import wording
+from workers.probes.families import FAMILIES
 from workers.training.train import pack_layout, train_pack
 
 EVERY_PROBE = {
     name: {} for name in Probes.model_fields if name not in ("schedule", "averaged_examples", "averaged_points")
 } | {"distributions": {"of": "both"}}
+
+
+NETWORKS = {"unit": ("mean over units", "own"), "layer": ("mean over layers", "none")}
 
 
 def small(**document: Any) -> TrialConfig:
@@ -40,6 +55,7 @@ def test_every_series_and_every_metric_has_its_definition() -> None:
     for model, activation, procedures in (
         (mlp, "relu", ("greedy_autoencoder", "transfer")),
         (mlp, "crelu", ()),
+        (mlp, "srelu", ()),
         ({"kind": "cnn", "width": 4}, "relu", ()),
         ({"kind": "autoencoder", "width": 6}, "relu", ()),
         ({"kind": "rnn", "width": 4}, "relu", ()),
@@ -55,9 +71,79 @@ def test_every_series_and_every_metric_has_its_definition() -> None:
     assert not unknown, f"{sorted(unknown)} are not in actinium.measurements.MEASUREMENTS"
     assert not any(frames_only(name) for name in metrics)
     measured = {quantity_of(name) for name in names}
-    assert set(MEASUREMENTS) - measured <= {"learned_slope", "revival_hazard", "stationary_dead_rate"}, (
+    of_trials = {name for name, entry in MEASUREMENTS.items() if entry.family != "report"}
+    assert of_trials - measured <= {"revival_hazard", "stationary_dead_rate"}, (
         "the table names nothing that is not measured"
     )
+    layered = {quantity_of(name) for name in names if "/" in name}
+    assert layered <= {name for name, entry in MEASUREMENTS.items() if entry.by_layer}
+    whole = {quantity_of(name) for name in names if "/" not in name}
+    assert whole <= {name for name, entry in MEASUREMENTS.items() if entry.by_network}
+
+
+def test_every_family_of_the_table_is_one_that_measures() -> None:
+    besides = {"losses", "design", "procedures", "report"}
+    assert {entry.family for entry in MEASUREMENTS.values()} - besides == set(FAMILIES) - {"filters"}
+    assert set(FAMILIES) == set(Probes.model_fields) - {"schedule", "averaged_examples", "averaged_points"}
+    assert MEASUREMENTS["dormant_rate"].usual == f"{DeadUnits().dormant_tau:g}"
+
+
+def test_what_reports_list_has_its_order() -> None:
+    assert reported() == (
+        "validation_loss",
+        "validation_accuracy",
+        "test_error",
+        "train_eval_gap",
+        "steps_to_target",
+        "epochs_to_target",
+        "aulc",
+        "dead_unit_rate",
+        "born_dead_rate",
+        "died_rate",
+        "transient_rate",
+        "revived_rate",
+        "off_rate",
+        "dormant_rate_0.025",
+        "saturated_rate",
+        "gradient_slope",
+        "activation_rate",
+        "effective_rank",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high", "event"),
+    [
+        ("statistic_mean_error/layer_02", 0.0, None, False),
+        ("statistic_variance_error/layer_01", 0.0, None, False),
+        ("test_error", 0.0, 1.0, False),
+        ("train_eval_gap", -1.0, 1.0, False),
+        ("revival_hazard", 0.0, 1.0, True),
+        ("zero_share/layer_01", 0.0, 1.0, False),
+        ("ics_cosine/layer_03", -1.0, 1.0, False),
+        ("gradient_slope", None, None, False),
+        ("weight_gradient_share/layer_01", 0.0, None, False),
+        ("dormant_rate_0.1", 0.0, 1.0, True),
+        ("my_own_error", None, None, False),
+        ("dead_unit_rate_like", None, None, False),
+    ],
+)
+def test_bounds_are_the_tables_and_nothing_is_guessed(
+    name: str, low: float | None, high: float | None, event: bool
+) -> None:
+    assert bounds(name) == (low, high)
+    assert is_event(name) == event
+
+
+def test_an_entry_agrees_with_itself() -> None:
+    for name, entry in MEASUREMENTS.items():
+        assert entry.low is None or entry.high is None or entry.low < entry.high, name
+        if entry.kind != "quantity":
+            assert entry.unit == "share" and entry.low in (0.0, -1.0) and entry.high == 1.0, name
+        assert entry.network == "own" if entry.defined == "network" else entry.network in NETWORKS[entry.defined], name
+        assert not (entry.frames_only and entry.summary_only), name
+        assert not entry.usual or entry.parameter, name
+    assert metric("nobody_knows") is None
 
 
 def test_the_page_is_the_tables() -> None:
@@ -71,6 +157,8 @@ def test_the_page_is_the_tables() -> None:
         ("dormant_rate_0.025/layer_03", "dormant_rate"),
         ("dormant_rate_1e-05", "dormant_rate"),
         ("dead_unit_rate/layer_01", "dead_unit_rate"),
+        ("learned_parameter_left_slope/layer_01", "learned_parameter"),
+        ("learned_parameter", "learned_parameter"),
         ("dead_unit_rate_7", None),
         ("dormant_rate_x", None),
         ("nobody_knows", None),
@@ -81,8 +169,7 @@ def test_a_name_is_read_without_layer_and_parameter(name: str, quantity: str | N
 
 
 def test_a_summary_says_which_of_its_numbers_are_of_a_later_definition(monkeypatch: pytest.MonkeyPatch) -> None:
-    later = Measurement(definition="otherwise", section="D5", version=3)
-    monkeypatch.setattr(measurements, "MEASUREMENTS", {**MEASUREMENTS, "activation_rate": later})
+    monkeypatch.setitem(MEASUREMENTS, "activation_rate", replace(MEASUREMENTS["activation_rate"], version=3))
     assert versions(["activation_rate/layer_01", "test_error"]) == {"activation_rate": 3}
     (summary,) = [event.summary for event in train_pack([small()]) if isinstance(event, LaneFinished)]
     assert summary.measurement_versions == {"activation_rate": 3}

@@ -13,21 +13,15 @@ from workers.layers import LaneModel
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.probes import PackProbes, probe_series
-from workers.probes.series import probe_examples, rank_steps
+from workers.probes.families import FAMILIES
+from workers.probes.schedule import probe_examples, rank_steps
 from workers.training.batches import PackData, pack_data
 from workers.training.steps import Steps
 from workers.training.train import pack_layout, train_pack
 
 OFF = {"dead_units": None, "gradient_flow": None, "activation_statistics": None}
-EXTRA: dict[str, Any] = {
-    "unit_states": {},
-    "sparsity": {},
-    "spectrum": {},
-    "distributions": {"of": "both"},
-    "input_drift": {},
-    "covariate_shift": {},
-    "weights": {},
-    "statistic_error": {},
+EXTRA: dict[str, Any] = {name: {} for name, family in FAMILIES.items() if name not in OFF and not family.artifacts} | {
+    "distributions": {"of": "both"}
 }
 PHI = ("relu", "tanh")
 MAYBE = ("learned_slope", "off_rate", "input_", "ics", "lifetime", "population")
@@ -98,7 +92,7 @@ def test_a_probe_that_is_off_leaves_no_series_and_the_others_as_they_are(probe: 
     full = dict(zip(probe_series(config_of()), every.measure(0).T, strict=True))
     for name, column in zip(probe_series(ordered[0]), values.T, strict=True):
         np.testing.assert_array_equal(column, full[name])
-    assert all(bool(fates) == (probe == "dead_units") for fates in probes.trajectories())
+    assert all(bool(fates) == (probe == "dead_units") for fates in probes.of_whole_trials())
 
 
 @pytest.mark.parametrize("model", [{"kind": "mlp", "depth": 3, "width": 8}, {"kind": "cnn", "width": 4}])
@@ -178,7 +172,7 @@ def test_a_lane_that_is_not_finite_has_no_values_and_disturbs_nobody(bad: float)
     assert np.isnan(values[sick]).all()
     others = [lane for lane in range(len(ordered)) if lane != sick]
     np.testing.assert_array_equal(values[others], clean[others])
-    assert probes.trajectories()[sick]["born_dead_rate"] == 0.0
+    assert probes.of_whole_trials()[sick]["born_dead_rate"] == 0.0
 
 
 def test_lanes_that_stay_keep_their_own_past_when_others_leave() -> None:
@@ -196,9 +190,9 @@ def test_lanes_that_stay_keep_their_own_past_when_others_leave() -> None:
         if leave:
             model.keep(kept)
             data.keep(kept)
-            probes.drop(kept)
+            probes.keep(kept)
         values = probes.measure(40)
-        fates = probes.trajectories()
+        fates = probes.of_whole_trials()
         past.append((values, fates) if leave else (values[kept], [fates[lane] for lane in kept]))
     np.testing.assert_allclose(past[0][0], past[1][0], rtol=1e-4, atol=1e-6)
     assert past[0][1] == past[1][1]
@@ -216,11 +210,11 @@ def test_units_that_are_killed_are_found_to_have_died_and_those_woken_revived() 
         model.params["layer_01.bias"][0, 0] = 1e3
         model.params["layer_02.bias"][0, :] = -1e3
         model.params["layer_01.bias"][1, 5] = -1e3
-    probes.measure(20)
+    probes.measure(21)
     with torch.no_grad():
         model.params["layer_01.bias"][1, 5] = 1e3
     probes.measure(40)
-    first, second = probes.trajectories()
+    first, second = probes.of_whole_trials()
     assert first["born_dead_rate/layer_01"] == 2 / 8
     assert first["revived_rate/layer_01"] == 1 / 8
     assert first["died_rate/layer_02"] == 1.0
@@ -348,7 +342,7 @@ def test_silence_is_decided_on_the_whole_probe_set_however_few_examples_go_first
         probes = PackProbes(configs=ordered, model=networks, data=data)
         values = probes.measure(0)
         places = [number for number, name in enumerate(probe_series(ordered[0])) if name.startswith(("dead", "off"))]
-        seen.append((values[:, places], probes.trajectories()))
+        seen.append((values[:, places], probes.of_whole_trials()))
     np.testing.assert_array_equal(seen[0][0], seen[1][0])
     assert seen[0][1] == seen[1][1]
     assert 0 < np.nanmean(seen[0][0]) < 1
@@ -397,7 +391,7 @@ def test_means_are_taken_at_some_points_and_silence_is_decided_at_all(kind: dict
                 model.params[name] -= 2 * torch.rand(model.params[name].shape, generator=noise)
         measuring = PackProbes(configs=ordered, model=model, data=data)
         rows = {step: measuring.measure(step) for step in ordered[0].probe_steps()}
-        found.append((rows, measuring.trajectories()))
+        found.append((rows, measuring.of_whole_trials()))
         names = probe_series(ordered[0])
         for step, row in rows.items():
             np.testing.assert_array_equal(measuring.due(step) | np.isnan(row), True)

@@ -8,9 +8,9 @@ import torch
 from workers.probes.activation_moments import ActivationMoments
 from workers.probes.chunk import LayerChunk
 from workers.probes.dormant import Dormant
-from workers.probes.effective_rank import EffectiveRank
-from workers.probes.gradient_flow import gradient_slope
-from workers.probes.sparsity import Sparsity
+from workers.probes.gradient_slope import gradient_slope
+from workers.probes.singular_values import SingularValues, effective_rank
+from workers.probes.sparsity import OutputSparsity
 from workers.probes.spectrum import srank, stable_rank
 from workers.probes.weights import opposite_cosine
 
@@ -26,9 +26,9 @@ def chunk_of(h: torch.Tensor, lane_axis: int = 0) -> LayerChunk:
 
 
 def rank_of(h: torch.Tensor, lane_axis: int = 0) -> list[float]:
-    quantity = EffectiveRank()
+    quantity = SingularValues()
     quantity.add(chunk_of(h, lane_axis))
-    return quantity.rank().tolist()
+    return effective_rank(quantity.values()).tolist()
 
 
 def test_the_effective_rank_of_known_spectra() -> None:
@@ -66,16 +66,16 @@ def test_the_ranks_of_known_spectra() -> None:
 def test_the_sparsity_of_rectified_gaussians_is_the_closed_form_and_that_of_one_in_n_is_one() -> None:
     """SCIENCE C20: 1 - 1/pi."""
     gaussian = torch.randn(1, 4000, 50, generator=torch.Generator().manual_seed(2)).relu()
-    quantity = Sparsity()
+    quantity = OutputSparsity()
     for part in gaussian.split(1500, dim=1):
         quantity.add(chunk_of(part))
     found = quantity.by_layer()
     assert found["lifetime_sparsity"].item() == pytest.approx(0.6817, abs=0.005)
     assert found["zero_share"].item() == pytest.approx(0.5, abs=0.005)
-    single = Sparsity()
+    single = OutputSparsity()
     single.add(chunk_of(torch.eye(6)[None]))
     assert all(value.item() == pytest.approx(1.0) for name, value in single.by_layer().items() if name != "zero_share")
-    silent = Sparsity()
+    silent = OutputSparsity()
     silent.add(chunk_of(torch.zeros(1, 3, 4)))
     shares = silent.by_layer()
     assert shares.pop("zero_share").item() == 1.0 and all(value.isnan() for value in shares.values())

@@ -80,7 +80,7 @@ def test_a_trials_hazards_are_of_all_its_units_and_intervals() -> None:
             model.params["layer_01.bias"][0] = 1e3
             model.params["layer_01.bias"][0, killed] = -1e3
         probes.measure(step)
-    (fates,) = probes.trajectories()
+    (fates,) = probes.of_whole_trials()
     assert fates["death_hazard/layer_01"] == pytest.approx(2 / (6 + 7))
     assert fates["revival_hazard/layer_01"] == pytest.approx(1 / 3)
     h, r = 2 / 13, 1 / 3
@@ -90,5 +90,5 @@ def test_a_trials_hazards_are_of_all_its_units_and_intervals() -> None:
         model.params["layer_01.bias"][0] = 1e3
     quiet.measure(0)
     quiet.measure(10)
-    assert quiet.trajectories()[0]["death_hazard/layer_01"] == 0.0
-    assert np.isnan(quiet.trajectories()[0]["revival_hazard/layer_01"]), "none was ever dead"
+    assert quiet.of_whole_trials()[0]["death_hazard/layer_01"] == 0.0
+    assert np.isnan(quiet.of_whole_trials()[0]["revival_hazard/layer_01"]), "none was ever dead"

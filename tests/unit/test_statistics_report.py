@@ -9,9 +9,10 @@ import pytest
 from pydantic import ValidationError
 from scipy import stats
 
+from actinium.measurements import reported
 from actinium.objectives import words
 from actinium.report import parse_report, report_json
-from actinium.statistics.report import NETWORK_METRICS, build_report
+from actinium.statistics.report import build_report
 from actinium.study import Design, expand, parse_study
 
 LAYER = "dead_unit_rate/layer_01"
@@ -110,7 +111,7 @@ def test_the_form_is_the_documented_one(small: Study) -> None:
     assert list(cell) == ["cell", "seeds", "succeeded", "diverged", "collapse_rate", "metrics", "reused"]
     estimate = ["estimate", "low", "high", "n"]
     assert list(cell["collapse_rate"]) == estimate
-    assert set(NETWORK_METRICS) | {LAYER, "unknown_measurement"} == set(cell["metrics"])
+    assert set(reported()) | {LAYER, "unknown_measurement"} == set(cell["metrics"])
     assert all(list(record)[:4] == estimate for record in cell["metrics"].values())
     assert {"metric", "cell", "reference", "difference", "low", "high", "p", "p_holm", "n"} <= set(
         report["contrasts"][0]
@@ -327,7 +328,7 @@ def test_a_study_without_a_finished_trial_is_complete_in_form(small: Study, colu
     report = small.report(trials, curves)
     assert len(report["cells"]) == 18
     nothing = {"estimate": None, "low": None, "high": None, "n": 0}
-    assert set(report["cells"][0]["metrics"]) == set(NETWORK_METRICS)
+    assert set(report["cells"][0]["metrics"]) == set(reported())
     assert all(record == nothing for record in report["cells"][0]["metrics"].values())
     assert report["cells"][0]["collapse_rate"] == nothing
     assert report["target"]["value"] is None

@@ -5,7 +5,7 @@ eval mode; gradient flow alone uses the first of them as a training batch. Measu
 number and changes no parameter, gradient or running statistic.
 """
 
+from workers.probes.families import probe_series
 from workers.probes.pack import PackProbes
-from workers.probes.series import probe_series
 
 __all__ = ["PackProbes", "probe_series"]

@@ -4,6 +4,8 @@ Sums are of h - r, where r_u is the unit's mean over the first part of the probe
 large mean (a deep stack of sigmoids) keep their digits in float32.
 """
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -44,3 +46,7 @@ class ActivationMoments:
         assert self._sum is not None and self._squares is not None
         within = self._squares / self._samples - (self._sum / self._samples).square()
         return (within.clamp(min=0).mean(1) + self._unit_means().var(1, correction=0)).sqrt()
+
+    def by_layer(self) -> Mapping[str, Tensor]:
+        """Both by name."""
+        return {"activation_mean": self.mean(), "activation_std": self.std()}

@@ -10,7 +10,7 @@ channels of z with their one output; P of them in a layer. Channels p and p + P 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -123,6 +123,7 @@ Place: TypeAlias = tuple[Tensor, ...]
 """Where a part's units stand in a layer's [L, C]: lanes [l] with all their units, or lanes [l, 1] and units [l, u]."""
 
 
+@runtime_checkable
 class SilenceQuantity(UnitQuantity, Protocol):
     """One that holds of a unit until a single example shows otherwise: decided on the whole probe set."""
 

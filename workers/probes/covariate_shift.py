@@ -17,12 +17,24 @@ from torch import Tensor
 from actinium.frame import layer_series
 from actinium.trial import TrialConfig
 from workers.layers import LaneModel, Parameters, Pass
-from workers.probes.gradient_flow import gradient_slope
+from workers.probes.family import Family
+from workers.probes.gradient_slope import gradient_slope
+from workers.probes.probed_pack import ProbedPack, Stepped
+from workers.probes.schedule import points_of
 from workers.training.batches import PackData
 
 LossOf: TypeAlias = Callable[[Parameters], Tensor]
-Stepped: TypeAlias = Callable[[Mapping[str, Tensor]], Parameters]
-"""All lanes' parameters as one step with these gradients would leave them; nothing else changes."""
+
+
+def measure(pack: ProbedPack, step: int) -> dict[str, Tensor]:
+    """Internal covariate shift of every layer, by series name."""
+    wanted = pack.config.probes.covariate_shift
+    assert wanted is not None and pack.stepped is not None, "a step is needed to see what it does"
+    examples = min(wanted.examples, pack.examples)
+    return covariate_shift(list(pack.groups(pack.per_example * examples)), examples, pack.stepped)
+
+
+COVARIATE_SHIFT = Family(name="covariate_shift", steps=points_of("covariate_shift"), measure=measure)
 
 
 def covariate_shift(groups: Sequence[tuple[LaneModel, PackData]], examples: int, stepped: Stepped) -> dict[str, Tensor]:

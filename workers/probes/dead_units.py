@@ -1,43 +1,76 @@
-"""Gradient-dead units (SCIENCE D1): max over the probe set of |phi'(z)| is below epsilon.
+"""The family `dead_units` (SCIENCE D1): units that are dead, off, dormant or saturated, and what becomes of them."""
 
-Valid for every activation: a unit whose derivative vanishes on all examples passes no gradient, whatever it gives out.
-Of a pair, each half has a derivative; the pair is dead where both halves are.
-"""
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from workers.probes.chunk import LayerChunk, Place, larger_half
+from actinium.trial import DeadUnits, TrialConfig
+from workers.activations import ACTIVATION_FUNCTIONS
+from workers.probes.chunk import UnitQuantity
+from workers.probes.dormant import Dormant, dormant_series
+from workers.probes.family import Family, Given, tabled
+from workers.probes.gathering import Gathered, LayerLook
+from workers.probes.gradient_dead import GradientDead
+from workers.probes.halves import Halves
+from workers.probes.off_units import OffUnits
+from workers.probes.probed_pack import ProbedPack
+from workers.probes.saturated import Saturated
+from workers.probes.schedule import averaged_steps
+from workers.probes.trajectory import classify
 
 
-class DeadUnits:
-    """D_u = 1[max_x |phi'(z_u(x))| < epsilon]."""
+def _setting(config: TrialConfig) -> DeadUnits:
+    assert config.probes.dead_units is not None
+    return config.probes.dead_units
 
-    def __init__(self, epsilon: float, *, paired: bool) -> None:
-        self._epsilon, self._paired = epsilon, paired
-        self._peak: Tensor | None = None
 
-    def add(self, chunk: LayerChunk) -> None:
-        """Keep the largest |phi'|."""
-        peak = chunk.peak(chunk.steepness)
-        self._peak = peak if self._peak is None else torch.maximum(self._peak, peak)
+def series(config: TrialConfig) -> list[Given]:
+    """Halves only where activations double the channels or halve them; dormancy is the network's alone."""
+    ratio = config.activation.ratio
+    without = [*(["dead_half_rate"] if ratio == 1 else []), *(["off_half_rate"] if ratio <= 1 else [])]
+    dormant = Given(name=dormant_series(_setting(config).dormant_tau), network=True, layers=False)
+    return [*tabled("dead_units", without=without), dormant]
 
-    def undecided(self) -> Tensor:
-        """[L, C] bool: the units, or halves, that another example could still show to be alive."""
-        assert self._peak is not None
-        return self._peak < self._epsilon
 
-    def add_of(self, place: Place, chunk: LayerChunk) -> None:
-        """As `add`, of a part that holds these lanes, or units, alone."""
-        assert self._peak is not None
-        self._peak[place] = torch.maximum(self._peak[place], chunk.peak(chunk.steepness))
+def gather(look: LayerLook) -> Gathered:
+    """What of a layer's units is true on the whole probe set, and where means are taken shares of examples."""
+    wanted, model = _setting(look.config), look.model
+    ratio = model.configs[0].activation.ratio
+    rectifies = [ACTIVATION_FUNCTIONS[config.activation.name].rectifier for config in model.configs]
+    dead = GradientDead(wanted.epsilon, paired=ratio != 1)
+    off = OffUnits(torch.tensor(rectifies, device=model.params["classifier.weight"].device), doubled=ratio > 1)
+    units: dict[str, UnitQuantity] = {"dead_unit_rate": dead, "off_rate": off}
+    if ratio != 1:
+        units["dead_half_rate"] = Halves(dead)
+    if ratio > 1:
+        units["off_half_rate"] = Halves(off)
+    if "saturated_rate" in look.due:
+        units["saturated_rate"] = Saturated(wanted.epsilon, model.steepest(model.params, look.layer).detach())
+    dormant = dormant_series(wanted.dormant_tau)
+    if dormant in look.due:
+        units[dormant] = Dormant(wanted.dormant_tau)
+    return Gathered(units=units)
 
-    def by_half(self) -> Tensor:
-        """D of each derivative, 0 or 1: [L, C], or [L, 2 P] of pairs."""
-        return self.undecided().double()
 
-    def by_unit(self) -> Tensor:
-        """D [L, C], or [L, P] of pairs, 0 or 1."""
-        assert self._peak is not None
-        peak = larger_half(self._peak, axis=1) if self._paired else self._peak
-        return (peak < self._epsilon).double()
+def remember(pack: ProbedPack, units: Mapping[str, Tensor], finite: Tensor) -> None:
+    """Which units are dead at this step."""
+    pack.dead.append((units["dead_unit_rate"] == 1) & finite.unsqueeze(1))
+
+
+def end(pack: ProbedPack) -> dict[str, Tensor]:
+    """Shares of units by fate over the steps measured so far: network and layers."""
+    shares: dict[str, Tensor] = {}
+    for name, fates in classify(torch.stack(pack.dead), pack.steps).items():
+        shares |= pack.means(name, pack.by_layer(fates.double()))
+    return shares
+
+
+DEAD_UNITS = Family(
+    name="dead_units",
+    sparser={"saturated_rate": averaged_steps, "dormant_rate": averaged_steps},
+    series=series,
+    gather=gather,
+    remember=remember,
+    end=end,
+)

@@ -13,7 +13,11 @@ import torch
 from torch import Tensor
 
 from actinium.histogram import EDGES, histogram_series
+from actinium.trial import TrialConfig
 from workers.probes.chunk import LayerChunk
+from workers.probes.family import Family, Given, given
+from workers.probes.gathering import Gathered, LayerLook
+from workers.probes.schedule import averaged_examples, points_of
 
 MOST_VALUES = 2**16
 TENSORS: Mapping[str, Callable[[LayerChunk], Tensor]] = {
@@ -67,10 +71,27 @@ class Distribution:
         return dict(zip(distribution_series(self._of), found, strict=True))
 
 
-def distributions_of(of: str, examples: int, *, times: int) -> list[Distribution]:
-    """Of one layer: `of` as `actinium.probes.Distributions` has it."""
-    wanted = TENSORS if of == "both" else (of,)
-    return [Distribution(name, TENSORS[name], examples, times=times) for name in wanted]
+def _wanted(config: TrialConfig) -> list[str]:
+    """`activation`, `preactivation`, or both."""
+    assert config.probes.distributions is not None
+    of = config.probes.distributions.of
+    return list(TENSORS) if of == "both" else [of]
+
+
+def series(config: TrialConfig) -> list[Given]:
+    """Moments, quantiles and bins of each tensor that is asked for."""
+    return [given(name) for of in _wanted(config) for name in distribution_series(of)]
+
+
+def gather(look: LayerLook) -> Gathered:
+    """Values of one layer, which its distributions are made of."""
+    _, positions = look.config.layers()[look.layer]
+    times = positions if look.model.lane_axis == 0 else 1
+    examples = averaged_examples(look.config)
+    return Gathered(layers=tuple(Distribution(of, TENSORS[of], examples, times=times) for of in _wanted(look.config)))
+
+
+DISTRIBUTIONS = Family(name="distributions", steps=points_of("distributions"), series=series, gather=gather)
 
 
 def _shape(values: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,11 @@ from torch import Tensor
 from workers.probes.chunk import LayerChunk
 
 
+def dormant_series(tau: float) -> str:
+    """`dormant_rate_0.025`: the threshold is part of the name."""
+    return f"dormant_rate_{tau:g}"
+
+
 class Dormant:
     """1[s_u <= tau], tau included; the mean over k is over the units of the layer."""
 

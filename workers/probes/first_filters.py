@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from actinium.frame import FIRST_FILTERS, LARGEST_ARTIFACT
 from workers.layers import LaneModel
+from workers.probes.family import Family
 
 
 @torch.no_grad()
@@ -19,3 +20,6 @@ def first_filters(model: LaneModel, lane: int) -> dict[str, NDArray[np.float32]]
     weight = model.params[f"{model.hidden_names[0]}.weight"][lane]
     kernels = weight.detach().float().cpu().numpy().copy()
     return {FIRST_FILTERS: kernels} if kernels.ndim == 4 and kernels.nbytes <= LARGEST_ARTIFACT else {}
+
+
+FILTERS = Family(name="filters", artifacts=first_filters)

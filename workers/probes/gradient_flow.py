@@ -9,8 +9,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from actinium.frame import layer_series
+from actinium.trial import TrialConfig
 from workers.layers import LaneModel, Pass, Trace
 from workers.objectives import Loss, cross_entropy
+from workers.probes.family import Family, Given, tabled
+from workers.probes.gradient_slope import gradient_slope
+from workers.probes.gradient_time import TIME_SERIES, time_rms, time_values
+from workers.probes.probed_pack import ProbedPack
+from workers.probes.schedule import points_of
 
 
 def preactivation_gradients(
@@ -38,13 +45,25 @@ def gradient_rms(gradients: Sequence[Tensor], lane_axis: int) -> Tensor:
     return torch.stack(sums, 1).sqrt()
 
 
-def gradient_slope(rms: Tensor) -> Tensor:
-    """v = -(OLS slope of ln delta_l on l), [L] from delta [L, D]: per layer, towards the input.
+def series(config: TrialConfig) -> list[Given]:
+    """Gradients by time step only where there are such."""
+    return tabled("gradient_flow", without=() if config.time_steps() else TIME_SERIES)
 
-    In theory ln(chi) / 2: under -0.1 gradients vanish, over 0.1 they explode. NaN for a single layer, and where some
-    delta is exactly zero or not finite: no floor stands in for the logarithm of zero.
-    """
-    layers = torch.arange(rms.shape[1], dtype=rms.dtype, device=rms.device)
-    centred = layers - layers.mean()
-    slope = (rms.log() * centred).sum(1) / centred.square().sum()
-    return torch.where(torch.isfinite(slope), -slope, torch.nan)
+
+def measure(pack: ProbedPack, step: int) -> dict[str, Tensor]:
+    """Gradient flow on the first examples of the probe set, through layers and through time."""
+    flow = pack.config.probes.gradient_flow
+    assert flow is not None
+    by_layer, by_step, steps = [], [], pack.config.time_steps()
+    for model, data, inputs, targets in pack.shown(min(flow.examples, pack.examples)):
+        gradients = preactivation_gradients(model, inputs, targets, data.functions().loss)
+        by_layer.append(gradient_rms(gradients, model.lane_axis))
+        if steps is not None:
+            by_step.append(time_rms(gradients, steps))
+    rms = torch.cat(by_layer)
+    values = {layer_series("gradient_rms", number): column for number, column in enumerate(rms.unbind(1), start=1)}
+    through_time = time_values(torch.cat(by_step)) if by_step else {}
+    return {**values, **through_time, "gradient_slope": gradient_slope(rms)}
+
+
+GRADIENT_FLOW = Family(name="gradient_flow", steps=points_of("gradient_flow"), series=series, measure=measure)

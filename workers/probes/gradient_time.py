@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from actinium.frame import layer_series
-from workers.probes.gradient_flow import gradient_slope
+from workers.probes.gradient_slope import gradient_slope
+
+TIME_SERIES = ("gradient_time_slope", "gradient_rms_first", "gradient_rms_last")
 
 
 def time_rms(gradients: Sequence[Tensor], steps: int) -> Tensor:

@@ -11,7 +11,14 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from actinium.frame import layer_series
 from workers.layers import LaneModel, Pass, Trace
+from workers.probes.family import Family
+from workers.probes.probed_pack import ProbedPack
+from workers.probes.schedule import points_of
+
+START = "start"
+"""Remembered: moments of z at the first measured step, [L, 2, U]."""
 
 
 @torch.no_grad()
@@ -32,3 +39,21 @@ def drift(start: Tensor, now: Tensor) -> Mapping[str, Tensor]:
         "input_mean_drift": torch.where(varied, (mean_now - mean).abs() / std, torch.nan),
         "input_std_drift": torch.where(varied & varies, (std_now / std).log().abs(), torch.nan),
     }
+
+
+def measure(pack: ProbedPack, step: int) -> dict[str, Tensor]:
+    """How far units' inputs have moved since the first measured step."""
+    wanted = pack.config.probes.input_drift
+    assert wanted is not None
+    shown = pack.shown(min(wanted.examples, pack.examples))
+    now = torch.cat([unit_moments(model, inputs) for model, _, inputs, _ in shown], 1)
+    start = pack.memory.setdefault(START, now.movedim(1, 0))
+    values: dict[str, Tensor] = {}
+    for name, units in drift(start.movedim(0, 1), now).items():
+        layers = torch.split_with_sizes(units, [channels for channels, _ in pack.config.layers()], 1)
+        values |= {layer_series(name, number): of.nanmean(1) for number, of in enumerate(layers, start=1)}
+        values[name] = units.nanmean(1)
+    return values
+
+
+INPUT_DRIFT = Family(name="input_drift", steps=points_of("input_drift"), measure=measure)

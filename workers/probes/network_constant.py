@@ -4,6 +4,8 @@ Constant as for a unit: its range is at most a small share of the root mean squa
 examples, K logits.
 """
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -29,9 +31,9 @@ class NetworkConstant:
         """As `add`, of a part that was passed through these lanes alone: it holds no others."""
         self._logits.add_of((lanes,), _as_layer(logits))
 
-    def by_lane(self) -> Tensor:
+    def by_network(self) -> Mapping[str, Tensor]:
         """[L] float64, 0 or 1."""
-        return self.undecided().double()
+        return {"network_constant": self.undecided().double()}
 
 
 def _as_layer(logits: Tensor) -> LayerChunk:

@@ -7,24 +7,38 @@ group, l of a round, C units of a layer, u of them undecided.
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from workers.layers import LaneModel, Pass, Trace
-from workers.probes.layer_probes import LayerProbes
-from workers.probes.network_constant import NetworkConstant
+from workers.probes.gathering import OutputsQuantity
 from workers.training.batches import PackData
 
 GROWTH = 4
 """Each round ends at so many times the examples seen before it; a last one that would be short is joined to it."""
 
 
+class SilentLayer(Protocol):
+    """A hidden layer of the group, some of whose units may be silent."""
+
+    def undecided(self) -> Tensor | None:
+        """[L, C] bool: units of which more examples could change whether they are; None where nothing asks for it."""
+        ...
+
+    def add_silence(
+        self, model: LaneModel, lanes: Tensor, units: Tensor, preactivation: Tensor, activation: Tensor
+    ) -> None:
+        """Take in z and h of a part that was passed through `model`, which is `lanes` [l] alone: of `units` [l, u]."""
+        ...
+
+
 def decide_silence(
     model: LaneModel,
     data: PackData,
-    layers: Sequence[LayerProbes],
-    outputs: NetworkConstant | None,
+    layers: Sequence[SilentLayer],
+    outputs: Sequence[OutputsQuantity],
     *,
     seen: int,
     examples: int,
@@ -39,8 +53,7 @@ def decide_silence(
     while seen < examples:
         flags = [layer.undecided() for layer in layers]
         asking = [flag.any(1) for flag in flags if flag is not None]
-        if outputs is not None:
-            asking.append(outputs.undecided())
+        asking += [quantity.undecided() for quantity in outputs]
         if not asking:
             return
         lanes = torch.stack(asking).any(0).nonzero().squeeze(1)
@@ -57,8 +70,8 @@ def decide_silence(
                 for layer, units, z, h in zip(layers, open_units, trace.preactivations, trace.activations, strict=True):
                     if units is not None:
                         layer.add_silence(part, some, units, z, h)
-                if outputs is not None:
-                    outputs.add_of(some, logits)
+                for quantity in outputs:
+                    quantity.add_of(some, logits)
         seen = end
 
 

@@ -12,6 +12,9 @@ import torch
 from torch import Tensor
 
 from workers.probes.chunk import LayerChunk
+from workers.probes.family import Family
+from workers.probes.gathering import Gathered
+from workers.probes.schedule import averaged_steps
 
 
 def treves_rolls(sizes: Tensor, squares: Tensor, n: int) -> Tensor:
@@ -24,7 +27,7 @@ def hoyer(sizes: Tensor, squares: Tensor, n: int) -> Tensor:
     return (n**0.5 - sizes / squares.sqrt()) / (n**0.5 - 1.0) if n > 1 else torch.full_like(sizes, torch.nan)
 
 
-class Sparsity:
+class OutputSparsity:
     """Lifetime, population and zeros, [L] each."""
 
     def __init__(self) -> None:
@@ -68,3 +71,6 @@ class Sparsity:
             "population_hoyer": population[:, 2] / population[:, 3],
             "zero_share": self._zeros.mean(1) / self._samples,
         }
+
+
+SPARSITY = Family(name="sparsity", steps=averaged_steps, gather=lambda look: Gathered(layers=(OutputSparsity(),)))

@@ -7,6 +7,26 @@ srank (Kumar et al. 2021):                the least k for which the k largest s 
 import torch
 from torch import Tensor
 
+from workers.probes.family import Family
+from workers.probes.gathering import Gathered, LayerLook
+from workers.probes.schedule import points_of
+from workers.probes.singular_values import OfSingularValues, SingularValues
+
+
+def gather(look: LayerLook) -> Gathered:
+    """Both ranks of a layer."""
+    wanted = look.config.probes.spectrum
+    assert wanted is not None
+    share = wanted.share
+    singular = look.common(SingularValues)
+    ranks = OfSingularValues(
+        singular, lambda values: {"stable_rank": stable_rank(values), "srank": srank(values, share)}
+    )
+    return Gathered(layers=(ranks,))
+
+
+SPECTRUM = Family(name="spectrum", steps=points_of("spectrum"), gather=gather)
+
 
 def stable_rank(singular: Tensor) -> Tensor:
     """[L] from singular values [L, C] in ascending order; NaN where they are."""

@@ -10,8 +10,12 @@ from torch import Tensor
 from actinium.frame import layer_series
 from workers.layers import LaneModel
 from workers.normalizations.apply import keeps_statistics
+from workers.probes.family import Family
+from workers.probes.schedule import points_of
 from workers.training.batches import PackData
 from workers.training.evaluation import with_precise_statistics
+
+STATISTIC_SERIES = ("statistic_mean_error", "statistic_variance_error")
 
 STILL = 2.0**-30
 """A variance, by the layer's largest, up to which a channel of a time step does not vary."""
@@ -24,7 +28,9 @@ def statistic_errors(model: LaneModel, data: PackData) -> dict[str, Tensor]:
     """
     kept = torch.tensor([keeps_statistics(config.normalization) for config in model.configs])
     if not kept.any():
-        return {}
+        nothing = data.scale.new_full((len(model.configs),), torch.nan, dtype=torch.float64)
+        numbers = range(1, len(model.hidden_names) + 1)
+        return {layer_series(name, number): nothing for name in STATISTIC_SERIES for number in numbers}
     precise = with_precise_statistics(model, data)
     values: dict[str, Tensor] = {}
     for number, layer in enumerate(model.hidden_names, start=1):
@@ -47,3 +53,10 @@ def _mean(errors: Tensor, true_var: Tensor) -> Tensor:
         return errors.mean(1)
     varies = true_var > STILL * true_var.amax((1, 2), keepdim=True)
     return torch.where(varies, errors, torch.nan).nanmean((1, 2))
+
+
+STATISTIC_ERROR = Family(
+    name="statistic_error",
+    steps=points_of("statistic_error"),
+    measure=lambda pack, step: statistic_errors(pack.model, pack.data),
+)

@@ -4,15 +4,33 @@ The gradients are of the mean loss over the examples given, statistics as in tra
 own and reach no parameter. Legend: L lanes, B examples, D hidden layers, F filters (units), n weights of one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from actinium.frame import layer_series
+from actinium.trial import TrialConfig
+from workers.activations.expressions import PREFIX
 from workers.layers import LaneModel, Pass
 from workers.models.slices import slices_of
 from workers.objectives import Loss, cross_entropy
+from workers.probes.family import Family, Given, given
+from workers.probes.probed_pack import ProbedPack
+from workers.probes.schedule import points_of
+
+SLOPE = "slope"
+"""What parametric rectifiers learn; it has a series of its own in frames."""
+
+LEARNED = "learned_parameter_"
+
+
+def shown_name(parameter: str) -> str:
+    """A learned parameter as its level calls it: those of written activations have a prefix among the tensors. A
+    written `slope` keeps it, because it is no rectifier's.
+    """
+    own = parameter.removeprefix(PREFIX)
+    return parameter if own == SLOPE else own
 
 
 def weight_values(model: LaneModel, inputs: Tensor, targets: Tensor, loss: Loss = cross_entropy) -> dict[str, Tensor]:
@@ -24,6 +42,7 @@ def weight_values(model: LaneModel, inputs: Tensor, targets: Tensor, loss: Loss 
     recurrent layer is W_x and W_h together: all that a unit receives.
     """
     values: dict[str, Tensor] = {}
+    learned = learned_means(model).get(SLOPE)
     gradients = _gradients(model, inputs, targets, loss)
     for number, layer in enumerate(model.hidden_names, start=1):
         weight = _whole(model.params, layer).detach().double()
@@ -34,7 +53,7 @@ def weight_values(model: LaneModel, inputs: Tensor, targets: Tensor, loss: Loss 
             "weight_norm": size,
             "weight_gradient_rms": steepness / weight[0].numel() ** 0.5,
             "weight_gradient_share": steepness / size,
-            "learned_slope": _slopes(model, layer),
+            "learned_slope": torch.full_like(size, torch.nan) if learned is None else learned[:, number - 1],
             "opposite_cosine": opposite_cosine(per_filter),
         }
         values |= {layer_series(name, number): value for name, value in found.items()}
@@ -63,18 +82,23 @@ def _gradients(model: LaneModel, inputs: Tensor, targets: Tensor, loss: Loss = c
         return dict(zip(watched, torch.autograd.grad(total, leaves, materialize_grads=True), strict=True))
 
 
-def _slopes(model: LaneModel, layer: str) -> Tensor:
-    """The mean learned slope, [L]; one that is shared by the layer is its first entry."""
-    means = torch.full(
-        (len(model.configs),), torch.nan, dtype=torch.float64, device=model.params[f"{layer}.bias"].device
-    )
+def learned_means(model: LaneModel) -> dict[str, Tensor]:
+    """The mean over units of each parameter that an activation of some lane has learned, by its name: [L, D] float64,
+    NaN in lanes that learn none of the name; one that is shared by the layer is its first entry.
+    """
+    found: dict[str, Tensor] = {}
+    layers = model.hidden_names
+    device = model.params[f"{layers[0]}.bias"].device
     for piece in slices_of(model.configs):
-        parameter = piece.learned.get("slope")
-        if parameter is not None:
-            lanes = slice(piece.first, piece.first + piece.lanes)
-            slope = model.params[f"{layer}.slope"][lanes].detach().double()
-            means[lanes] = slope[:, 0] if parameter.shared else slope.mean(1)
-    return means
+        lanes = slice(piece.first, piece.first + piece.lanes)
+        for name, parameter in piece.learned.items():
+            if shown_name(name) not in found:
+                nothing = torch.full((len(model.configs), len(layers)), torch.nan, dtype=torch.float64, device=device)
+                found[shown_name(name)] = nothing
+            for number, layer in enumerate(layers):
+                own = model.params[f"{layer}.{name}"][lanes].detach().double()
+                found[shown_name(name)][lanes, number] = own[:, 0] if parameter.shared else own.mean(1)
+    return found
 
 
 def opposite_cosine(filters: Tensor) -> Tensor:
@@ -85,3 +109,35 @@ def opposite_cosine(filters: Tensor) -> Tensor:
     if filters.shape[1] == 1:
         return filters.new_full((filters.shape[0],), torch.nan)
     return torch.where(itself, torch.inf, cosines).amin(2).mean(1)
+
+
+def measure(pack: ProbedPack, step: int) -> dict[str, Tensor]:
+    """What weights and their gradients show on the first examples of the probe set. What activations learned beside
+    the slope is remembered for the trial's end: frames of a pack have one layout, whatever its activations learn.
+    """
+    wanted = pack.config.probes.weights
+    assert wanted is not None
+    shown = pack.shown(min(wanted.examples, pack.examples))
+    groups = [weight_values(model, inputs, targets, data.functions().loss) for model, data, inputs, targets in shown]
+    learned = learned_means(pack.model)
+    learned.pop(SLOPE, None)
+    pack.memory |= {f"{LEARNED}{name}": means for name, means in learned.items()}
+    return {name: torch.cat([group[name] for group in groups]) for name in groups[0]}
+
+
+def ends(configs: Sequence[TrialConfig]) -> list[Given]:
+    """Every learned parameter but the slope, which frames have."""
+    names = dict.fromkeys(shown_name(name) for piece in slices_of(configs) for name in piece.learned)
+    return [given(f"{LEARNED}{name}") for name in names if name != SLOPE]
+
+
+def end(pack: ProbedPack) -> dict[str, Tensor]:
+    """Learned parameters at the last step at which weights were measured."""
+    return {
+        layer_series(one.name, number): means
+        for one in ends(pack.model.configs)
+        for number, means in enumerate(pack.memory[one.name].unbind(1), start=1)
+    }
+
+
+WEIGHTS = Family(name="weights", steps=points_of("weights"), measure=measure, ends=ends, end=end)

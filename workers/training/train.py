@@ -30,7 +30,7 @@ from workers.layers import LaneModel
 from workers.models import build_model, parameter_count
 from workers.models.slices import lane_order
 from workers.probes import PackProbes, probe_series
-from workers.probes.first_filters import first_filters
+from workers.probes.families import artifacts
 from workers.procedures import Prepared, prepare
 from workers.training.batches import epoch_order, pack_data
 from workers.training.best import BestNetworks
@@ -223,7 +223,7 @@ class Pack:
         if not places:
             return []
         networks = self._best.instead_of(networks)
-        trajectories = self._probes.trajectories()
+        whole = self._probes.of_whole_trials()
         tested = evaluate(networks, self._data.tested(), self._data.test)
         gaps = train_eval_gap(networks, self._data)
         precise = precise_error(networks, self._data)
@@ -235,9 +235,9 @@ class Pack:
                 lane=self._lanes[place],
                 summary=self._summary(
                     self._records[place],
-                    {**dict(zip(names, ends[place], strict=True)), **trajectories[place]},
+                    {**dict(zip(names, ends[place], strict=True)), **whole[place]},
                 ),
-                artifacts=first_filters(networks, place) if self._config.probes.filters else {},
+                artifacts=artifacts(self._config, networks, place),
             )
             for place in places
         ]
@@ -276,7 +276,7 @@ class Pack:
         self._data.keep(places)
         self._steps.keep(places)
         self._best.keep(places)
-        self._probes.drop(places)
+        self._probes.keep(places)
         self._past.keep(places)
 
     # ---- checkpoints ------------------------------------------------------------------------------------------
