@@ -26,9 +26,8 @@ N = 40
 Y = np.arange(N) % 4
 HWC = np.random.default_rng(0).integers(0, 255, (N, 6, 5, 3)).astype(np.uint8)
 VEC = np.random.default_rng(1).normal(size=(N, 6))
-TABLE = "\n".join(
-    ["a,b,label", *(f"{row[0]},{row[1]},{'cat' if y % 2 else 'dog'}" for row, y in zip(VEC, Y, strict=True))]
-)
+ROWS = [f"{row[0]},{row[1]},{('dog', 'cat')[y % 2]}" for row, y in zip(VEC, Y, strict=True)]
+TABLE = "\n".join(["a,b,label", *ROWS])
 
 
 def npz(**arrays: NDArray[Any]) -> bytes:
@@ -153,9 +152,8 @@ def test_a_trial_uses_the_split_that_came_with_the_file(submitter: httpx.Client,
     spec = submitter.get("/v1/studies/s").json()["spec"]
     assert spec["task"]["stored"]["official_test"] == 8 and "official_validation" not in spec["task"]["stored"]
     assert submitter.post("/v1/studies", json={**spec, "name": "again"}).status_code == 201
-    unused = submitter.post(
-        "/v1/studies?dry_run=true", json={**study, "task": {"dataset": "keras", "test_fraction": 0.5}}
-    )
+    task = {"dataset": "keras", "test_fraction": 0.5}
+    unused = submitter.post("/v1/studies?dry_run=true", json={**study, "task": task})
     assert unused.json()["notices"] == ["task.test_fraction: 0.5 changes nothing: keras has a test part of its own"]
 
 
@@ -195,14 +193,14 @@ def test_missing_files_are_said_at_submit(submitter: httpx.Client, dry_run: bool
     study = {
         "name": "s",
         "seeds": 1,
-        "factors": {"task.dataset": ["digits", "MNIST"], "initialization": ["he"]},
-        "include": [{"task.dataset": "digits", "initialization": {"name": "transfer", "source": "cifar10"}}],
+        "factors": {"task.dataset": ["digits", "FashionMNIST"]},
+        "include": [{"task.dataset": "fashion_mnist", "initialization": {"name": "transfer", "source": "mnist"}}],
     }
     answer = submitter.post("/v1/studies", params={"dry_run": dry_run}, json=study)
     assert answer.status_code in (200, 201), answer.text
     notices = answer.json()["notices"]
-    assert [notice.split()[3] for notice in notices][:1] == ["mnist"]
-    assert "its trials will fail until `actinium data fetch mnist` has brought them" in notices[0]
+    assert [notice.split()[3] for notice in notices] == ["fashion_mnist", "mnist"]
+    assert "its trials will fail until `actinium data fetch mnist` has brought them" in notices[1]
     digits = submitter.post("/v1/studies?dry_run=true", json={"name": "d", "seeds": 1})
     assert digits.json()["notices"] == [] == digits.json()["equal_levels"]
 
