@@ -14,8 +14,8 @@ from actinium.trial import Task, Training, TrialConfig
 MOST_TOLD = 100
 """Pairs of levels that are told."""
 
-SAME_ARRAYS = "the same numbers under two names: one cell"
-SAME_CONFIG = "the same config: one cell"
+SAME_ARRAYS = "the same numbers under two names"
+SAME_CONFIG = "the same config"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +71,9 @@ NEVER_USED = (
 """What `unused` may name: a design in which none of them varies is not searched."""
 
 
+DOCUMENTS: Mapping[str, type[Training | Task]] = {"training": Training, "task": Task}
+
+
 def training_identity(config: TrialConfig) -> str:
     """Equal for configs that differ only in what they do not use, which is set to its default."""
     training: dict[str, Any] = {}
@@ -112,6 +115,22 @@ def equal_levels(
         else:
             first[identity] = (cell, config)
     return found.told()
+
+
+def without_effect(configs: Sequence[TrialConfig]) -> list[str]:
+    """A sentence for each setting that somebody changed and that changes no number of any trial."""
+    said = []
+    for path in NEVER_USED:
+        root, _, name = path.partition(".")
+        values = {getattr(getattr(config, root), name) for config in configs}
+        if len(values) > 1:
+            continue  # what varies is told as equal levels
+        (value,) = values
+        changed = value == "adamw" if name == "optimizer" else value != DOCUMENTS[root].model_fields[name].default
+        reasons = {unused(config).get(path) for config in configs} if changed else {None}
+        if None not in reasons:
+            said.append(f"{path}: {value} changes nothing: {'; '.join(sorted(map(str, reasons)))}")
+    return said
 
 
 class _Pairs:

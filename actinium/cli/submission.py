@@ -62,6 +62,13 @@ def _tell_submitted(answer: dict[str, Any], *, dry_run: bool) -> None:
         terminal.say(f"  reused: {answer['reused']} trials of the same digest, from earlier studies")
     for design in answer["invalid_designs"]:
         terminal.say(f"  left out: {cell_label(design['cell'])}: {design['reason']}")
+    for levels in answer["equal_levels"]:
+        both = f"{cell_label(levels['levels'])} = {cell_label(levels['same_as'])}"
+        cells = f"{levels['cells']} cells" if levels["cells"] > 1 else "1 cell"
+        done_with = "not run twice" if levels["merged"] else "run, with equal numbers"
+        terminal.say(f"  equal: {both}: {levels['reason']}; {cells} {done_with}")
+    for notice in answer["notices"]:
+        terminal.say(f"  note: {notice}")
     if dry_run:
         show_preflight(answer)
     else:

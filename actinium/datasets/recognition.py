@@ -135,8 +135,8 @@ def _found(archive: zipfile.ZipFile) -> Found:
     for kind, by_part in known.items():
         for several in by_part.values():
             if len(several) > 1:
-                what = "the inputs" if kind == "inputs" else "what is to be learned"
-                raise refusal("", f"holds {' and '.join(several)}: which is {what}? leave the other out")
+                what = "has the inputs" if kind == "inputs" else "is to be learned"
+                raise refusal("", f"holds {' and '.join(several)}: which of them {what}? leave the other out")
     inputs, learned = known["inputs"], known["learned"]
     wanted = [part for part in ("train", "validation", "test") if part in inputs or part in learned]
     if "" in inputs and "" in learned and not wanted:

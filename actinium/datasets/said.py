@@ -85,9 +85,9 @@ def _worth_knowing(arrays: DatasetArrays) -> list[str]:
         return said
     counts = np.bincount(arrays.labels)
     if rare := int((counts == 1).sum()):
-        said.append(f"{rare} classes have a single example, which is in one part alone")
+        said.append(f"classes with a single example, which is in one part alone: {rare}")
     training = len(arrays.labels) - arrays.validation - arrays.test
     seen = np.bincount(arrays.labels[:training], minlength=len(counts))
     if training < len(arrays.labels) and (unseen := int((seen == 0).sum())):
-        said.append(f"{unseen} classes have no training example: they cannot be learned")
+        said.append(f"classes without a training example, which cannot be learned: {unseen}")
     return said

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actinium.datasets.archive import refusal, written
+from actinium.datasets.archive import LONGEST_TEXT, refusal, written
 from actinium.datasets.file import check_size
 from actinium.errors import FieldError, InvalidInput, TooLarge
 
@@ -95,9 +95,13 @@ def converted(content: bytes, *, label: str | None, most_bytes: int) -> tuple[di
         inputs[:, place] = _numbers(name, table.column(name))
     by = f", in the parts that {split!r} names" if split else ""
     said.append(f"columns: {learned!r} is learned from {len(features)} others{by}")
-    arrays: dict[str, NDArray[Any]] = {"inputs": inputs, _role(learned): _values(learned, table.column(learned))}
+
+    def values(name: str) -> NDArray[Any]:
+        return _values(name, table.column(name), most_bytes=most_bytes)
+
+    arrays: dict[str, NDArray[Any]] = {"inputs": inputs, _role(learned): values(learned)}
     if split is not None:
-        arrays[SPLIT] = _values(split, table.column(split))
+        arrays[SPLIT] = values(split)
     return arrays, said
 
 
@@ -171,7 +175,10 @@ def _parquet(content: bytes, *, most_bytes: int) -> Any:
     try:
         file = parquet.ParquetFile(pa.BufferReader(content))
         schema, rows = file.schema_arrow, file.metadata.num_rows
-        words = [field.name for field in schema if _is_text(field.type)]
+        for field in schema:
+            if pa.types.is_nested(field.type):
+                raise refusal(field.name, f"is no column of numbers ({field.type}); give a column for each number")
+        words = [field.name for field in schema if _is_text(field.type) or _is_bytes(field.type)]
         check_size((rows, max(1, len(schema) - len(words))), np.dtype("f8"), most_bytes=most_bytes)
         file = parquet.ParquetFile(pa.BufferReader(content), read_dictionary=words)
         batches, done = [], 0
@@ -215,7 +222,13 @@ def _is_text(kind: Any) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _values(name: str, column: Any) -> NDArray[Any]:
+def _is_bytes(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _values(name: str, column: Any, *, most_bytes: int) -> NDArray[Any]:
     """A column as labels: numbers, or words."""
     import pyarrow as pa
 
@@ -228,7 +241,12 @@ def _values(name: str, column: Any) -> NDArray[Any]:
         encoded = encoded.dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.unify_dictionaries().combine_chunks()
-    words = np.array([str(word) for word in encoded.dictionary.to_pylist()], dtype=str)
+    known = [str(word) for word in encoded.dictionary.to_pylist()]
+    longest = max(map(len, known), default=1)
+    if longest > LONGEST_TEXT:
+        raise refusal(name, f"holds a word of {longest} characters; give words of at most {LONGEST_TEXT}")
+    words = np.array(known, dtype=str)
+    check_size((len(column), longest), np.dtype("f4"), most_bytes=most_bytes)
     return np.asarray(words[encoded.indices.to_numpy(zero_copy_only=False)])
 
 

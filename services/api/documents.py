@@ -49,45 +49,6 @@ class Estimate(Answer):
     seconds: float | None = None
 
 
-class PreflightDocument(Answer):
-    """What a cell's untrained network does: factors a layer, towards the output for signals and towards the input for
-    gradients (null for one hidden layer, or zeros), root mean squares layer by layer, on `examples` training examples
-    or, where the dataset's files are missing (`inputs`: normal), on noise. `memory_bytes` of one trial, at least. Of
-    recurrent networks also the gradients' factor a time step, towards the past, and how many steps there are.
-    """
-
-    cell: Cell
-    forward_factor: float | None
-    backward_factor: float | None
-    time_factor: float | None = None
-    time_steps: int | None = None
-    forward_rms: Sequence[float | None]
-    gradient_rms: Sequence[float | None]
-    born_dead_rate: float | None
-    memory_bytes: int
-    examples: int
-    inputs: Literal["dataset", "normal"]
-    warnings: Sequence[str]
-
-
-class Submitted(Answer):
-    """A study that was accepted, `reused` of its trials from the history; with `dry_run`, one that would be: `id` and
-    `state` are null, and the history is not asked.
-    """
-
-    id: int | None
-    name: str
-    state: StudyState | None
-    cells: int
-    trials: int
-    reused: int = 0
-    invalid_designs: Sequence[InvalidDesignDocument]
-    estimate: Estimate
-    links: Mapping[str, str | None]
-    preflight: Sequence[PreflightDocument] = ()
-    """With `dry_run`: the cells of the first different networks, those that were ready in time."""
-
-
 class StudyItem(Answer):
     """A study as the history lists it. `reused` of the trials that succeeded were taken from the history."""
 

@@ -13,7 +13,7 @@ from typing import Any
 from actinium.levels.initializations import PROCEDURES
 from actinium.study import Design
 from actinium.trial import TrialConfig
-from services.api.documents import PreflightDocument
+from services.api.submissions import PreflightDocument
 from services.settings import Settings
 
 KEPT = 2048
@@ -59,7 +59,7 @@ def warnings_of(found: Mapping[str, Any]) -> list[str]:
     if found["memory_bytes"] >= NOTABLE_BYTES:
         said.append(f"a trial takes {found['memory_bytes'] / 2**30:.0f} GiB or more")
     if found["inputs"] == "normal":
-        said.append("measured on normal noise: the dataset's files are not where the API runs")
+        said.append("measured on normal noise: the dataset is not where the API runs")
     return said
 
 

@@ -11,7 +11,7 @@ from actinium.errors import FieldError, InvalidInput
 from actinium.explain import explain
 from actinium.frame import Outcome
 from actinium.job import JobState, StudyState
-from actinium.study import Design, StudySpec, expand, parse_study
+from actinium.study import StudySpec, expand, parse_study
 from db import reports, studies, trials
 from services.api import arrow
 from services.api.access import Caller, Database, Now, OwnStudy
@@ -21,10 +21,7 @@ from services.api.documents import (
     StudyChanges,
     StudyDocument,
     StudyList,
-    Submitted,
     TrialList,
-    estimate,
-    invalid_documents,
     run_link,
     study_document,
     study_item,
@@ -34,6 +31,7 @@ from services.api.documents import (
 from services.api.openapi import body_of
 from services.api.preflight import Preflight
 from services.api.references import Cursor, Limit, StudyReference, Words, settings_of
+from services.api.submissions import Submitted, submitted
 
 router = APIRouter(prefix="/v1", tags=["studies"])
 Json = Annotated[Any, Depends(json_body)]
@@ -64,7 +62,8 @@ def submit(
     if dry_run:
         response.status_code = 200
         preflight: Preflight = request.app.state.preflight
-        return _submitted(design, links={}).model_copy(update={"preflight": preflight.of(design, settings)})
+        tried = submitted(design, data_root=settings.data_root(), links={})
+        return tried.model_copy(update={"preflight": preflight.of(design, settings)})
     with engine.begin() as connection:
         created = studies.create(
             connection,
@@ -77,23 +76,8 @@ def submit(
         row = studies.get(connection, created)
     response.headers["Location"] = f"/v1/studies/{created}"
     links = study_links(created, row.experiment_id, settings)
-    return _submitted(design, links=links).model_copy(
+    return submitted(design, data_root=settings.data_root(), links=links).model_copy(
         update={"id": created, "state": row.state, "reused": row.counts.reused}
-    )
-
-
-def _submitted(design: Design, *, links: dict[str, str | None]) -> Submitted:
-    seeds = len(design.spec.seed_list())
-    trials = seeds * len(design.cells)
-    return Submitted(
-        id=None,
-        name=design.spec.name,
-        state=None,
-        cells=len(design.cells),
-        trials=trials,
-        invalid_designs=invalid_documents(design.invalid),
-        estimate=estimate(trials, [(cell.config, seeds) for cell in design.cells]),
-        links=links,
     )
 
 
