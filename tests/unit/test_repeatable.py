@@ -123,6 +123,7 @@ def test_examples(number):
 """
 
 
+@pytest.mark.slow
 def test_draws_depend_neither_on_the_order_nor_on_the_process(tmp_path: Path) -> None:
     """Three runs, in three orders: every test drew what it drew before; different tests drew different numbers."""
     file, said = tmp_path / "test_drawing.py", tmp_path / "said"
