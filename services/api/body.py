@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from actinium.errors import FieldError, InvalidInput, TooLarge
+from services.api.gates import at_work
 from services.api.problem import BodyMissing, UnsupportedMediaType
 from services.settings import Settings
 
@@ -21,7 +23,9 @@ async def json_body(request: Request) -> Any:
     if media != "application/json" and not media.endswith("+json"):
         raise UnsupportedMediaType(f"the body is {media[:80]!r}; send JSON with Content-Type: application/json")
     content = await read(request, limit=settings.max_body_bytes, seconds=settings.body_seconds)
-    return parse(content, max_nesting=settings.max_nesting)
+    await at_work(request)
+    # In a thread: whatever a body costs to parse, the event loop answers others meanwhile.
+    return await run_in_threadpool(parse, content, max_nesting=settings.max_nesting)
 
 
 async def read(request: Request, *, limit: int, seconds: float) -> bytes:
@@ -81,11 +85,11 @@ def _finite(word: str) -> float:
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice[:80]!r} stands twice in one object; name it once")
+    document: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in document:
+            raise ValueError(f"the key {key[:80]!r} stands twice in one object; name it once")
+        document[key] = value
     return document
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from scipy import stats
 from sqlalchemy import Connection, Engine
 
@@ -20,8 +20,10 @@ from db.curves import Moments
 from db.rows import StudyRow
 from services.api.access import Database
 from services.api.documents import Curve, Curves
+from services.api.gates import at_work
 from services.api.references import StudyReference
 from services.api.report_cache import StudyCache, collector_at_rest
+from services.api.stream_buffer import in_pieces
 
 router = APIRouter(prefix="/v1", tags=["studies"])
 LEVEL = 0.95
@@ -41,7 +43,7 @@ class Reports:
         self.plans: StudyCache[ReportPlan] = StudyCache(most=PLAN_CELLS, weight=lambda plan: len(plan.cells))
 
 
-@router.get("/studies/{study}/report", response_model=Report)
+@router.get("/studies/{study}/report", response_model=Report, dependencies=[Depends(at_work)])
 def report(
     request: Request,
     engine: Database,
@@ -59,7 +61,7 @@ def report(
         row = studies.get(connection, studies.find(connection, study))
     asked = None if layers is None else frozenset(layers)
     content = kept.documents.get(row.id, (row.revision, asked), lambda: _document(engine, row, asked, kept))
-    return Response(content, media_type="application/json")
+    return in_pieces(content, media_type="application/json")
 
 
 def _document(engine: Engine, row: StudyRow, asked: frozenset[str] | None, kept: Reports) -> bytes:
@@ -108,7 +110,7 @@ def _metric(name: str) -> str:
     return name.split("/")[0]
 
 
-@router.get("/studies/{study}/curves")
+@router.get("/studies/{study}/curves", dependencies=[Depends(at_work)])
 def curves(
     engine: Database,
     study: StudyReference,

@@ -57,14 +57,15 @@ def submit(
 ) -> Submitted:
     """Submits a study. With an Idempotency-Key, the same body again gives the same study."""
     settings = settings_of(request)
-    with engine.begin() as connection:
-        find = finder(connection)
-        spec = parse_study(with_stored(document, find))
-        design = expand(spec, max_trials=settings.max_trials, find=find)
+    find = finder(engine)
+    spec = parse_study(with_stored(document, find))
+    design = expand(spec, max_trials=settings.max_trials, find=find)
     if dry_run:
         response.status_code = 200
         preflight: Preflight = request.app.state.preflight
-        return _submitted(design, links={}).model_copy(update={"preflight": preflight.of(design, settings)})
+        looked = preflight.of(design, settings)
+        shown = {"preflight": looked.documents, "preflight_missing": looked.missing}
+        return _submitted(design, links={}).model_copy(update=shown)
     with engine.begin() as connection:
         created = studies.create(
             connection,
