@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Engine
 
 from actinium.datasets import tabular
@@ -20,7 +21,7 @@ from actinium.objectives import ObjectiveName
 from db import datasets
 from db.datasets import DatasetRow
 from services.api.access import Caller, Database, Now
-from services.api.body import read
+from services.api.body import spooled
 from services.api.documents import Answer
 from services.api.gates import at_work
 from services.api.problem import UnsupportedMediaType
@@ -90,14 +91,15 @@ async def file_body(request: Request) -> bytes:
     settings = settings_of(request)
     limit = settings.max_dataset_bytes
     try:
-        content = await read(request, limit=limit, seconds=settings.dataset_seconds)
+        file = await spooled(request, limit=limit, seconds=settings.dataset_seconds)
     except TooLarge as error:
         raise TooLarge(
             f"the file is larger than the {limit} bytes that are accepted; write it with numpy.savez_compressed, as "
             "uint8 if it can be, or give fewer examples (ACTINIUM_MAX_DATASET_BYTES is the limit)"
         ) from error
-    await at_work(request)
-    return content
+    with file:
+        await at_work(request)
+        return await run_in_threadpool(file.read)
 
 
 @router.post(

@@ -16,8 +16,6 @@ from actinium.errors import TooMany, Unavailable
 from services.api import arrow
 from services.api.throttle import sender
 
-WAIT_SECONDS = 0.5
-"""How long a request waits at a full gate."""
 RETRY_SECONDS = 1.0
 ANSWER, END = "until the answer begins", "until the answer ends"
 """Where in a request's scope its gates stand."""
@@ -42,10 +40,11 @@ class Work(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Bound:
-    """At most `at_once` requests, and `each` of one caller."""
+    """At most `at_once` requests, and `each` of one caller; `wait` seconds long a request waits at a full gate."""
 
     at_once: int
     each: int
+    wait: float = 0.5
 
 
 BOUNDS: dict[Work, Bound] = {
@@ -59,7 +58,7 @@ BOUNDS: dict[Work, Bound] = {
     Work.TABLE: Bound(at_once=4, each=2),
     Work.STREAM: Bound(at_once=200, each=50),
     Work.UPLOAD: Bound(at_once=6, each=2),
-    Work.CHECK: Bound(at_once=2, each=1),
+    Work.CHECK: Bound(at_once=2, each=1, wait=300.0),  # a file that has arrived waits on the disk, and costs nothing
     Work.OPERATE: Bound(at_once=4, each=4),
 }
 THREADS = 64
@@ -134,14 +133,14 @@ class Gate:
         self._waiting: deque[tuple[str, asyncio.Future[None]]] = deque()
 
     async def enter(self, caller: str) -> None:
-        """Returns inside, to be left by `leave`. TooMany or Unavailable after WAIT_SECONDS."""
+        """Returns inside, to be left by `leave`. TooMany or Unavailable after the bound's `wait`."""
         if self._free(caller):
             self._inside[caller] += 1
             return
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((caller, place))
         try:
-            async with asyncio.timeout(WAIT_SECONDS):
+            async with asyncio.timeout(self._bound.wait):
                 await place
         except BaseException as error:
             if place.done() and not place.cancelled():

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from actinium.errors import TooMany, Unavailable
-from services.api import gates
 from services.api.access import ACCESS
 from services.api.edge import Pace, TooSlow
 from services.api.gates import BOUNDS, PASSAGES, THREADS, Bound, Gate, Work
 
-TWO = Bound(at_once=3, each=2)
+PATIENT = Bound(at_once=3, each=2, wait=30.0)
+HASTY = Bound(at_once=3, each=2, wait=0.01)
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
@@ -28,11 +28,9 @@ def test_every_route_has_a_bound_and_every_bound_is_that_of_some_route() -> None
     assert sum(BOUNDS[kind].at_once for kind in threads) < THREADS, "some are left to look up tokens"
 
 
-def test_a_full_gate_lets_in_in_order_who_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gates, "WAIT_SECONDS", 30.0)
-
+def test_a_full_gate_lets_in_in_order_who_fits() -> None:
     async def test() -> None:
-        gate, order = Gate(Work.LOOK, TWO), list[str]()
+        gate, order = Gate(Work.LOOK, PATIENT), list[str]()
 
         async def come(caller: str, name: str) -> None:
             await gate.enter(caller)
@@ -56,11 +54,9 @@ def test_a_full_gate_lets_in_in_order_who_fits(monkeypatch: pytest.MonkeyPatch) 
     run(test())
 
 
-def test_who_waits_too_long_is_told_whose_fault_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gates, "WAIT_SECONDS", 0.01)
-
+def test_who_waits_too_long_is_told_whose_fault_it_is() -> None:
     async def test() -> None:
-        gate = Gate(Work.REPORT, TWO)
+        gate = Gate(Work.REPORT, HASTY)
         await gate.enter("a")
         await gate.enter("a")
         with pytest.raises(TooMany, match="2 reports being computed at once are the most for one caller") as refusal:
@@ -75,12 +71,11 @@ def test_who_waits_too_long_is_told_whose_fault_it_is(monkeypatch: pytest.Monkey
     run(test())
 
 
-def test_who_gives_up_while_waiting_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_gives_up_while_waiting_takes_no_place() -> None:
     """Also in the moment in which it is let in."""
-    monkeypatch.setattr(gates, "WAIT_SECONDS", 30.0)
 
     async def test() -> None:
-        gate = Gate(Work.LOOK, Bound(at_once=1, each=1))
+        gate = Gate(Work.LOOK, Bound(at_once=1, each=1, wait=30.0))
         await gate.enter("a")
         early, late = asyncio.create_task(gate.enter("b")), asyncio.create_task(gate.enter("c"))
         await asyncio.sleep(0)
