@@ -33,7 +33,7 @@ from actinium.paths import (
 from actinium.paths import Scalar as Scalar
 from actinium.paths import cell_label as cell_label
 from actinium.paths import value_at as value_at
-from actinium.trial import Document, Mlp, Model, Probes, Task, Training, TrialConfig
+from actinium.trial import Document, Mlp, Model, Probes, SharedParts, Task, Training, TrialConfig
 from actinium.yaml_text import MOST_CHARACTERS, not_json, plain
 
 MAX_TRIALS = 100_000
@@ -250,11 +250,12 @@ def expand(spec: StudySpec, *, max_trials: int = MAX_TRIALS, find: Find = nothin
     invalid: list[InvalidDesign] = []
     seen: dict[str, Cell] = {}
     merged: list[tuple[Cell, Cell]] = []
+    shared = SharedParts()
     excluded = [Matcher(pattern) for pattern in spec.exclude if pattern]
     for number, proposal in enumerate([*proposals, *spec.include]):
         included = number >= len(proposals)
         where = f"include.{number - len(proposals)}" if included else "factors"
-        config = _resolve(base, proposal, where, found)
+        config = shared.of(_resolve(base, proposal, where, found))
         cell = {path: canonical_in(config, path, value) for path, value in proposal.items()}
         if not included and any(matcher(config) for matcher in excluded):
             continue

@@ -8,7 +8,9 @@ import asyncio
 from collections import Counter, deque
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
+from anyio import from_thread
 from fastapi import Request
 from starlette.types import Scope
 
@@ -44,7 +46,7 @@ class Bound:
 
     at_once: int
     each: int
-    wait: float = 0.5
+    wait: float = 0.8
 
 
 BOUNDS: dict[Work, Bound] = {
@@ -52,8 +54,8 @@ BOUNDS: dict[Work, Bound] = {
     Work.LOOK: Bound(at_once=24, each=12),
     Work.LIST: Bound(at_once=8, each=4),
     Work.BODY: Bound(at_once=64, each=16),
-    Work.DESIGN: Bound(at_once=4, each=2),
-    Work.REPORT: Bound(at_once=3, each=2),
+    Work.DESIGN: Bound(at_once=2, each=1),
+    Work.REPORT: Bound(at_once=2, each=1),
     Work.DOWNLOAD: Bound(at_once=24, each=6),
     Work.TABLE: Bound(at_once=4, each=2),
     Work.STREAM: Bound(at_once=200, each=50),
@@ -213,6 +215,11 @@ async def admitted(request: Request) -> None:
     passage = passage_of(request)
     if passage is not None:
         await request.app.state.gates.enter(request.scope, passage.whole, caller_of(request.scope))
+
+
+def work_ended(request: Request) -> None:
+    """Leaves the `work` gate before the answer begins; called by a handler that runs in a thread."""
+    from_thread.run_sync(partial(request.app.state.gates.leave, request.scope, until=ANSWER))
 
 
 async def at_work(request: Request) -> None:

@@ -31,6 +31,7 @@ from services.api.documents import (
     study_links,
     trial_document,
 )
+from services.api.gates import work_ended
 from services.api.openapi import body_of
 from services.api.preflight import Preflight
 from services.api.references import Cursor, Limit, StudyReference, Words, settings_of
@@ -63,6 +64,7 @@ def submit(
     if dry_run:
         response.status_code = 200
         preflight: Preflight = request.app.state.preflight
+        work_ended(request)  # a preflight takes a while, in another process, and there is one at a time
         looked = preflight.of(design, settings)
         shown = {"preflight": looked.documents, "preflight_missing": looked.missing}
         return _submitted(design, links={}).model_copy(update=shown)
