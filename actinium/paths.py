@@ -38,22 +38,43 @@ def value_at(config: TrialConfig, path: str) -> Any:
     return node
 
 
-def matches(config: TrialConfig, pattern: Mapping[str, Any]) -> bool:
-    """Whether a config has every value of the pattern. A bare level name matches that level whatever its
-    parameters; a list matches any of its entries.
+class Matcher:
+    """Tells whether configs have every value of a pattern. A bare level name matches that level whatever its
+    parameters; a list matches any of its entries. The levels of the pattern are parsed once, however many configs
+    follow.
     """
-    for path, wanted in pattern.items():
-        found = value_at(config, path)
-        options = wanted if isinstance(wanted, list) else [wanted]
-        if not any(_same(path, found, option) for option in options):
-            return False
-    return True
+
+    def __init__(self, pattern: Mapping[str, Any]) -> None:
+        self._wanted = [
+            (path, [_readied(path, option) for option in (wanted if isinstance(wanted, list) else [wanted])])
+            for path, wanted in pattern.items()
+        ]
+
+    def __call__(self, config: TrialConfig) -> bool:
+        """Whether this config has every value."""
+        return all(
+            any(_same(path, found, option) for option in options)
+            for path, options in self._wanted
+            for found in [value_at(config, path)]
+        )
+
+
+def matches(config: TrialConfig, pattern: Mapping[str, Any]) -> bool:
+    """Whether one config has every value of the pattern; for many configs make a `Matcher`."""
+    return Matcher(pattern)(config)
+
+
+def _readied(path: str, wanted: Any) -> Any:
+    """A value of a pattern as it is compared: a level with its parameters, or the canonical name of a bare one."""
+    if path not in LEVEL_KINDS:
+        return wanted
+    level = LEVEL_KINDS[path].of(wanted)
+    return level.name if isinstance(wanted, str) else level
 
 
 def _same(path: str, found: Any, wanted: Any) -> bool:
     if path in LEVEL_KINDS:
-        level = LEVEL_KINDS[path].of(wanted)
-        return bool(found.name == level.name) if isinstance(wanted, str) else bool(found == level)
+        return bool((found.name if isinstance(wanted, str) else found) == wanted)
     if isinstance(found, BaseModel):
         return isinstance(wanted, Mapping) and all(_same(key, getattr(found, key, None), wanted[key]) for key in wanted)
     if isinstance(found, int | float) and isinstance(wanted, str):

@@ -271,7 +271,7 @@ class Convergence:
     """The target validation loss; null until there is one."""
 
     curves: tuple[SurvivalCurve, ...]
-    """One curve for each cell that has a finished trial."""
+    """One curve for each of the report's `cells` that has a finished trial."""
 
 
 @described
@@ -291,10 +291,10 @@ class Report:
     """What a trial's validation loss has to fall to, and where that comes from."""
 
     cells: tuple[CellReport, ...]
-    """Every cell of the study, in the study's order."""
+    """The study's cells in the study's order; of a large study a page of them, as `next_cells_from` says."""
 
     contrasts: tuple[Contrast, ...]
-    """Every cell against its reference cell, metric by metric."""
+    """Each of `cells` against its reference cell, metric by metric."""
 
     factors: tuple[FactorEffect, ...]
     """The share of variance that each factor and each interaction explains, metric by metric."""
@@ -310,6 +310,12 @@ class Report:
 
     mixed_measurements: dict[str, tuple[int, ...]]
     """By quantity, the versions of its definition that the study's trials were measured by, where they differ."""
+
+    total_cells: int
+    """Number of cells of the study. All figures are computed over all of them, whichever are listed."""
+
+    next_cells_from: int | None
+    """What to ask for as `cells_from` to have the cells behind those listed; null where there are none."""
 
 
 @cache

@@ -22,18 +22,18 @@ from actinium.paths import (
     FACTOR_ROOTS,
     Cell,
     FactorValue,
+    Matcher,
     Pattern,
     assign,
     canonical_in,
     canonical_value,
     level_faults,
-    matches,
     path_faults,
 )
 from actinium.paths import Scalar as Scalar
 from actinium.paths import cell_label as cell_label
 from actinium.paths import value_at as value_at
-from actinium.trial import Document, Mlp, Model, Probes, Task, Training, TrialConfig
+from actinium.trial import Document, Mlp, Model, Probes, SharedParts, Task, Training, TrialConfig
 from actinium.yaml_text import MOST_CHARACTERS, not_json, plain
 
 MAX_TRIALS = 100_000
@@ -250,12 +250,14 @@ def expand(spec: StudySpec, *, max_trials: int = MAX_TRIALS, find: Find = nothin
     invalid: list[InvalidDesign] = []
     seen: dict[str, Cell] = {}
     merged: list[tuple[Cell, Cell]] = []
+    shared = SharedParts()
+    excluded = [Matcher(pattern) for pattern in spec.exclude if pattern]
     for number, proposal in enumerate([*proposals, *spec.include]):
         included = number >= len(proposals)
         where = f"include.{number - len(proposals)}" if included else "factors"
-        config = _resolve(base, proposal, where, found)
+        config = shared.of(_resolve(base, proposal, where, found))
         cell = {path: canonical_in(config, path, value) for path, value in proposal.items()}
-        if not included and any(matches(config, pattern) for pattern in spec.exclude if pattern):
+        if not included and any(matcher(config) for matcher in excluded):
             continue
         identity = config.digest()
         if identity in seen:
@@ -273,7 +275,8 @@ def expand(spec: StudySpec, *, max_trials: int = MAX_TRIALS, find: Find = nothin
             "the study has no cell to run",
             [FieldError("factors", "every cell is excluded or structurally invalid" + why + "; keep at least one")],
         )
-    if spec.reference and not any(matches(cell.config, spec.reference) for cell in cells):
+    is_reference = Matcher(spec.reference)
+    if spec.reference and not any(is_reference(cell.config) for cell in cells):
         raise InvalidInput(
             "the reference is no cell of the study",
             [FieldError("reference", f"{cell_label(spec.reference)} matches no cell; name levels that are run")],

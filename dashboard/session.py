@@ -111,7 +111,7 @@ def report(study_id: int, revision: int, layers: tuple[str, ...] | None = None) 
 
     Every page is given the same object, and none changes it: a copy for each would take longer than reading it.
     """
-    return client().read_report(study_id, layers=layers)
+    return client().read_report(study_id, layers=layers, whole=False)
 
 
 @st.cache_data(max_entries=128, show_spinner="Reading the curves …")

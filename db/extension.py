@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from actinium.datasets.names import Find, nothing_stored
 from actinium.errors import Conflict
 from actinium.extension import Extension, extended
 from actinium.job import StudyId, StudyState
-from actinium.study import Design, DesignCell, expand
+from actinium.study import Design, DesignCell, StudySpec, expand
 from db import grid, limits, reuse
 from db.documents import check, dumps
 from db.models import studies as study_rows
@@ -32,6 +32,39 @@ class Extended:
     trials: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """An extension worked out before its transaction, which so is a short one: the design of the extended study, and
+    the cells that are new in it. It holds for the study as it was read, with this `spec` and `cells`.
+    """
+
+    spec: StudySpec
+    cells: int
+    design: Design
+    fresh: tuple[DesignCell, ...]
+
+
+def prepare(
+    spec: StudySpec,
+    old: Sequence[DesignCell],
+    extension: Extension,
+    *,
+    max_trials: int,
+    find: Find = nothing_stored,
+) -> Prepared:
+    """Resolve an extension of a study that has this document and these cells. InvalidInput: `extended` and `expand` say
+    of what.
+    """
+    design = expand(extended(spec, extension), max_trials=max_trials, find=find)
+    known = {cell.config.digest() for cell in old}
+    missing = [cell for cell in design.cells if cell.config.digest() not in known]
+    fresh = (
+        DesignCell(index=number, cell=cell.cell, config=cell.config)
+        for number, cell in enumerate(missing, start=len(old))
+    )
+    return Prepared(spec=spec, cells=len(old), design=design, fresh=tuple(fresh))
+
+
 def extend(
     conn: Connection,
     study_id: StudyId,
@@ -43,12 +76,14 @@ def extend(
     find: Find = nothing_stored,
     idempotency_key: str | None = None,
     most_queued: int | None = None,
+    prepared: Prepared | None = None,
 ) -> Extended:
     """Queue the trials that these seeds and levels add to a study; a finished study is open again.
 
     New cells are numbered after the old, and new trials stand behind the old ones. The same owner, key and document
     give the answer that was given then. InvalidInput: `extended` and `expand` say of what. Conflict: the study is
     cancelled, or the key was used for another document. TooMany, as of a submission, counts for the study's owner.
+    `prepared` is what `prepare` gave for this extension; where the study has changed since, it is worked out again.
     """
     check({"owner": owner, "idempotency_key": idempotency_key})
     conn.execute(statement("study_lock"), {"study_id": study_id})
@@ -59,9 +94,10 @@ def extend(
         return before
     if study.state is StudyState.CANCELLED:
         raise Conflict(f"study {study_id} is cancelled: `retry` opens it again, then it can be extended")
-    design = expand(extended(study.spec, extension), max_trials=max_trials, find=find)
+    if prepared is None or (prepared.spec, prepared.cells) != (study.spec, study.cells):
+        prepared = prepare(study.spec, cells(conn, study_id), extension, max_trials=max_trials, find=find)
     limits.take_turn(conn, owner=study.owner, most_queued=most_queued)
-    added = _write(conn, study, design, owner=owner, now=now)
+    added = _write(conn, study, prepared, owner=owner, now=now)
     if added.trials:
         limits.check_queued(conn, owner=study.owner, most_queued=most_queued)
     conn.execute(
@@ -79,20 +115,15 @@ def extend(
     return added
 
 
-def _write(conn: Connection, study: StudyRow, design: Design, *, owner: str, now: datetime) -> Extended:
+def _write(conn: Connection, study: StudyRow, prepared: Prepared, *, owner: str, now: datetime) -> Extended:
     """Cells and trials that are new, their jobs, and the study's row."""
-    old = cells(conn, study.id)
-    known = {cell.config.digest() for cell in old}
-    fresh = [cell for cell in design.cells if cell.config.digest() not in known]
-    new = [
-        DesignCell(index=number, cell=cell.cell, config=cell.config)
-        for number, cell in enumerate(fresh, start=len(old))
-    ]
+    design, new = prepared.design, prepared.fresh
     had = set(study.spec.seed_list())
+    old = () if had >= set(design.spec.seed_list()) else cells(conn, study.id)
 
     def missing() -> Iterator[tuple[DesignCell, int]]:
         for seed in design.spec.seed_list():
-            for cell in new if seed in had else [*old, *new]:
+            for cell in new if seed in had else (*old, *new):
                 yield cell, seed
 
     grid.write_cells(conn, study.id, new)
@@ -105,7 +136,7 @@ def _write(conn: Connection, study: StudyRow, design: Design, *, owner: str, now
         .values(
             spec=json.loads(dumps(design.spec.model_dump(mode="json"))),
             invalid_designs=invalid,
-            cells=len(old) + len(new),
+            cells=study.cells + len(new),
             trials=study.trials + trials,
             **opened,
         )

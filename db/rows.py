@@ -40,19 +40,23 @@ class Counts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyRow:
-    """A study as it stands. `revision` rises with everything that changes what a reader would see of it."""
+class StudyHead:
+    """A study as a list shows it, without its document, which may be a megabyte. `revision` rises with everything that
+    changes what a reader would see of it; `name` is unique in its `project`; a higher `priority` goes first.
+    """
 
     id: StudyId
-    spec: StudySpec
+    project: str
+    name: str
+    description: str
+    tags: Mapping[str, str]
+    priority: int
     owner: str
-    notes: str
     state: StudyState
     revision: int
     counts: Counts
     cells: int
     trials: int
-    invalid_designs: Sequence[InvalidDesign]
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -60,29 +64,18 @@ class StudyRow:
     experiment_id: str | None
 
     @property
-    def name(self) -> str:
-        """Unique in its project."""
-        return self.spec.name
-
-    @property
-    def project(self) -> str:
-        """The folder of studies, and the first half of the experiment's name."""
-        return self.spec.project
-
-    @property
-    def tags(self) -> Mapping[str, str]:
-        """Free words to find studies by."""
-        return self.spec.tags
-
-    @property
-    def priority(self) -> int:
-        """Higher goes first."""
-        return self.spec.priority
-
-    @property
     def progress(self) -> float:
         """The share of trials at their end, 0 to 1."""
         return self.counts.progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyRow(StudyHead):
+    """A study with everything."""
+
+    spec: StudySpec
+    notes: str
+    invalid_designs: Sequence[InvalidDesign]
 
 
 @dataclass(frozen=True, kw_only=True)

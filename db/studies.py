@@ -1,5 +1,6 @@
 """Studies: created in one transaction, found, searched, changed, cancelled, paused, resumed and retried."""
 
+import dataclasses
 import hashlib
 import json
 from datetime import datetime
@@ -16,7 +17,7 @@ from db import grid, limits, outbox, reuse
 from db.documents import check, dumps, storable
 from db.models import mirrored_studies, studies
 from db.progress import STATE, counts, touch
-from db.rows import LARGEST_ID, MOST_ITEMS, Counts, Page, StudyRow, cursor_id
+from db.rows import LARGEST_ID, MOST_ITEMS, Counts, Page, StudyHead, StudyRow, cursor_id
 from db.statements import statement
 from db.trials import cells, trial, trial_config, trials_page
 
@@ -103,7 +104,7 @@ def find(conn: Connection, reference: str) -> StudyId:
 
 def get(conn: Connection, study_id: StudyId) -> StudyRow:
     """A study as it stands. NotFound."""
-    row = _row(conn, study_id, _selected())
+    row = _row(conn, study_id, _whole())
     return _study(row, counts(conn, [study_id])[study_id])
 
 
@@ -122,7 +123,7 @@ def page(
     tag: str | None = None,
     cursor: str | None = None,
     limit: int = 50,
-) -> Page[StudyRow]:
+) -> Page[StudyHead]:
     """Studies, newest first. `q` is looked for in name and description; `tag` is `KEY` or `KEY=VALUE`."""
     check({"q": q, "owner": owner, "project": project, "tag": tag})
     limit = max(1, min(limit, MOST_ITEMS))
@@ -142,7 +143,7 @@ def page(
         wanted = wanted.where(tags.contains({key: value}) if separator else tags.has_key(key))
     rows = conn.execute(wanted.order_by(studies.c.id.desc()).limit(limit + 1)).all()
     counted = counts(conn, [StudyId(row.id) for row in rows[:limit]])
-    items = [_study(row, counted[StudyId(row.id)]) for row in rows[:limit]]
+    items = [StudyHead(**_head(row, counted[StudyId(row.id)])) for row in rows[:limit]]
     return Page(items=items, next_cursor=str(items[-1].id) if len(rows) > limit else None)
 
 
@@ -158,7 +159,7 @@ def patch(
     priority: int | None = None,
 ) -> StudyRow:
     """Change what does not change a number. InvalidInput names what is not accepted; Conflict: the name is taken."""
-    row = _row(conn, study_id, _selected().with_for_update(of=studies))
+    row = _row(conn, study_id, _whole().with_for_update(of=studies))
     given = {"name": name, "description": description, "tags": tags, "priority": priority}
     spec = parse_study(row.spec | {key: value for key, value in given.items() if value is not None})
     check(notes, "notes")
@@ -259,9 +260,18 @@ def _name_taken(conn: Connection, spec: StudySpec) -> Conflict:
 
 
 def _selected() -> Select[Any]:
-    return select(studies, STATE.label("state"), mirrored_studies.c.experiment_id).outerjoin_from(
+    """What a list shows of studies."""
+    whole = {"spec", "notes", "invalid_designs", "final_counts", "idempotency_key", "body_digest"}
+    columns = [column for column in studies.c if column.name not in whole]
+    words = studies.c.spec["description"].astext.label("description"), studies.c.spec["tags"].label("tags")
+    return select(*columns, *words, STATE.label("state"), mirrored_studies.c.experiment_id).outerjoin_from(
         studies, mirrored_studies
     )
+
+
+def _whole() -> Select[Any]:
+    """That and the document."""
+    return _selected().add_columns(studies.c.spec, studies.c.notes, studies.c.invalid_designs)
 
 
 def _row(conn: Connection, study_id: StudyId, selected: Select[Any]) -> Row[Any]:
@@ -274,19 +284,14 @@ def _row(conn: Connection, study_id: StudyId, selected: Select[Any]) -> Row[Any]
 
 def _study(row: Row[Any], counted: Counts) -> StudyRow:
     return StudyRow(
-        id=StudyId(row.id),
+        **_head(row, counted),
         spec=StudySpec.model_validate(row.spec),
-        owner=row.owner,
         notes=row.notes,
-        state=StudyState(row.state),
-        revision=row.revision,
-        counts=counted,
-        cells=row.cells,
-        trials=row.trials,
         invalid_designs=[InvalidDesign(cell=item["cell"], reason=item["reason"]) for item in row.invalid_designs],
-        created_at=row.created_at,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        cancelled_at=row.cancelled_at,
-        experiment_id=row.experiment_id,
     )
+
+
+def _head(row: Row[Any], counted: Counts) -> dict[str, Any]:
+    fields = {field.name for field in dataclasses.fields(StudyHead)} - {"id", "state", "counts"}
+    own = {"id": StudyId(row.id), "state": StudyState(row.state), "counts": counted}
+    return own | {name: getattr(row, name) for name in fields}

@@ -9,7 +9,7 @@ from actinium.frame import Outcome, TrialSummary
 from actinium.job import FailureClass, JobState, StudyId, TrialId
 from actinium.paths import Cell
 from actinium.study import DesignCell
-from actinium.trial import TrialConfig
+from actinium.trial import SharedParts, TrialConfig
 from db.models import cells as cell_rows
 from db.models import jobs, mirrored_studies, mirrored_trials, summaries, trials
 from db.rows import LARGEST_ID, MOST_ITEMS, Page, TrialRow, cursor_id
@@ -57,8 +57,9 @@ def trial_config(conn: Connection, trial_id: TrialId) -> TrialConfig:
 def cells(conn: Connection, study_id: StudyId) -> list[DesignCell]:
     """A study's cells in order of index; their configs carry the seed 0."""
     wanted = select(cell_rows.c["index"].label("number"), cell_rows.c.levels, cell_rows.c.config)
+    shared = SharedParts()
     return [
-        DesignCell(index=row.number, cell=row.levels, config=TrialConfig.model_validate(row.config))
+        DesignCell(index=row.number, cell=row.levels, config=shared.of(TrialConfig.model_validate(row.config)))
         for row in conn.execute(wanted.where(cell_rows.c.study_id == study_id).order_by(cell_rows.c["index"]))
     ]
 

@@ -39,4 +39,6 @@ def report_of(
         convergence=Convergence(target=target, curves=tuple(reached)),
         layers=(),
         mixed_measurements={},
+        total_cells=len(cells),
+        next_cells_from=None,
     )

@@ -195,18 +195,42 @@ class Client:
         `layers` names the metrics to list layer by layer too; without it all are, unless the study is large. The
         report's own `layers` says which are.
         """
-        return self._json("GET", _at(study) + "/report", params=_layers(layers))
+        whole: JsonObject = {}
+        while not whole or whole["next_cells_from"] is not None:
+            query = _report_query(layers, whole.get("next_cells_from"))
+            page = self._json("GET", _at(study) + "/report", params=query)
+            if whole:
+                page |= {name: whole[name] + page[name] for name in ("cells", "contrasts")}
+                page["convergence"]["curves"] = whole["convergence"]["curves"] + page["convergence"]["curves"]
+            whole = {"next_cells_from": None} | page
+        return whole
 
-    def read_report(self, study: Study, *, layers: Sequence[str] | None = None) -> "Report":
+    def read_report(self, study: Study, *, layers: Sequence[str] | None = None, whole: bool = True) -> "Report":
         """The comparisons as an `actinium.report.Report`, whose fields are attributes; `layers` as for `report`.
 
+        A study of thousands of cells comes in pages, which are put together; without `whole` only the first is read.
         Fields that this client does not know are ignored. Unavailable where the answer is no report.
         """
+        from dataclasses import replace
+
+        read = self._report_page(study, _report_query(layers, None))
+        while whole and read.next_cells_from is not None:
+            page = self._report_page(study, _report_query(layers, read.next_cells_from))
+            curves = (*read.convergence.curves, *page.convergence.curves)
+            read = replace(
+                page,
+                cells=(*read.cells, *page.cells),
+                contrasts=(*read.contrasts, *page.contrasts),
+                convergence=replace(page.convergence, curves=curves),
+            )
+        return read
+
+    def _report_page(self, study: Study, query: Mapping[str, Any]) -> "Report":
         from pydantic import ValidationError
 
         from actinium.report import parse_report
 
-        answer = self._connection.request("GET", _at(study) + "/report", params=_layers(layers))
+        answer = self._connection.request("GET", _at(study) + "/report", params=query)
         try:
             return parse_report(answer.content)
         except ValidationError as error:
@@ -352,9 +376,10 @@ class Client:
         return document
 
 
-def _layers(names: Sequence[str] | None) -> dict[str, list[str]]:
+def _report_query(layers: Sequence[str] | None, cells_from: int | None) -> dict[str, Any]:
     """The query of a report: an empty name asks for no layers at all."""
-    return {} if names is None else {"layers": list(names) or [""]}
+    query: dict[str, Any] = {} if layers is None else {"layers": list(layers) or [""]}
+    return query if cells_from is None else {**query, "cells_from": cells_from}
 
 
 def _at(study: Study) -> str:

@@ -39,10 +39,13 @@ def contrasts(
     found: Sequence[Pair],
     replicates: Replicates,
     reached: TimesToTarget,
+    listed: range,
     *,
     generator: np.random.Generator,
 ) -> list[Contrast]:
-    """Every cell against its reference cell, metric by metric; exploratory metrics where they were measured."""
+    """Every cell against its reference cell, metric by metric; exploratory metrics where they were measured. Computed
+    for all pairs, whose family Holm's correction is over, and given for the cells that are listed.
+    """
     if not found:
         return []
     treated, reference = (np.array(side) for side in zip(*found, strict=True))
@@ -52,13 +55,15 @@ def contrasts(
     family = np.concatenate([p for _, _, p in blocks[: len(CONFIRMATORY)]])
     adjusted = [*plain(holm(family)), *[None] * (len(found) * (len(metrics) - len(CONFIRMATORY)))]
     diverged = flagged.sum(axis=1).tolist()
-    some = np.flatnonzero(flagged.any(axis=1))
-    pairs = [(cells[above].cell, cells[below].cell) for above, below in found]
+    shown = np.array([k for k, (above, _) in enumerate(found) if above in listed], dtype=np.int64)
+    some = shown[flagged[shown].any(axis=1)]
+    pairs = [(int(k), cells[found[k][0]].cell, cells[found[k][1]].cell) for k in shown]
     rows: list[Contrast] = []
-    for metric, (main, without, p) in zip(metrics, blocks, strict=True):
+    for number, (metric, (main, without, p)) in enumerate(zip(metrics, blocks, strict=True)):
         sensitivity = dict(zip(some.tolist(), without.at(some).intervals(), strict=True))
-        figures = (plain(main.estimate), plain(main.low), plain(main.high), main.n.tolist(), plain(p))
-        for k, ((cell, reference), estimate, low, high, n, raw) in enumerate(zip(pairs, *figures, strict=True)):
+        part = main.at(shown)
+        figures = (plain(part.estimate), plain(part.low), plain(part.high), part.n.tolist(), plain(p[shown]))
+        for (k, cell, reference), estimate, low, high, n, raw in zip(pairs, *figures, strict=True):
             rows.append(
                 Contrast(
                     metric=metric,
@@ -70,7 +75,7 @@ def contrasts(
                     high=high,
                     n=n,
                     p=raw,
-                    p_holm=adjusted[len(rows)],
+                    p_holm=adjusted[number * len(found) + k],
                     confirmatory=metric in CONFIRMATORY,
                     diverged=diverged[k],
                     without_diverged=sensitivity.get(k),

@@ -31,18 +31,21 @@ class TimesToTarget:
         """min(T, B) [C, S] in steps; its mean over seeds is RMST(B)."""
         return np.minimum(self.times, self.budget[:, None])
 
-    def convergence(self, cells: Sequence[Cell]) -> Convergence:
-        """The survival curve of each of these cells with a finished trial, and the share that reached the target."""
-        finished = ~np.isnan(self.times)
-        reached = finished & (self.times <= self.budget[:, None])
+    def convergence(self, cells: Sequence[Cell], listed: range) -> Convergence:
+        """The survival curve of each cell that is listed and has a finished trial, and the share that reached the
+        target.
+        """
+        times, budget = self.times[listed.start : listed.stop], self.budget[listed.start : listed.stop]
+        finished = ~np.isnan(times)
+        reached = finished & (times <= budget[:, None])
         shares = wilson_interval(reached.sum(axis=1), finished.sum(axis=1)).intervals()
-        curves = survival_curves(self.times, self.budget)
+        curves = survival_curves(times, budget)
         found = (
             SurvivalCurve(
-                cell=cells[position],
+                cell=cells[listed[position]],
                 steps=tuple(curves[position][0]),
                 survival=tuple(curves[position][1]),
-                budget=float(self.budget[position]),
+                budget=float(budget[position]),
                 reached=shares[position],
             )
             for position in np.flatnonzero(finished.any(axis=1)).tolist()

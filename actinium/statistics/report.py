@@ -63,6 +63,7 @@ def build_report(
     reused: Mapping[int, int] = MappingProxyType({}),
     mixed_measurements: Mapping[str, Sequence[int]] = MappingProxyType({}),
     resampling_seed: int = 0,
+    listed: range | None = None,
 ) -> Report:
     """The report of a study.
 
@@ -70,11 +71,13 @@ def build_report(
     `cell` (the index), `seed`, `state`, `outcome`, and a column a metric; those that succeeded are enough. `curves`:
     `trial_id`, `step`, `value` of the validation loss of finished trials. `layers`: of which metrics `trials` has the
     values of single layers; `reused`: by a cell's index, how many of its trials were taken from an earlier study.
-    The random draws (bootstrap, sign flips beyond 20 seeds) come from `resampling_seed`, so that a report can be
+    `listed`: the positions of the cells that the report lists, with their contrasts and curves; None: all. The random
+    draws (bootstrap, sign flips beyond 20 seeds) come from `resampling_seed`, so that a report can be
     repeated.
     """
     planned = cells if isinstance(cells, ReportPlan) else plan_report(spec, cells)
     design, compared = planned.cells, planned.compared
+    shown = range(len(design)) if listed is None else listed
     generator = np.random.default_rng(resampling_seed)
     seeds = list(dict.fromkeys([*spec.seed_list(), *(trials["seed"].unique().tolist() if len(trials) else [])]))
     replicates = collect(trials, cells=[cell.index for cell in design], seeds=seeds)
@@ -92,50 +95,61 @@ def build_report(
             cell=design[compared.cell].cell if spec.target.value is None else None,
             n=reached.target_trials,
         ),
-        cells=tuple(_cells(planned, replicates, reached, len(seeds), reused)),
-        contrasts=tuple(contrasts(design, compared.pairs, replicates, reached, generator=generator)),
+        cells=tuple(_cells(planned, replicates, reached, len(seeds), reused, shown)),
+        contrasts=tuple(contrasts(design, compared.pairs, replicates, reached, shown, generator=generator)),
         factors=tuple(factors(planned.span, replicates, reached, generator=generator)),
         small_batch=small_batch(planned.span, design, replicates.metric(METRIC), generator=generator),
-        convergence=reached.convergence([cell.cell for cell in design]),
+        convergence=reached.convergence([cell.cell for cell in design], shown),
         layers=tuple(sorted(layers)),
         mixed_measurements={quantity: tuple(versions) for quantity, versions in mixed_measurements.items()},
+        total_cells=len(design),
+        next_cells_from=shown.stop if shown.stop < len(design) else None,
     )
 
 
 def _cells(
-    planned: ReportPlan, replicates: Replicates, reached: TimesToTarget, seeds: int, reused: Mapping[int, int]
+    planned: ReportPlan,
+    replicates: Replicates,
+    reached: TimesToTarget,
+    seeds: int,
+    reused: Mapping[int, int],
+    shown: range,
 ) -> Iterator[CellReport]:
-    collapse = wilson_interval(replicates.collapsed, replicates.succeeded).intervals()
-    diverged = replicates.diverged.sum(axis=1).tolist()
-    metrics = _metrics(planned.epochs, replicates, reached)
-    for i, cell in enumerate(planned.cells):
+    at = slice(shown.start, shown.stop)
+    collapse = wilson_interval(replicates.collapsed[at], replicates.succeeded[at]).intervals()
+    diverged = replicates.diverged[at].sum(axis=1).tolist()
+    metrics = _metrics(planned.epochs, replicates, reached, at)
+    for place, (i, cell) in enumerate(zip(shown, planned.cells[at], strict=True)):
         yield CellReport(
             cell=cell.cell,
             seeds=seeds,
             succeeded=int(replicates.succeeded[i]),
-            diverged=diverged[i],
-            collapse_rate=collapse[i],
-            metrics=metrics[i],
+            diverged=diverged[place],
+            collapse_rate=collapse[place],
+            metrics=metrics[place],
             reused=reused.get(cell.index, 0),
         )
 
 
-def _metrics(epochs: FloatArray, replicates: Replicates, reached: TimesToTarget) -> list[dict[str, Interval]]:
-    """Per cell, the interval of each metric's mean over seeds; of `steps_to_target` the mean is the RMST.
+def _metrics(
+    epochs: FloatArray, replicates: Replicates, reached: TimesToTarget, at: slice
+) -> list[dict[str, Interval]]:
+    """For each cell that is listed, the interval of each metric's mean over seeds; of `steps_to_target` the mean is the
+    RMST.
 
     Every cell lists what `actinium.measurements` says that reports list, measured or not; other metrics, and those of
     single layers, where there is a value.
     """
-    restricted = reached.restricted()
+    restricted, budget, epochs = reached.restricted()[at], reached.budget[at], epochs[at]
     count = len(epochs)
     times = {
-        STEPS_TO_TARGET: (restricted, reached.budget),
-        "epochs_to_target": (restricted * (epochs / reached.budget)[:, None], epochs),
-        "aulc": (reached.aulc, np.ones(count)),
+        STEPS_TO_TARGET: (restricted, budget),
+        "epochs_to_target": (restricted * (epochs / budget)[:, None], epochs),
+        "aulc": (reached.aulc[at], np.ones(count)),
     }
     listed = reported()
     names = list(dict.fromkeys([*listed, *replicates.metrics]))
-    values = np.stack([times[name][0] if name in times else replicates.metric(name) for name in names])
+    values = np.stack([times[name][0] if name in times else replicates.metric(name)[at] for name in names])
     low, high = np.full((len(names), count), -np.inf), np.full((len(names), count), np.inf)
     for row, name in enumerate(names):
         least, most = bounds(name)

@@ -81,7 +81,7 @@ def survival_curves(times: FloatArray, budget: FloatArray) -> list[tuple[list[fl
     ends = np.cumsum(last.sum(axis=1)).tolist()
     every_step, every_share = reached[last].tolist(), survival[last].tolist()
     curves = []
-    for start, stop, end in zip([0, *ends[:-1]], ends, budget.tolist(), strict=True):
+    for start, stop, end in zip([0, *ends][: len(ends)], ends, budget.tolist(), strict=True):
         steps, shares = every_step[start:stop], every_share[start:stop]
         if not steps or steps[0] > 0.0:
             steps, shares = [0.0, *steps], [1.0, *shares]

@@ -8,8 +8,10 @@ from actinium.terminal import output as terminal
 
 def show_preflight(answer: dict[str, Any]) -> None:
     """Prints the preflight of a dry run: a row for each cell, then the warnings."""
-    found = answer.get("preflight", [])
+    found, missing = answer.get("preflight", []), answer.get("preflight_missing")
     if not found:
+        if missing:
+            terminal.say(f"untrained networks were not looked at: {missing}")
         return
 
     def number(value: float | None) -> str:
@@ -37,4 +39,5 @@ def show_preflight(answer: dict[str, Any]) -> None:
         for warning in row["warnings"]:
             terminal.say(f"  {cell_label(row['cell']) or 'the only cell'}: {warning}")
     if len(found) < answer["cells"]:
-        terminal.say(f"  {answer['cells'] - len(found)} more cells were not looked at")
+        why = f": {missing}" if missing else ""
+        terminal.say(f"  {answer['cells'] - len(found)} more cells were not looked at{why}")

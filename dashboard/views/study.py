@@ -57,6 +57,8 @@ def show(reference: str) -> None:
 
 def _body(study: JsonObject) -> None:
     report = session.report(int(study["id"]), int(study["revision"]))
+    if report.next_cells_from is not None:
+        st.info(f"The first {len(report.cells)} of {report.total_cells} cells are shown; an export has them all.")
     grid = Grid.of((entry.cell for entry in report.cells), factors=study["spec"].get("factors"))
     view = StudyView(study=study, report=report, grid=grid, encoding=controls.encoding(study, grid))
     titles = [tab.title for tab in TABS]

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import Depends, FastAPI
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
@@ -26,8 +27,9 @@ from services.api import (
     tokens,
     trials,
 )
-from services.api.access import authorized, check_table
+from services.api.access import ACCESS, authorized, check_table
 from services.api.edge import Edge
+from services.api.gates import PASSAGES, THREADS, Gates, admitted
 from services.api.parameters import known_parameters
 from services.api.preflight import Preflight
 from services.api.report import Reports
@@ -45,6 +47,7 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        current_default_thread_limiter().total_tokens = THREADS
         yield
         if engine is None:
             database.dispose()
@@ -57,13 +60,16 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> FastAPI:
     app.state.reports = Reports()
     app.state.preflight = Preflight()
     app.state.throttle = Throttle(settings)
+    app.state.gates = Gates()
     app.state.identities = identity.of(settings)
     guarded = [route for resource in RESOURCES for route in resource.router.routes]
     check_table(guarded, [*app.routes, *health.router.routes])
+    assert PASSAGES.keys() == ACCESS.keys(), f"routes without a bound: {PASSAGES.keys() ^ ACCESS.keys()}"
     for resource in RESOURCES:
-        app.include_router(resource.router, dependencies=[Depends(authorized), Depends(known_parameters)])
+        asked = [Depends(authorized), Depends(admitted), Depends(known_parameters)]
+        app.include_router(resource.router, dependencies=asked)
     health.install(app, engine=database, registry=registry)
     problem.install(app)
     openapi.install(app)
-    app.add_middleware(Edge, registry=registry)
+    app.add_middleware(Edge, registry=registry, gates=app.state.gates)
     return app

@@ -3,13 +3,16 @@
 import asyncio
 import json
 import math
-from collections.abc import Iterator
-from typing import Any, NoReturn
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from typing import IO, Any, NoReturn
 
 from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from actinium.errors import FieldError, InvalidInput, TooLarge
+from actinium.errors import FieldError, InvalidInput, TooLarge, Unavailable
+from services.api.gates import at_work
 from services.api.problem import BodyMissing, UnsupportedMediaType
 from services.settings import Settings
 
@@ -21,12 +24,37 @@ async def json_body(request: Request) -> Any:
     if media != "application/json" and not media.endswith("+json"):
         raise UnsupportedMediaType(f"the body is {media[:80]!r}; send JSON with Content-Type: application/json")
     content = await read(request, limit=settings.max_body_bytes, seconds=settings.body_seconds)
-    return parse(content, max_nesting=settings.max_nesting)
+    await at_work(request)
+    # In a thread: whatever a body costs to parse, the event loop answers others meanwhile.
+    return await run_in_threadpool(parse, content, max_nesting=settings.max_nesting)
 
 
 async def read(request: Request, *, limit: int, seconds: float) -> bytes:
-    """The body; TooLarge as soon as it is known to exceed `limit` bytes, whatever Content-Length says; BodyMissing
-    where it has not come whole after `seconds`, or never will.
+    """The body, as `arriving` gives it."""
+    return b"".join([chunk async for chunk in arriving(request, limit=limit, seconds=seconds)])
+
+
+async def spooled(request: Request, *, limit: int, seconds: float) -> IO[bytes]:
+    """The body in a file without a name, at its beginning: large bodies wait on the disk, not in memory. Disk space
+    that runs out is Unavailable. The caller closes it.
+    """
+    file = await run_in_threadpool(tempfile.TemporaryFile)
+    try:
+        async for chunk in arriving(request, limit=limit, seconds=seconds):
+            await run_in_threadpool(file.write, chunk)
+        await run_in_threadpool(file.seek, 0)
+    except OSError as error:
+        file.close()
+        raise Unavailable(f"the file cannot be kept here ({error.strerror}); try again later") from error
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+async def arriving(request: Request, *, limit: int, seconds: float) -> AsyncIterator[bytes]:
+    """The body, chunk by chunk; TooLarge as soon as it is known to exceed `limit` bytes, whatever Content-Length says;
+    BodyMissing where it has not come whole after `seconds`, or never will.
     """
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
@@ -37,20 +65,22 @@ async def read(request: Request, *, limit: int, seconds: float) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared[:20]) > limit:
         raise refusal
-    chunks: list[bytes] = []
-    size = 0
+    size, until = 0, asyncio.get_running_loop().time() + seconds
+    stream = aiter(request.stream())
     try:
-        async with asyncio.timeout(seconds):
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > limit:
-                    raise refusal
-                chunks.append(chunk)
+        while True:
+            async with asyncio.timeout_at(until):
+                chunk = await anext(stream, None)
+            if chunk is None:
+                return
+            size += len(chunk)
+            if size > limit:
+                raise refusal
+            yield chunk
     except TimeoutError as error:
         raise BodyMissing(f"the body had not come whole after {seconds:g} s; send it faster, or less") from error
     except ClientDisconnect as error:
         raise BodyMissing(f"the connection ended after {size} bytes of the body") from error
-    return b"".join(chunks)
 
 
 def parse(body: bytes, *, max_nesting: int) -> Any:
@@ -81,11 +111,11 @@ def _finite(word: str) -> float:
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice[:80]!r} stands twice in one object; name it once")
+    document: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in document:
+            raise ValueError(f"the key {key[:80]!r} stands twice in one object; name it once")
+        document[key] = value
     return document
 
 

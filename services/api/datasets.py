@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from threading import BoundedSemaphore
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from sqlalchemy import Connection
+from fastapi.concurrency import run_in_threadpool
+from sqlalchemy import Engine
 
 from actinium.datasets import tabular
 from actinium.datasets.archive import is_zip, refusal
@@ -21,8 +21,9 @@ from actinium.objectives import ObjectiveName
 from db import datasets
 from db.datasets import DatasetRow
 from services.api.access import Caller, Database, Now
-from services.api.body import read
+from services.api.body import spooled
 from services.api.documents import Answer
+from services.api.gates import at_work
 from services.api.problem import UnsupportedMediaType
 from services.api.references import settings_of
 
@@ -49,8 +50,6 @@ FOREIGN = {
 """By a file's first bytes: what it is, and the mend."""
 
 router = APIRouter(prefix="/v1", tags=["datasets"])
-CHECKING = BoundedSemaphore(2)
-"""Files are inflated two at a time: each may need some gigabytes of memory."""
 
 
 class DatasetDocument(Answer):
@@ -92,12 +91,15 @@ async def file_body(request: Request) -> bytes:
     settings = settings_of(request)
     limit = settings.max_dataset_bytes
     try:
-        return await read(request, limit=limit, seconds=settings.dataset_seconds)
+        file = await spooled(request, limit=limit, seconds=settings.dataset_seconds)
     except TooLarge as error:
         raise TooLarge(
             f"the file is larger than the {limit} bytes that are accepted; write it with numpy.savez_compressed, as "
             "uint8 if it can be, or give fewer examples (ACTINIUM_MAX_DATASET_BYTES is the limit)"
         ) from error
+    with file:
+        await at_work(request)
+        return await run_in_threadpool(file.read)
 
 
 @router.post(
@@ -132,8 +134,7 @@ def add(
     if not content:
         raise refusal("", "the body is empty; send the file as the body")
     wishes = Wishes(layout=layout, objective=objective, label=label)
-    with CHECKING:
-        prepared = _prepared(content, wishes, most_bytes=settings_of(request).max_dataset_array_bytes)
+    prepared = _prepared(content, wishes, most_bytes=settings_of(request).max_dataset_array_bytes)
     with engine.begin() as connection:
         new = datasets.add(
             connection,
@@ -182,11 +183,14 @@ def _prepared(content: bytes, wishes: Wishes, *, most_bytes: int) -> Prepared:
     )
 
 
-def finder(connection: Connection) -> Find:
-    """A function that looks up a stored dataset by name, for resolving the names in a study document."""
+def finder(engine: Engine) -> Find:
+    """A function that looks up a stored dataset by name, for resolving the names in a study document. Each look is a
+    transaction of its own: resolving takes seconds, and no connection is held meanwhile.
+    """
 
     def find(name: str) -> StoredDataset | None:
-        row = datasets.get(connection, name)
+        with engine.begin() as connection:
+            row = datasets.get(connection, name)
         return None if row is None else row.stored
 
     return find

@@ -14,7 +14,7 @@ from actinium.names import PERSON_NAME
 from actinium.paths import Cell
 from actinium.study import InvalidDesign
 from actinium.trial import TrialConfig
-from db.rows import Counts, StudyRow, TrialRow
+from db.rows import Counts, StudyHead, StudyRow, TrialRow
 from services.settings import Settings
 
 LONGEST_DAYS = 3660
@@ -306,7 +306,7 @@ def counts_document(counts: Counts) -> CountsDocument:
     return CountsDocument(states=counts.states, outcomes=counts.outcomes)
 
 
-def study_item(row: StudyRow, settings: Settings) -> StudyItem:
+def study_item(row: StudyHead, settings: Settings) -> StudyItem:
     """A row of the history."""
     return StudyItem(**_item_fields(row, settings))
 
@@ -365,12 +365,12 @@ def estimate(trials: int, configs: Sequence[tuple[TrialConfig, int]]) -> Estimat
     return Estimate(trials=trials, steps=sum(config.steps() * seeds for config, seeds in configs))
 
 
-def _item_fields(row: StudyRow, settings: Settings) -> dict[str, Any]:
+def _item_fields(row: StudyHead, settings: Settings) -> dict[str, Any]:
     return {
         "id": row.id,
         "name": row.name,
         "project": row.project,
-        "description": row.spec.description,
+        "description": row.description,
         "tags": row.tags,
         "owner": row.owner,
         "priority": row.priority,

@@ -1,12 +1,13 @@
 """Whether the service lives, is ready, and how much waits; outside /v1 and without a token."""
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from sqlalchemy import Engine
 
 from actinium.errors import Unavailable
 from db import dispatchers, progress
 from services.api.access import Database, Now, now
+from services.api.gates import admitted
 from services.api.gauges import QueueGauges
 from services.disk_space import disk_shortage
 from services.settings import Settings
@@ -20,8 +21,8 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/healthz")
-def healthz() -> dict[str, str]:
-    """The process answers."""
+async def healthz() -> dict[str, str]:
+    """The process answers: the event loop does, without a thread or the database."""
     return {"status": "ok"}
 
 
@@ -53,4 +54,4 @@ def metrics(request: Request) -> Response:
 def install(app: FastAPI, *, engine: Engine, registry: CollectorRegistry) -> None:
     """Puts the health routes and the queue's gauges into the app."""
     registry.register(QueueGauges(engine, app.state.settings, now))
-    app.include_router(router)
+    app.include_router(router, dependencies=[Depends(admitted)])

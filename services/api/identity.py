@@ -3,39 +3,23 @@
 The provider says who somebody is, and nothing else: what they may do is what the service's own tokens of that name may.
 """
 
-import threading
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
 
-from actinium.errors import StackError, Unauthenticated, Unavailable
+from actinium.errors import StackError, Unauthenticated
+from services.api.provider_keys import KEYS_LAST, KEYS_REST, Fetch, ProviderKeys, fetched
 from services.settings import Settings
 
 ALGORITHMS = ("RS256", "PS256", "ES256")
 """Signatures with a key of the provider's. Not `none`, nor a shared secret, for which a public key could be taken."""
-KEYS_LAST = timedelta(minutes=10)
-KEYS_REST = timedelta(seconds=30)
-"""How soon keys are asked for again because of a key that is not known."""
 LEEWAY_SECONDS = 30
 """How far the provider's clock may be from ours."""
-FETCH_SECONDS = 5.0
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 REFUSED = "the identity token is not accepted"
-
-Fetch = Callable[[str], Any]
-
-
-def fetched(address: str) -> Any:
-    """The JSON document there. httpx.HTTPError, or ValueError where it is none."""
-    answer = httpx.get(address, timeout=FETCH_SECONDS)
-    answer.raise_for_status()
-    return answer.json()
 
 
 class Identities:
@@ -45,10 +29,8 @@ class Identities:
         parts = urlsplit(issuer)
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
             raise StackError(f"ACTINIUM_OIDC_ISSUER: {issuer!r} is not accepted; give the provider's https:// address")
-        self._issuer, self._audience, self._claim, self._fetch = issuer, audience, claim, fetch
-        self._keys: KeySet | None = None
-        self._known_since: datetime | None = None
-        self._lock = threading.Lock()
+        self._issuer, self._audience, self._claim = issuer, audience, claim
+        self._keys = ProviderKeys(issuer, fetch=fetch)
 
     def name(self, token: str, now: datetime) -> str:
         """Whom the token names. Unauthenticated: it does not count; Unavailable: the provider does not answer."""
@@ -80,26 +62,11 @@ class Identities:
 
     def _decoded(self, token: str, now: datetime) -> jwt.Token:
         try:
-            return jwt.decode(token, self._keys_at(now, oldest=now - KEYS_LAST), algorithms=list(ALGORITHMS))
+            keys = self._keys.at(now, newer_than=KEYS_LAST, or_stale=True)
+            return jwt.decode(token, keys, algorithms=list(ALGORITHMS))
         except (JoseError, ValueError):  # the provider may have a new key
-            return jwt.decode(token, self._keys_at(now, oldest=now - KEYS_REST), algorithms=list(ALGORITHMS))
-
-    def _keys_at(self, now: datetime, *, oldest: datetime) -> KeySet:
-        with self._lock:
-            if self._keys is None or self._known_since is None or self._known_since <= oldest:
-                self._keys, self._known_since = self._published(), now
-            return self._keys
-
-    def _published(self) -> KeySet:
-        try:
-            about = self._fetch(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
-            if about["issuer"] != self._issuer:
-                raise ValueError("another issuer")
-            return KeySet.import_key_set(self._fetch(about["jwks_uri"]))
-        except (httpx.HTTPError, JoseError, ValueError, KeyError, TypeError) as error:
-            raise Unavailable(
-                f"the identity provider {self._issuer} does not answer as one ({type(error).__name__}); try again later"
-            ) from error
+            keys = self._keys.at(now, newer_than=KEYS_REST, or_stale=False)
+            return jwt.decode(token, keys, algorithms=list(ALGORITHMS))
 
 
 def of(settings: Settings) -> Identities | None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Request
 
 from actinium.extension import Extension, parse_extension
-from db import extension, studies
+from db import extension, studies, trials
 from services.api.access import Caller, Database, Now, OwnStudy
 from services.api.body import json_body
 from services.api.datasets import finder
@@ -71,7 +71,10 @@ def extend(
 ) -> ExtendedStudy:
     """Adds seeds and levels; what the study has stays. With an Idempotency-Key, the same body adds once."""
     settings = settings_of(request)
-    wanted = parse_extension(document)
+    wanted, find = parse_extension(document), finder(engine)
+    with engine.begin() as connection:
+        spec, cells = studies.get(connection, study).spec, trials.cells(connection, study)
+    prepared = extension.prepare(spec, cells, wanted, max_trials=settings.max_trials, find=find)
     with engine.begin() as connection:
         added = extension.extend(
             connection,
@@ -80,7 +83,8 @@ def extend(
             owner=caller.name,
             now=at,
             max_trials=settings.max_trials,
-            find=finder(connection),
+            find=find,
+            prepared=prepared,
             idempotency_key=idempotency_key,
             most_queued=settings.owner_queued_trials,
         )

@@ -40,9 +40,9 @@ REASONS = {
     413: "The body is too large",
     415: "The body's Content-Type is none that the route reads",
     422: "Something in the content is wrong",
-    429: "Too many requests, or too much in the queue",
+    429: "Too many requests, too many at once, or too much in the queue",
     500: "A fault of the service; its log has the request's id",
-    503: "The database is away, or the service is not ready",
+    503: "The database is away, or the service is full or not ready",
 }
 NAMED = {
     ("POST", "/v1/studies"),
@@ -99,9 +99,9 @@ def completed(document: dict[str, Any]) -> dict[str, Any]:
 def problems(method: str, path: str, operation: dict[str, Any]) -> set[int]:
     """The errors that an operation can answer with."""
     role = ACCESS[method, path].role
-    found = {500} if path == "/healthz" else {500, 503}
+    found = {500} if path == "/healthz" else {429, 500, 503}
     if role is not None:
-        found |= {401, 422, 429} if role is Role.VIEWER else {401, 403, 422, 429}
+        found |= {401, 422} if role is Role.VIEWER else {401, 403, 422}
     if "{" in path:
         found.add(404)
     if "{study}" in path or (method, path) in NAMED:

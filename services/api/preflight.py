@@ -8,6 +8,7 @@ import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from actinium.levels.initializations import PROCEDURES
@@ -16,6 +17,8 @@ from actinium.trial import TrialConfig
 from services.api.submissions import PreflightDocument
 from services.settings import Settings
 
+MOST_CELLS = 1000
+"""Cells that a preflight lists: many cells may share one network."""
 KEPT = 2048
 """Networks remembered."""
 
@@ -27,6 +30,11 @@ NOTABLE_DEPTH = 20
 
 NOTABLE_DECADES = 3.0
 """Powers of ten through all time steps from which on gradients are said to vanish or explode."""
+
+BUSY = "another study's networks are being looked at; ask again in a few seconds"
+LATE = "not all networks were ready in time (ACTINIUM_PREFLIGHT_SECONDS)"
+FIRST = "only the first different networks are looked at (ACTINIUM_PREFLIGHT_NETWORKS)"
+"""Why cells are left out of a preflight."""
 
 NOTABLE_DEAD = 0.05
 NOTABLE_BYTES = 8 * 2**30
@@ -89,6 +97,14 @@ def _drift_through_time(factor: float | None, steps: int | None) -> list[str]:
     return [f"gradients {verb} {factor:.2g}x a time step: over {steps} steps expect {power}"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """What a preflight shows of a study's cells; `missing` says why cells are left out, None where none is."""
+
+    documents: Sequence[PreflightDocument]
+    missing: str | None
+
+
 class Preflight:
     """Looks at networks, one child process at a time, and remembers what was found."""
 
@@ -96,30 +112,35 @@ class Preflight:
         self._known: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._turn = threading.Lock()
 
-    def of(self, design: Design, settings: Settings) -> list[PreflightDocument]:
-        """The cells whose networks are among the first `preflight_networks` different ones and were ready in time."""
+    def of(self, design: Design, settings: Settings) -> Looked:
+        """The cells whose networks are among the first `preflight_networks` different ones and were ready in time.
+        Never waits for another preflight: while one runs, only what is known already is shown.
+        """
         keys = {cell.index: network_key(cell.config) for cell in design.cells}
         wanted: dict[str, TrialConfig] = {}
         for cell in design.cells:
             if len(wanted) < settings.preflight_networks or keys[cell.index] in wanted:
                 wanted.setdefault(keys[cell.index], cell.config)
-        if self._turn.acquire(timeout=settings.preflight_seconds):
+        known = dict(self._known)
+        unknown = {key: config for key, config in wanted.items() if key not in known}
+        missing = None
+        if unknown and self._turn.acquire(blocking=False):
             try:
-                missing = {key: config for key, config in wanted.items() if key not in self._known}
-                self._learn(list(missing), list(missing.values()), settings)
-                found = {key: self._known[key] for key in wanted if key in self._known}
+                self._learn(list(unknown), list(unknown.values()), settings)
+                known = dict(self._known)
                 self._forget()
             finally:
                 self._turn.release()
-        else:
-            found = {}
-        return [
-            PreflightDocument(
-                cell=cell.cell, **found[key], warnings=[*warnings_of(found[key]), *before_procedures(cell.config)]
-            )
+            missing = LATE if any(key not in known for key in unknown) else None
+        elif unknown:
+            missing = BUSY
+        documents = [
+            PreflightDocument(cell=cell.cell, **found, warnings=[*warnings_of(found), *before_procedures(cell.config)])
             for cell in design.cells
-            if (key := keys[cell.index]) in found
+            if keys[cell.index] in wanted and (found := known.get(keys[cell.index])) is not None
         ]
+        cut = len(wanted) < len(set(keys.values())) or len(documents) > MOST_CELLS
+        return Looked(documents=documents[:MOST_CELLS], missing=missing or (FIRST if cut else None))
 
     def _learn(self, keys: Sequence[str], configs: Sequence[TrialConfig], settings: Settings) -> None:
         for line in looked_at(configs, settings) if keys else []:

@@ -1,9 +1,10 @@
 """A study's report, computed once a revision, and its curves."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from scipy import stats
 from sqlalchemy import Connection, Engine
 
@@ -20,8 +21,10 @@ from db.curves import Moments
 from db.rows import StudyRow
 from services.api.access import Database
 from services.api.documents import Curve, Curves
+from services.api.gates import at_work
 from services.api.references import StudyReference
 from services.api.report_cache import StudyCache, collector_at_rest
+from services.api.stream_buffer import in_pieces
 
 router = APIRouter(prefix="/v1", tags=["studies"])
 LEVEL = 0.95
@@ -29,8 +32,23 @@ LEVEL = 0.95
 
 MOST_FIGURES = 50_000
 """Up to so many cells times metrics, a report lists the metrics of every layer unless `layers` says which."""
-REPORT_BYTES = 256 * 2**20
+MOST_CELLS = 2_000
+"""Cells on a page of a report."""
+MOST_LISTED = 200_000
+"""Cells on a page times metrics: with the metrics of many layers a page has fewer cells."""
+MOST_READ = 10_000_000
+"""Values of trials, 8 bytes each, that are read for one report."""
+REPORT_BYTES = 128 * 2**20
 PLAN_CELLS = 50_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a request wants of a report: metrics of `layers` (None: as many as go), and `most` cells from `first` on."""
+
+    layers: frozenset[str] | None
+    first: int
+    most: int
 
 
 class Reports:
@@ -41,7 +59,7 @@ class Reports:
         self.plans: StudyCache[ReportPlan] = StudyCache(most=PLAN_CELLS, weight=lambda plan: len(plan.cells))
 
 
-@router.get("/studies/{study}/report", response_model=Report)
+@router.get("/studies/{study}/report", response_model=Report, dependencies=[Depends(at_work)])
 def report(
     request: Request,
     engine: Database,
@@ -52,17 +70,21 @@ def report(
             max_length=100, description="Metrics to list layer by layer too; unsaid: all, unless the study is large."
         ),
     ] = None,
+    cells_from: Annotated[int, Query(ge=0, le=2**31, description="The first cell to list: `next_cells_from`.")] = 0,
+    cells: Annotated[int, Query(ge=1, le=MOST_CELLS, description="How many cells to list at most.")] = MOST_CELLS,
 ) -> Response:
-    """The comparisons: cells, contrasts, factor effects, small batches, convergence."""
+    """The comparisons: cells, contrasts, factor effects, small batches, convergence. Of a study with many cells it
+    lists a page of them, computed over all.
+    """
     kept: Reports = request.app.state.reports
     with engine.begin() as connection:
         row = studies.get(connection, studies.find(connection, study))
-    asked = None if layers is None else frozenset(layers)
-    content = kept.documents.get(row.id, (row.revision, asked), lambda: _document(engine, row, asked, kept))
-    return Response(content, media_type="application/json")
+    wanted = Wanted(layers=None if layers is None else frozenset(layers), first=cells_from, most=cells)
+    content = kept.documents.get(row.id, (row.revision, wanted), lambda: _document(engine, row, wanted, kept))
+    return in_pieces(content, media_type="application/json")
 
 
-def _document(engine: Engine, row: StudyRow, asked: frozenset[str] | None, kept: Reports) -> bytes:
+def _document(engine: Engine, row: StudyRow, wanted: Wanted, kept: Reports) -> bytes:
     """The report of a study as it stands, as JSON."""
 
     def make_plan() -> ReportPlan:
@@ -74,9 +96,14 @@ def _document(engine: Engine, row: StudyRow, asked: frozenset[str] | None, kept:
         factors = repr((row.cells, row.spec.factors, row.spec.reference))
         planned = kept.plans.get(row.id, factors, make_plan)
         with engine.begin() as connection:
-            listed = _listed(reports.metric_names(connection, row.id), row.cells, asked)
+            names = reports.metric_names(connection, row.id)
+            layers = _listed(names, row.cells, wanted.layers)
+            chosen = frozenset(name for name in names if "/" not in name or _metric(name) in layers)
+            _refuse_too_many(len(chosen) * row.trials)
             reused = trials.reused_by_cell(connection, row.id)
-            found = reports.finished(connection, row.id, wanted=lambda name: "/" not in name or _metric(name) in listed)
+            found = reports.finished(connection, row.id, wanted=chosen.__contains__)
+        most = min(wanted.most, max(1, MOST_LISTED // max(1, len(chosen))))
+        first = min(wanted.first, len(planned.cells))
         made = build_report(
             study_id=row.id,
             revision=row.revision,
@@ -84,9 +111,10 @@ def _document(engine: Engine, row: StudyRow, asked: frozenset[str] | None, kept:
             cells=planned,
             trials=found.trials,
             curves=found.curves,
-            layers=listed,
+            layers=layers,
             reused=reused,
             mixed_measurements=mixed(found.versions),
+            listed=range(first, min(first + most, len(planned.cells))),
         )
         return report_json(made)
 
@@ -103,12 +131,19 @@ def _listed(names: Collection[str], cells: int, asked: frozenset[str] | None) ->
     return asked & known
 
 
+def _refuse_too_many(values: int) -> None:
+    """InvalidInput where a report would have to read more values than fit into its share of memory."""
+    if values > MOST_READ:
+        message = f"{values} values of trials; at most {MOST_READ} are read for a report: name fewer metrics, or export"
+        raise InvalidInput("the report would be too large", [FieldError("query.layers", message)])
+
+
 def _metric(name: str) -> str:
     """`dead_unit_rate` of `dead_unit_rate/layer_01`."""
     return name.split("/")[0]
 
 
-@router.get("/studies/{study}/curves")
+@router.get("/studies/{study}/curves", dependencies=[Depends(at_work)])
 def curves(
     engine: Database,
     study: StudyReference,

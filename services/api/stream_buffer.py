@@ -1,7 +1,12 @@
 """A buffer between a library that writes a file and a response that sends it piece by piece."""
 
 import io
+from collections.abc import AsyncIterator
 from typing import Any
+
+from fastapi.responses import StreamingResponse
+
+PIECE_BYTES = 2**18
 
 
 class StreamBuffer(io.RawIOBase):
@@ -31,3 +36,15 @@ class StreamBuffer(io.RawIOBase):
         """The bytes written since the last call."""
         pieces, self._pieces = self._pieces, []
         return b"".join(pieces)
+
+
+def in_pieces(content: bytes, *, media_type: str) -> StreamingResponse:
+    """A large answer that is there already. Sent piece by piece, it is not copied whole into the connection's buffer,
+    and the request lasts as long as the client takes to read it, so that what bounds requests bounds this memory too.
+    """
+
+    async def pieces() -> AsyncIterator[memoryview]:
+        for start in range(0, len(content), PIECE_BYTES):
+            yield memoryview(content)[start : start + PIECE_BYTES]
+
+    return StreamingResponse(pieces(), media_type=media_type, headers={"Content-Length": str(len(content))})

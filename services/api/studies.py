@@ -28,6 +28,7 @@ from services.api.documents import (
     study_links,
     trial_document,
 )
+from services.api.gates import work_ended
 from services.api.openapi import body_of
 from services.api.preflight import Preflight
 from services.api.references import Cursor, Limit, StudyReference, Words, settings_of
@@ -55,15 +56,17 @@ def submit(
 ) -> Submitted:
     """Submits a study. With an Idempotency-Key, the same body again gives the same study."""
     settings = settings_of(request)
-    with engine.begin() as connection:
-        find = finder(connection)
-        spec = parse_study(with_stored(document, find))
-        design = expand(spec, max_trials=settings.max_trials, find=find)
+    find = finder(engine)
+    spec = parse_study(with_stored(document, find))
+    design = expand(spec, max_trials=settings.max_trials, find=find)
     if dry_run:
         response.status_code = 200
         preflight: Preflight = request.app.state.preflight
         tried = submitted(design, data_root=settings.data_root(), links={})
-        return tried.model_copy(update={"preflight": preflight.of(design, settings)})
+        work_ended(request)  # a preflight takes a while, in another process, and there is one at a time
+        looked = preflight.of(design, settings)
+        shown = {"preflight": looked.documents, "preflight_missing": looked.missing}
+        return tried.model_copy(update=shown)
     with engine.begin() as connection:
         created = studies.create(
             connection,

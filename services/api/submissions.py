@@ -63,6 +63,8 @@ class Submitted(Answer):
     links: Mapping[str, str | None]
     preflight: Sequence[PreflightDocument] = ()
     """With `dry_run`: the cells of the first different networks, those that were ready in time."""
+    preflight_missing: str | None = None
+    """Why cells are missing in `preflight`; null where none is."""
 
 
 def submitted(design: Design, *, data_root: Path, links: Mapping[str, str | None]) -> Submitted:

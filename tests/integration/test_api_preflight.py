@@ -1,5 +1,6 @@
 """A dry run looks at untrained networks: in a child process, bounded in number and time, and remembered."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -62,17 +63,43 @@ def test_what_is_known_needs_no_child_and_the_first_different_networks_come_firs
 
     monkeypatch.setattr(preflight, "looked_at", look)
     ready, two = Preflight(), Settings(preflight_networks=2)
-    assert len(ready.of(design_of(), two)) == 4
-    assert len(ready.of(design_of(seeds=5), two)) == 4
+    assert len(ready.of(design_of(), two).documents) == 4
+    assert len(ready.of(design_of(seeds=5), two).documents) == 4
     assert asked == [["tanh", "relu"]]
     three = {**GRID["factors"], "activation": ["elu", "tanh", "relu"]}
-    assert [row.cell["activation"] for row in ready.of(design_of(factors=three), two)] == ["elu", "elu", "tanh", "tanh"]
+    looked = ready.of(design_of(factors=three), two)
+    assert [row.cell["activation"] for row in looked.documents] == ["elu", "elu", "tanh", "tanh"]
+    assert looked.missing == preflight.FIRST
     assert asked[1:] == [["elu"]]
-    assert ready.of(design_of(training={"batch_size": 8}), Settings(preflight_networks=0)) == []
+    assert not ready.of(design_of(training={"batch_size": 8}), Settings(preflight_networks=0)).documents
 
 
 def test_what_is_not_ready_in_time_is_left_out() -> None:
-    assert Preflight().of(design_of(), Settings(preflight_seconds=0.01)) == []
+    looked = Preflight().of(design_of(), Settings(preflight_seconds=0.01))
+    assert not looked.documents and looked.missing == preflight.LATE
+
+
+def test_while_one_preflight_runs_another_is_answered_at_once_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known is shown meanwhile, and the answer says what is missing and why."""
+    ready, running, end = Preflight(), threading.Event(), threading.Event()
+
+    def look(configs: Any, settings: Settings) -> list[dict[str, Any]]:
+        if any(config.activation.name == "tanh" for config in configs):
+            running.set()
+            assert end.wait(30)
+        return [{"place": place, **CALM} for place in range(len(configs))]
+
+    monkeypatch.setattr(preflight, "looked_at", look)
+    assert ready.of(design_of(factors={"activation": ["elu"]}), Settings()).missing is None
+    slow = threading.Thread(target=ready.of, args=(design_of(), Settings()))
+    slow.start()
+    try:
+        assert running.wait(30)
+        looked = ready.of(design_of(factors={"activation": ["elu", "selu"]}), Settings())
+        assert [row.cell["activation"] for row in looked.documents] == ["elu"] and looked.missing == preflight.BUSY
+    finally:
+        end.set()
+        slow.join(30)
 
 
 def test_what_a_procedure_starts_from_is_shown_and_said() -> None:

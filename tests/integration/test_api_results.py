@@ -180,6 +180,31 @@ def test_the_report_follows_the_revision(submitter: httpx.Client, train: Any) ->
     assert full["small_batch"]["reference_batch"] == 32
 
 
+def test_a_large_studys_report_comes_in_pages_that_the_client_puts_together(
+    trained: httpx.Client, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fewer cells a page with more metrics; and no more values are read than fit into a report's share of memory."""
+    whole = trained.get("/v1/studies/s/report").json()
+    page = trained.get("/v1/studies/s/report", params={"cells_from": 1, "cells": 2}).json()
+    assert page["cells"] == whole["cells"][1:3] and (page["total_cells"], page["next_cells_from"]) == (4, 3)
+    assert trained.get("/v1/studies/s/report", params={"cells_from": 9}).json()["cells"] == []
+    assert trained.get("/v1/studies/s/report", params={"cells": report.MOST_CELLS + 1}).status_code == 422
+    trained.patch("/v1/studies/s", json={"notes": "a new revision"})
+    monkeypatch.setattr(report, "MOST_LISTED", 2 * 4)
+    assert len(trained.get("/v1/studies/s/report").json()["cells"]) == 2
+    together = client.report("s")
+    assert {name for name in whole if together[name] != whole[name]} <= {"revision", "contrasts"}
+    assert sorted(together["contrasts"], key=json.dumps) == sorted(whole["contrasts"], key=json.dumps)
+    read = client.read_report("s")
+    assert [entry.cell for entry in read.cells] == [entry["cell"] for entry in whole["cells"]]
+    assert len(read.contrasts) == len(whole["contrasts"]) and read.next_cells_from is None
+    assert len(client.read_report("s", whole=False).cells) == 2
+    monkeypatch.setattr(report, "MOST_READ", 12 * 4 - 1)
+    trained.patch("/v1/studies/s", json={"notes": "another"})
+    refused = trained.get("/v1/studies/s/report")
+    assert refused.status_code == 422 and "at most 47 are read for a report" in refused.text
+
+
 def test_a_large_studys_report_lists_layers_only_when_asked(
     trained: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

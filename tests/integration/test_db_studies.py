@@ -198,3 +198,14 @@ def test_trials_are_paged_and_filtered(connection: Connection, design: Make, now
     assert second.next_cursor is None
     assert len(studies.trials_page(connection, study_id, state=JobState.QUEUED).items) == 6
     assert studies.trials_page(connection, study_id, state=JobState.FAILED).items == []
+
+
+def test_a_list_does_not_read_the_documents(connection: Connection, design: Make, now: datetime) -> None:
+    """A page of a thousand studies would otherwise be a gigabyte."""
+    study = studies.create(connection, design(tags={"paper": "he2015"}, description="long"), owner="ada", now=now)
+    listed = str(studies._selected())
+    assert not {"studies.invalid_designs", "studies.spec,", "studies.notes"} & set(listed.replace("\n", " ").split(" "))
+    (head,) = studies.page(connection).items
+    whole = studies.get(connection, study)
+    assert (head.description, head.tags, head.project) == ("long", {"paper": "he2015"}, "default")
+    assert {name: getattr(whole, name) for name in vars(head)} == vars(head)

@@ -3,6 +3,7 @@
 import base64
 import hmac
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,8 @@ from joserfc.jwk import ECKey, RSAKey
 from provider import AUDIENCE, Provider
 
 from actinium.errors import StackError, Unauthenticated, Unavailable
-from services.api.identity import KEYS_LAST, KEYS_REST, Identities, may_be, of
+from services.api.identity import Identities, may_be, of
+from services.api.provider_keys import KEYS_KEPT, KEYS_LAST, KEYS_REST
 from services.settings import Settings
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -135,6 +137,56 @@ def test_a_provider_that_does_not_answer_is_no_fault_of_who_asks(provider: Provi
             Identities(issuer=provider.issuer, audience=AUDIENCE, claim="email", fetch=fetch).name(
                 provider.token(now=STAMP), NOW
             )
+
+
+def test_a_provider_that_fails_is_asked_seldom_and_its_old_keys_count() -> None:
+    """For a day: whoever was let in before still is, and nobody waits for it."""
+    provider, asked = Provider(), list[str]()
+    away = False
+
+    def fetch(address: str) -> Any:
+        asked.append(address)
+        if away:
+            raise httpx.ReadTimeout("slow")
+        return provider.fetch(address)
+
+    identities = Identities(issuer=provider.issuer, audience=AUDIENCE, claim="email", fetch=fetch)
+    token = provider.token(now=STAMP, exp=STAMP + 10**6)
+    assert identities.name(token, NOW) == "ada@example.org"
+    away, later = True, NOW + 2 * KEYS_LAST
+    asked.clear()
+    for second in range(60):
+        at = later + timedelta(seconds=second / 60)
+        assert identities.name(token, at) == "ada@example.org"
+        with pytest.raises(Unavailable):
+            identities.name("a.b.c", at)
+    assert len(asked) <= 2, "and not once for each of them"
+    with pytest.raises(Unavailable):
+        identities.name(token, NOW + KEYS_KEPT)
+    away = False
+    assert identities.name(token, NOW + KEYS_KEPT + timedelta(minutes=2)) == "ada@example.org"
+
+
+def test_nobody_waits_for_another_who_asks_a_slow_provider() -> None:
+    provider, asking, answers = Provider(), threading.Event(), threading.Event()
+
+    def fetch(address: str) -> Any:
+        asking.set()
+        assert answers.wait(30)
+        return provider.fetch(address)
+
+    identities = Identities(issuer=provider.issuer, audience=AUDIENCE, claim="email", fetch=fetch)
+    token, found = provider.token(now=STAMP), list[str]()
+    first = threading.Thread(target=lambda: found.append(identities.name(token, NOW)))
+    first.start()
+    try:
+        assert asking.wait(30)
+        with pytest.raises(Unavailable, match="it is being asked already"):
+            identities.name(token, NOW)
+    finally:
+        answers.set()
+        first.join(30)
+    assert found == ["ada@example.org"] and identities.name(token, NOW) == "ada@example.org"
 
 
 def test_what_is_set_half_is_said_at_the_start() -> None:

@@ -50,7 +50,9 @@ class Study:
                 curves.append({"trial_id": number, "step": int(step), "value": loss})
         self.trials, self.curves = pd.DataFrame(rows), pd.DataFrame(curves)
 
-    def report(self, trials: pd.DataFrame | None = None, curves: pd.DataFrame | None = None) -> dict[str, Any]:
+    def report(
+        self, trials: pd.DataFrame | None = None, curves: pd.DataFrame | None = None, listed: range | None = None
+    ) -> dict[str, Any]:
         """The report's JSON, read back; what is read into the structure again is the report that was written."""
         made = build_report(
             study_id=7,
@@ -59,6 +61,7 @@ class Study:
             cells=[(c.index, c.cell, c.config) for c in self.design.cells],
             trials=self.trials if trials is None else trials,
             curves=self.curves if curves is None else curves,
+            listed=listed,
         )
         content = report_json(made)
         assert parse_report(content) == made
@@ -104,6 +107,8 @@ def test_the_form_is_the_documented_one(small: Study) -> None:
         "convergence",
         "layers",
         "mixed_measurements",
+        "total_cells",
+        "next_cells_from",
     ]
     assert (report["study_id"], report["revision"]) == (7, 3)
     assert report["words"] == {"error": "test error", "accuracy": "validation accuracy", "loss_unit": "nats"}
@@ -122,6 +127,22 @@ def test_the_form_is_the_documented_one(small: Study) -> None:
     assert list(batch["curves"][0]) == ["normalization", "points", "area"]
     assert list(batch["curves"][0]["points"][0]) == ["batch_size", "error", "degradation"]
     assert {"cell", "steps", "survival"} <= set(report["convergence"]["curves"][0])
+
+
+def test_a_page_lists_some_cells_of_the_same_report(small: Study) -> None:
+    """Each figure is that of the whole study: Holm's family, target and factor effects with it."""
+    whole = small.report()
+    assert whole["total_cells"] == 18 and whole["next_cells_from"] is None
+    pages = [small.report(listed=range(first, min(first + 7, 18))) for first in (0, 7, 14)]
+    assert [page["next_cells_from"] for page in pages] == [7, 14, None]
+    assert [len(page["cells"]) for page in pages] == [7, 7, 4]
+    assert [cell for page in pages for cell in page["cells"]] == whole["cells"]
+    assert [curve for page in pages for curve in page["convergence"]["curves"]] == whole["convergence"]["curves"]
+    by_metric = sorted((row for page in pages for row in page["contrasts"]), key=json.dumps)
+    assert by_metric == sorted(whole["contrasts"], key=json.dumps)
+    rest = {"cells", "contrasts", "convergence", "next_cells_from"}
+    assert all(page[name] == whole[name] for page in pages for name in whole.keys() - rest)
+    assert small.report(listed=range(18, 18))["cells"] == []
 
 
 def test_a_newer_report_is_read_by_an_older_client(small: Study) -> None:

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actinium.levels import custom
 from actinium.study import Design, StudySpec, cell_label, expand, load_study, parse_study
 
 
@@ -102,3 +104,19 @@ def test_one_document_gives_the_digest_of_every_seed() -> None:
         assert [config.digest_by_seed()(seed) for seed in (0, 7, 2**31)] == [
             cell.trial(seed).digest() for seed in (0, 7, 2**31)
         ]
+
+
+def test_an_exclusion_is_parsed_once_however_many_cells_are_compared_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+    real = custom.parse
+
+    def counted(text: str, *given: Any) -> Any:
+        parsed.append(text)
+        return real(text, *given)
+
+    monkeypatch.setattr(custom, "parse", counted)
+    patterns = [{"activation": {"name": "expression", "expr": f"z * tanh({n}.5 * z)"}} for n in range(20)]
+    rates = {"training.learning_rate": [0.01 * (n + 1) for n in range(50)]}
+    document = {"name": "s", "factors": rates, "exclude": patterns, "seeds": 1}
+    assert len(expand(parse_study(document)).cells) == 50
+    assert len(parsed) <= 3 * len(patterns), "and not for each of the cells"
