@@ -34,9 +34,18 @@ REFUSED_SECONDS = 300.0
 class Sink:
     """One round of the loop is `run_once`."""
 
-    def __init__(self, *, engine: Engine, tracking: Tracking, stopping: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        tracking: Tracking,
+        stopping: Callable[[], bool] = lambda: False,
+        pulse: Callable[[], None] = lambda: None,
+    ) -> None:
         self._engine = engine
         self._stopping = stopping
+        self._pulse = pulse
+        """Called after each piece of news: a round on a slow MLflow may take minutes, and is no standstill."""
         self._tracking = tracking
         self._experiments: dict[int, str] = {}
         self._told_at: dict[TrialId, datetime] = {}
@@ -61,6 +70,7 @@ class Sink:
                     log.error("%s is refused by MLflow, and put aside: %s", _whose(left[0]), error)
                     self._defer([left[0]], now=now, seconds=REFUSED_SECONDS)
                 left.popleft()
+                self._pulse()
         except Unavailable:
             self._defer(list(left), now=now, seconds=0.0)
             raise
