@@ -17,9 +17,9 @@ from sqlalchemy import Engine, text
 from actinium.job import FailureClass
 from actinium.study import expand, parse_study
 from db import studies
-from services.dispatcher.connection import refused
 from services.dispatcher.fleet import FleetLost, News, PackBroken, SlotId
-from services.dispatcher.placement import Place
+from services.dispatcher.placement import NodeSlots
+from services.dispatcher.ray_connection import refused
 from services.dispatcher.ray_fleet import GONE_SECONDS, RayFleet, Slot
 from services.stack.ports import any_free
 
@@ -124,7 +124,7 @@ def test_a_node_that_the_cluster_has_given_up_is_lost_too(alive: bool) -> None:
 def test_a_pack_whose_node_is_gone_is_lost_also_when_ray_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.dispatcher.ray_fleet.ray.kill", lambda actor: None)
     fleet, moment = RayFleet(data_root=None), datetime.now(UTC)
-    place = Place(node="gone", device="cpu", slots=1)
+    place = NodeSlots(node="gone", device="cpu", slots=1)
     fleet._slots[SlotId(7)] = Slot(place=place, actor=None, stream=object())
     fleet._give_up(now=moment)
     fleet._give_up(now=moment + timedelta(seconds=GONE_SECONDS - 1))

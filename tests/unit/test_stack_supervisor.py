@@ -251,7 +251,7 @@ class Listener(reporting.Reporter):
         self._stop.set()
 
 
-def test_a_part_that_is_late_is_named_and_stops_nobody(plan: Plan, now: datetime) -> None:
+def test_a_part_that_is_late_is_named_and_stops_nobody(plan: StackPlan, now: datetime) -> None:
     """`now` is long ago, so that whoever does not answer is late at once."""
     late = part("late", "import time; time.sleep(600)")
     supervisor = Supervisor(plan=plan, begun=now, parts=[part("one"), late])
