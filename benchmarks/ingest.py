@@ -2,14 +2,18 @@
 
 python benchmarks/ingest.py [REPETITIONS]. One durable server, as `actinium up` starts it, holds both stores. Ours gets
 what a dispatcher writes: the frames of a pack of 16 lanes (a network of ten hidden layers, 134 series) by binary COPY,
-16 x 24 frames a transaction, with the outbox's rows. MLflow's server, one worker as in the stack, gets batches of 1,000
-metrics, its limit. Frames and metrics are made before the clock starts. The two take turns.
+16 x 24 frames a transaction, with the outbox's rows, behind the fence that every write of a result passes. MLflow's
+server, one worker as in the stack, gets batches of 1,000 metrics, its limit. Studies, frames and metrics are made
+before the clock starts. The two take turns.
 """
 
 import os
 import statistics
 import sys
 import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -23,21 +27,32 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy import Engine
 
 from actinium.frame import Frame, Layout
-from db import frames
+from actinium.job import Lease
+from actinium.study import expand, parse_study
+from db import frames, queue, studies
 
 LANES, POINTS = 16, 24
 BATCH = 1000
 LAYOUT = Layout(series=tuple(series(10)))
-TRIALS = count(1)
+NAMES = count(1)
 STEP = count()
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def pack() -> list[Frame]:
-    """Every frame of a pack of new trials."""
+def leased(engine: Engine, packs: int) -> list[list[Lease]]:
+    """So many packs of a new study, leased."""
+    document = {"name": f"study {next(NAMES)}", "seeds": LANES * packs}
+    with engine.begin() as connection:
+        studies.create(connection, expand(parse_study(document)), owner="ada", now=NOW)
+        take = partial(queue.lease, connection, now=NOW, holder="d", lease_seconds=3600, width=LANES)
+        return [take() for _ in range(packs)]
+
+
+def arrived(pack: Sequence[Lease]) -> list[Frame]:
+    """Every frame of a pack."""
     values = np.random.default_rng(0).random((LANES * POINTS, len(LAYOUT.series)), dtype=np.float32)
-    lanes = [next(TRIALS) for _ in range(LANES)]
     return [
-        Frame(trial_id=lanes[at % LANES], attempt=1, step=at // LANES, time=0.1 * at, values=row)
+        Frame(trial_id=pack[at % LANES].trial_id, attempt=1, step=at // LANES, time=0.1 * at, values=row)
         for at, row in enumerate(values)
     ]
 
@@ -50,12 +65,12 @@ def batch() -> list[Metric]:
 
 def stored(engine: Engine, packs: int) -> float:
     """Values a second, a transaction a pack."""
-    made = [pack() for _ in range(packs)]
+    made = [arrived(pack) for pack in leased(engine, packs)]
 
     def write() -> None:
-        for arrived in made:
+        for given in made:
             with engine.begin() as connection:
-                frames.write(connection, LAYOUT, arrived)
+                frames.write(connection, LAYOUT, given)
 
     return packs * LANES * POINTS * len(LAYOUT.series) / seconds(write)
 

@@ -1,6 +1,6 @@
 """Frames in and out: binary COPY, a row a frame, under layouts that name the series once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, select
 from sqlalchemy.dialects.postgresql import insert
 
 from actinium.frame import Frame, Layout
-from actinium.job import TrialId
+from actinium.job import Attempt, TrialId
 from db import outbox
 from db.binary_copy import encode, psycopg_connection
 from db.models import layouts
@@ -42,14 +42,26 @@ class FramePosition:
     step: int
 
 
-def write(conn: Connection, layout: Layout, frames: Sequence[Frame]) -> int:
-    """Store frames and put their trials in the outbox; how many were given. A frame that is there already stays.
+def write(conn: Connection, layout: Layout, frames: Sequence[Frame], *, ending: Collection[Attempt] = ()) -> int:
+    """Store frames and put their trials in the outbox; how many were taken. A frame that is there already stays.
 
-    Not fenced: a frame carries its attempt, and readers take the attempt that counts.
+    Fenced: frames of an attempt that does not hold its lease are dropped, and until the transaction ends nobody ends
+    those of which frames were taken. `ending`: attempts whose end the same transaction goes on to write; they are
+    locked together with the others.
     """
     if not frames:
         return 0
-    stream = _stream(layout_id(conn, layout), layout, frames)
+    asked = {(frame.trial_id, frame.attempt) for frame in frames}
+    locked = sorted(asked | {(attempt.trial_id, attempt.attempt) for attempt in ending})
+    fences = {"trial_ids": [one for one, _ in locked], "attempts": [attempt for _, attempt in locked]}
+    held = conn.execute(statement("frames_fence"), {**fences, "digest": layout.digest()}).all()
+    taken = asked & {(row.trial_id, row.attempt) for row in held}
+    if taken != asked:
+        frames = [frame for frame in frames if (frame.trial_id, frame.attempt) in taken]
+    if not frames:
+        return 0
+    known = held[0].layout_id
+    stream = _stream(layout_id(conn, layout) if known is None else known, layout, frames)
     try:
         with conn.begin_nested():
             _copy(conn, f"COPY frames {COLUMNS} FROM STDIN (FORMAT binary)", stream)
@@ -59,7 +71,7 @@ def write(conn: Connection, layout: Layout, frames: Sequence[Frame]) -> int:
         _copy(conn, f"COPY arriving {COLUMNS} FROM STDIN (FORMAT binary)", stream)
         conn.exec_driver_sql("INSERT INTO frames SELECT * FROM arriving ON CONFLICT DO NOTHING")
         conn.exec_driver_sql("DROP TABLE arriving")
-    outbox.announce(conn, kind="trial", subjects={TrialId(frame.trial_id) for frame in frames})
+    outbox.announce(conn, kind="trial", subjects={trial_id for trial_id, _ in taken})
     return len(frames)
 
 

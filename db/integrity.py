@@ -1,7 +1,7 @@
 """The integrity check: the promises of docs/state_machine.md as queries over every row.
 
 Each rule is a query that selects the rows that break it; a healthy database gives none. All rules read one snapshot, so
-that a service at work does not look broken. A *leftover* is harmless: no reader sees it.
+that a service at work does not look broken. A *leftover* is harmless: no reader sees it, and none is written now.
 """
 
 from collections.abc import Sequence
@@ -181,7 +181,7 @@ RULES: Sequence[Rule] = (
     ),
     Rule(
         name="no frames of dead attempts",
-        promise="a trial that succeeded keeps the frames of that attempt alone; a zombie's may come after it",
+        promise="a trial that succeeded keeps the frames of that attempt alone; others are of a time before the fence",
         subject="trial",
         sql="""
             SELECT DISTINCT frames.trial_id FROM frames JOIN summaries ON summaries.trial_id = frames.trial_id

@@ -52,14 +52,33 @@ def backoff(failures: int, *, first: float = 0.5, most: float = 15.0) -> float:
     return min(most, first * 2.0 ** min(failures - 1, 40))
 
 
-def announce_ready() -> None:
-    """Write the file by which the supervisor, if there is one, sees that this service has begun its work."""
-    path = os.environ.get("ACTINIUM_READY_FILE")
-    if path:
+class Pulse:
+    """The file ACTINIUM_READY_FILE, by which a service without an address says that it works: it is there once the
+    service has begun its work, and its time of change is the last round in which it could work. Whoever supervises
+    looks at the file's age; nothing has to be started for that.
+    """
+
+    def __init__(self) -> None:
+        given = os.environ.get("ACTINIUM_READY_FILE")
+        self._path = Path(given) if given else None
+        self._failed = False
+
+    def clear(self) -> None:
+        """Nothing works yet, whatever an earlier process of this service has left."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+    def beat(self) -> None:
+        """It works now. Setting a time needs no room, so that a full disk does not look like a service that hangs."""
+        if self._path is None:
+            return
         try:
-            Path(path).write_text(f"{os.getpid()}\n", encoding="utf-8")
-        except OSError as error:  # on a full disk the file is made, only empty
-            log.warning("%s cannot be written: %s", path, error)
+            self._path.touch()
+            self._failed = False
+        except OSError as error:
+            if not self._failed:
+                log.warning("%s cannot be written: %s", self._path, error)
+            self._failed = True
 
 
 def repeat(body: Round, *, seconds: float, stop: threading.Event, name: str) -> None:

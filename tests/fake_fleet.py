@@ -90,6 +90,8 @@ class FakeFleet:
     told: list[News] = field(default_factory=list)
     """All the news that there were."""
     turn: tuple[int, int] = (0, 1)
+    cold: bool = False
+    """Whether no actor becomes warm."""
 
     _slots: dict[SlotId, Slot] = field(default_factory=dict)
     _numbers: Iterator[SlotId] = field(default_factory=lambda: map(SlotId, count()))
@@ -101,7 +103,7 @@ class FakeFleet:
         return max(len(self._slots), self._due())
 
     def idle(self) -> Sequence[SlotId]:
-        return [number for number, slot in self._slots.items() if slot.pack is None]
+        return [number for number, slot in self._slots.items() if slot.pack is None and not self.cold]
 
     def avoided(self) -> Mapping[str, datetime]:
         return {}

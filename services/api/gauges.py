@@ -45,7 +45,7 @@ GAUGES: Sequence[tuple[str, str, Callable[[Scrape], float]]] = (
         "Those that lease nothing",
         lambda scrape: sum(1 for one in scrape.living if one.halted),
     ),
-    ("actinium_slots", "Slots of all dispatchers", lambda scrape: sum(one.slots for one in scrape.living)),
+    ("actinium_slots", "Slots that train or could at once", lambda scrape: sum(one.slots for one in scrape.living)),
     ("actinium_slots_busy", "Slots that train", lambda scrape: sum(one.busy for one in scrape.living)),
     (
         "actinium_nodes_avoided",

@@ -20,7 +20,7 @@ from services.dispatcher.ledger import Ledger
 from services.dispatcher.roster import Roster
 from services.dispatcher.sweeper import SWEEP_SECONDS, Sweeper
 from services.dispatcher.widths import planned_width
-from services.loop import announce_ready, backoff, open_database, repeat, set_up_logging, stop_on_signals, utc_now
+from services.loop import Pulse, backoff, open_database, repeat, set_up_logging, stop_on_signals, utc_now
 from services.settings import Settings
 from workers.checkpoints.store import CheckpointStore
 
@@ -50,6 +50,8 @@ def main() -> int:
 
 def serve(settings: Settings, *, stop: threading.Event) -> int:
     """Connect to everything, dispatch until `stop`, and leave in order."""
+    pulse = Pulse()
+    pulse.clear()
     engine = open_database(settings, stop=stop)
     fleet = hire(settings, stop=stop)
     ledger = Ledger()
@@ -88,7 +90,7 @@ def serve(settings: Settings, *, stop: threading.Event) -> int:
     sweeps.start()
     code = 1
     try:
-        code = dispatch(dispatcher, fleet, roster, stop=stop)
+        code = dispatch(dispatcher, stop=stop, pulse=pulse)
         return code
     finally:
         stop.set()
@@ -98,18 +100,17 @@ def serve(settings: Settings, *, stop: threading.Event) -> int:
         engine.dispose()
 
 
-def dispatch(dispatcher: Dispatcher, fleet: Fleet, roster: Roster, *, stop: threading.Event) -> int:
-    """Rounds until `stop`; 1 when the fleet was lost. Announces readiness with the first warm actor, or at once where
-    the dispatchers before this one have all the slots.
+def dispatch(dispatcher: Dispatcher, *, stop: threading.Event, pulse: Pulse) -> int:
+    """Rounds until `stop`; 1 when the fleet was lost. The pulse beats with each round after which this dispatcher can
+    work or has nothing to work with because others have all the slots.
     """
-    failures, ready = 0, False
+    failures = 0
     while not stop.is_set():
         try:
             dispatcher.run_once(now=utc_now(), wait=WAIT_SECONDS)
             failures = 0
-            if not ready and (fleet.idle() or (roster.turn()[0] > 0 and not fleet.size())):
-                ready = True
-                announce_ready()
+            if dispatcher.works():
+                pulse.beat()
         except FleetLost as error:
             log.error("%s", error)
             return 1

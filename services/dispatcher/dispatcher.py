@@ -113,6 +113,15 @@ class Dispatcher:
         """Whether anything trains or waits to be saved."""
         return bool(self._running or self._ended)
 
+    def usable(self) -> int:
+        """How many slots train or could at once. One whose actor is not warm, or never will be, is none of them."""
+        return len(self._running) + sum(slot not in self._running for slot in self._fleet.idle())
+
+    def works(self) -> bool:
+        """Whether this dispatcher has a slot that it can use, or others before it have all that there are."""
+        others = self._roster is not None and self._roster.turn()[0] > 0
+        return self.usable() > 0 or (others and not self._fleet.size())
+
     def shut_down(self, *, now: datetime, rounds: int = 0) -> None:
         """Stop the packs, save what they sent, and give the leases back without counting a failure.
 
@@ -155,7 +164,7 @@ class Dispatcher:
     def _tell(self) -> None:
         """Hand the roster what the next heartbeat tells the database of this dispatcher."""
         if self._roster is not None:
-            slots, avoided = self._fleet.size(), self._fleet.avoided()
+            slots, avoided = self.usable(), self._fleet.avoided()
             self._roster.tell(slots=slots, busy=len(self._running), avoided=avoided, halted=self._halted)
 
     # ---- leasing ----------------------------------------------------------------------------------------------

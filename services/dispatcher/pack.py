@@ -36,6 +36,10 @@ class Unsaved:
     def __bool__(self) -> bool:
         return bool(self.frames or self.results or self.unfinished)
 
+    def ending(self) -> list[Attempt]:
+        """The attempts whose end is written."""
+        return [*(attempt for attempt, _ in self.results), *self.unfinished]
+
 
 class PackRun:
     """A pack's leases in the order of its lanes, and its news since the last save.

@@ -29,6 +29,17 @@ def answers(address: str) -> bool:
         return False
 
 
+def refused(host: str, port: int) -> bool:
+    """Whether certainly nobody listens there. A machine that does not answer in time may only be busy."""
+    try:
+        with socket.create_connection((host, port), timeout=PROBE_SECONDS):
+            return False
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+
+
 def connect(
     address: str,
     *,
@@ -54,4 +65,6 @@ def connect(
         checkpoint_seconds=checkpoint_seconds,
         silence_seconds=silence_seconds,
         reachable=lambda: answers(address),
+        own_node=ray.get_runtime_context().get_node_id(),
+        refused=refused,
     )

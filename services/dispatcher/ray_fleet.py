@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 SURVEY_SECONDS = 5.0
 """How often the cluster's nodes are looked at."""
+GONE_SECONDS = 20.0
+"""How long Ray may take to say that a pack is lost with its node, before it counts as lost without Ray's word."""
 GRACE_SECONDS = 5.0
 """How long a stopped pack may take to end its step and write its checkpoint before its actor is killed."""
 GET_SECONDS = 30.0
@@ -62,6 +64,8 @@ class Slot:
     silent: float = 0.0
     """Seconds in which its pack was listened to and said nothing."""
     why_killed: str = ""
+    gone_at: datetime | None = None
+    """Since when its node has not lived, though its pack has not ended."""
 
 
 @dataclass(kw_only=True)
@@ -79,12 +83,20 @@ class RayFleet:
     most: int | None = None
     reachable: Callable[[], bool] = lambda: True
     """Whether the cluster's head answers at all."""
+    own_node: str | None = None
+    """The Ray node that this process stands on: without it the cluster gives this process nothing."""
+    refused: Callable[[str, int], bool] = lambda host, port: False
+    """Whether certainly nobody listens there."""
 
     _slots: dict[SlotId, Slot] = field(default_factory=dict)
     _nodes: list[str] = field(default_factory=list)
     """The ids of the nodes that can have slots."""
+    _alive: set[str] = field(default_factory=set)
+    """The ids of the nodes that live."""
     _places: list[NodeSlots] = field(default_factory=list)
     """How many slots this dispatcher has on each node."""
+    _lost: list[News] = field(default_factory=list)
+    """The ends of packs that went with their nodes, without a word of Ray."""
     _datasets: OrderedDict[str, Any] = field(default_factory=OrderedDict)
     """Files in Ray's object store, by SHA-256."""
     _numbers: Iterator[int] = field(default_factory=count)
@@ -157,6 +169,9 @@ class RayFleet:
 
     def news(self, *, seconds: float) -> list[News]:
         """What the packs have brought, after waiting up to `seconds` for something."""
+        lost, self._lost = self._lost, []
+        if lost:
+            return lost
         streams = {
             slot.last_words or slot.stream: number for number, slot in self._slots.items() if slot.stream is not None
         }
@@ -191,6 +206,7 @@ class RayFleet:
         if self._survey_at is None or now >= self._survey_at:
             self._survey_at = now + timedelta(seconds=SURVEY_SECONDS)
             self._survey()
+            self._give_up(now=now)
         self._let_go()  # every time: a slot that is free now may be lent again before the next survey
         for number, slot in list(self._slots.items()):
             if slot.warming is not None:
@@ -215,9 +231,41 @@ class RayFleet:
         nodes = ray.nodes()  # type: ignore[no-untyped-call]
         if not any(node.get("Alive") for node in nodes):
             raise FleetLost("Ray has no living node left")
+        self._see_own_node(nodes)
+        self._alive = {node["NodeID"] for node in nodes if node.get("Alive")}
         turn, of = self._turn
         found = places(nodes, most=self.most)
         self._nodes, self._places = [place.node for place in found], shared(found, turn=turn, of=of)
+
+    def _see_own_node(self, nodes: Sequence[Mapping[str, Any]]) -> None:
+        """FleetLost when the node that this process stands on has died. The head goes on without it, and counts the
+        actors of this process as gone; a new process joins by a new node. Ray notices a dead raylet after half a
+        minute; that its port is closed shows at once.
+        """
+        if self.own_node is None:
+            return
+        for node in nodes:
+            if node["NodeID"] == self.own_node and node.get("Alive"):
+                if self.refused(node["NodeManagerAddress"], node["NodeManagerPort"]):
+                    raise FleetLost("the raylet of this dispatcher's own Ray node has ended")
+                return
+        raise FleetLost("the cluster has taken this dispatcher's own Ray node for dead")
+
+    def _give_up(self, *, now: datetime) -> None:
+        """Packs whose nodes are gone are lost, also where Ray does not say so: word of it may have come while this
+        process was cut off.
+        """
+        for number, slot in list(self._slots.items()):
+            if slot.stream is None or slot.place.node in self._alive:
+                slot.gone_at = None
+            elif slot.gone_at is None:
+                slot.gone_at = now
+            elif now - slot.gone_at >= timedelta(seconds=GONE_SECONDS):
+                log.warning("slot %d: its node is gone, and its pack with it", number)
+                error = f"the node {slot.place.node} is gone, and the pack with it"
+                broken = PackBroken(failure_class=FailureClass.INFRASTRUCTURE, error=error)
+                self._lost.append(News(slot=number, item=broken))
+                self._bury(number)
 
     def _let_go(self) -> None:
         """Kill actors beyond this dispatcher's share and on nodes that are gone: those still warming up first, those

@@ -25,13 +25,15 @@ class Recorder:
         """Write everything of `pack` that is not in the database yet. Raises when the database is away.
 
         Where the answer to a commit was lost, the next call writes the same again, which changes nothing: frames that
-        are there stay, and the fence lets an attempt end once.
+        are there stay, and the fence lets an attempt end once. Of attempts that are over nothing is taken, frames
+        neither.
         """
         unsaved = pack.unsaved()
         if unsaved or pack.ended():
             with self._engine.begin() as conn:
+                taken = 0
                 if unsaved.layout is not None:
-                    frames.write(conn, unsaved.layout, unsaved.frames)
+                    taken = frames.write(conn, unsaved.layout, unsaved.frames, ending=unsaved.ending())
                 accepted = queue.complete_many(conn, now=now, results=unsaved.results)
                 artifacts.write(conn, {trial: own for trial, own in unsaved.artifacts.items() if trial in accepted})
                 if unsaved.broken is not None and unsaved.unfinished:
@@ -46,6 +48,8 @@ class Recorder:
                     )
                 if pack.ended():
                     self._remember(conn, pack, unsaved, now=now)
+            if taken < len(unsaved.frames):
+                log.warning("%d frames are of attempts that are over, and were dropped", len(unsaved.frames) - taken)
             if len(accepted) < len(unsaved.results):
                 log.info("%d results were not wanted any more", len(unsaved.results) - len(accepted))
         told = pack.unsaved_checkpoint()

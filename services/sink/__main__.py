@@ -7,7 +7,7 @@ import threading
 
 from actinium.errors import ActiniumError, StackError, Unavailable, first_line
 from db.engine import DATABASE_AWAY
-from services.loop import announce_ready, backoff, open_database, set_up_logging, stop_on_signals, utc_now
+from services.loop import Pulse, backoff, open_database, set_up_logging, stop_on_signals, utc_now
 from services.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,8 @@ def main() -> int:
 
 def serve(settings: Settings, *, stop: threading.Event) -> None:
     """Mirror until `stop`."""
+    pulse = Pulse()
+    pulse.clear()
     if settings.mlflow_url is None:
         raise StackError("ACTINIUM_MLFLOW_URL is not set; `actinium up` sets it for the services that it starts")
     engine = open_database(settings, stop=stop)
@@ -46,10 +48,10 @@ def serve(settings: Settings, *, stop: threading.Event) -> None:
     from services.sink.sink import Sink  # the client reads its settings when it is imported
     from services.sink.tracking import Tracking
 
-    sink = Sink(engine=engine, tracking=Tracking(settings.mlflow_url), stopping=stop.is_set)
-    announce_ready()
+    sink = Sink(engine=engine, tracking=Tracking(settings.mlflow_url), stopping=stop.is_set, pulse=pulse.beat)
     failures = 0
     while not stop.is_set():
+        pulse.beat()  # MLflow may be away: this service waits for it, and that is its work then
         pause = 0.0
         try:
             pause = 0.0 if sink.run_once(now=utc_now()) else IDLE_SECONDS

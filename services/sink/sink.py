@@ -34,9 +34,18 @@ REFUSED_SECONDS = 300.0
 class Sink:
     """One round of the loop is `run_once`."""
 
-    def __init__(self, *, engine: Engine, tracking: Tracking, stopping: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        tracking: Tracking,
+        stopping: Callable[[], bool] = lambda: False,
+        pulse: Callable[[], None] = lambda: None,
+    ) -> None:
         self._engine = engine
         self._stopping = stopping
+        self._pulse = pulse
+        """Called after each piece of news: a round on a slow MLflow may take minutes, and is no standstill."""
         self._tracking = tracking
         self._experiments: dict[int, str] = {}
         self._told_at: dict[TrialId, datetime] = {}
@@ -61,6 +70,7 @@ class Sink:
                     log.error("%s is refused by MLflow, and put aside: %s", _whose(left[0]), error)
                     self._defer([left[0]], now=now, seconds=REFUSED_SECONDS)
                 left.popleft()
+                self._pulse()
         except Unavailable:
             self._defer(list(left), now=now, seconds=0.0)
             raise
@@ -114,9 +124,15 @@ class Sink:
             outbox.advance_study(conn, now=now, news=item, experiment_id=experiment_id)
 
     def _tell_trial(self, item: TrialNews, later: TrialFrames | None, *, now: datetime) -> None:
-        closed = item.state if item.state in FINAL_STATES else None
+        if item.run_id is not None and wording.contradicts(item, later):
+            log.info("%s: its last frame was told before its summary said otherwise; it is told anew", _whose(item))
+            self._tracking.delete(item.run_id)
+            self._tell_anew(item, now=now)
+            return
+        whole = later is None or len(later.steps) < FRAMES_A_TRIAL or _has_the_last(item, later)
+        closed = item.state if item.state in FINAL_STATES and whole else None
         run_id, begun = self._run(item, now=now)
-        points = wording.points(item, later, after=item.mirrored_step)
+        points = wording.points(item, later, after=item.mirrored_step, ended=whole)
         params = wording.params(item.config) if begun else None
         self._tracking.tell(
             run_id, points=points, params=params, tags=wording.final_tags(item) if closed is not None else None
@@ -125,8 +141,7 @@ class Sink:
             self._tell_artifacts(item, run_id)
         if closed is not None:
             self._tracking.close(run_id, status=wording.STATUS[closed], ended=wording.milliseconds(item.finished_at))
-        whole = later is None or len(later.steps) < FRAMES_A_TRIAL
-        self._advance(item, run_id, later, closed=closed if whole else None, whole=whole, now=now)
+        self._advance(item, run_id, later, closed=closed, whole=whole, now=now)
 
     def _tell_artifacts(self, item: TrialNews, run_id: str) -> None:
         with self._engine.begin() as conn:
@@ -208,6 +223,11 @@ def _cursor(item: TrialNews) -> FramePosition:
     """How far the mirror is with the frames of a trial, or of the trial whose result it reuses."""
     step = item.mirrored_step if item.summary is None else min(item.mirrored_step, item.summary.steps - 1)
     return FramePosition(trial_id=item.trained.trial_id, attempt=item.trained.attempt, step=step)
+
+
+def _has_the_last(item: TrialNews, later: TrialFrames) -> bool:
+    """Whether no frame can come after these."""
+    return item.summary is not None and int(later.steps[-1]) >= item.summary.steps
 
 
 def _whose(item: MirrorNews) -> str:

@@ -85,15 +85,44 @@ def final_tags(news: TrialNews) -> dict[str, str]:
     return {}
 
 
-def points(news: TrialNews, frames: TrialFrames | None, *, after: int) -> list[Point]:
-    """The values of the frames past step `after`, and of the summary where the last frame does not have them.
+def points(news: TrialNews, frames: TrialFrames | None, *, after: int, ended: bool = True) -> list[Point]:
+    """The values of the frames past step `after`; and, when all frames are told with it (`ended`), of the summary where
+    the last frame does not have them.
 
-    A value that is not finite was not measured, and is left out. Timestamps come from the database, so that sending a
-    point again gives MLflow the same point.
+    A metric has one value for one step: where the summary says something else of its step than the frame, as of a
+    diverged trial whose last finite values it keeps, the summary's is told alone. A value that is not finite was not
+    measured, and is left out. Timestamps come from the database, so that sending a point again gives MLflow the same
+    point.
     """
     begun = milliseconds(news.leased_at)
     told = [] if frames is None else [point for point in _of_frames(frames, begun=begun) if point.step > after]
-    return told + _of_summary(news, frames)
+    if news.summary is None:
+        return told
+    last, final = news.summary.steps, final_metrics(news)
+    agreed = [point for point in told if point.step != last or final.get(point.key, point.value) == point.value]
+    return agreed + (_of_summary(news, frames) if ended else [])
+
+
+def contradicts(news: TrialNews, frames: TrialFrames | None) -> bool:
+    """Whether a frame of the summary's step was told before the trial ended, and the summary says something else."""
+    if news.summary is None or news.mirrored_step < news.summary.steps:
+        return False
+    final = final_metrics(news)
+    return any(math.isfinite(value) and final.get(name, value) != value for name, value in _shown(news, frames).items())
+
+
+def final_metrics(news: TrialNews) -> dict[str, float]:
+    """The summary's metrics that were measured."""
+    metrics = {} if news.summary is None else news.summary.metrics
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
+
+
+def _shown(news: TrialNews, frames: TrialFrames | None) -> dict[str, float]:
+    """What the frame of the summary's step says; nothing where there is none."""
+    if news.summary is None or frames is None or int(frames.steps[-1]) != news.summary.steps:
+        return {}
+    told = dict(zip(frames.layout.series, frames.values[-1].tolist(), strict=True))
+    return {name: value for name, value in told.items() if not frames_only(name)}
 
 
 def _of_frames(frames: TrialFrames, *, begun: int) -> Iterator[Point]:
@@ -106,19 +135,16 @@ def _of_frames(frames: TrialFrames, *, begun: int) -> Iterator[Point]:
 
 def _of_summary(news: TrialNews, frames: TrialFrames | None) -> list[Point]:
     """The summary's values that the last frame does not have. A diverged trial's last finite values are among them."""
-    if news.summary is None:
-        return []
-    shown: dict[str, float] = {}
-    if frames is not None and int(frames.steps[-1]) == news.summary.steps:
-        shown = dict(zip(frames.layout.series, frames.values[-1].tolist(), strict=True))
+    assert news.summary is not None
+    shown = _shown(news, frames)
     stamp = max(
         milliseconds(news.finished_at),
         milliseconds(news.leased_at) + (0 if frames is None else round(float(frames.times[-1]) * 1000)),
     )
     return [
         Point(key=name, value=value, timestamp=stamp, step=news.summary.steps)
-        for name, value in news.summary.metrics.items()
-        if math.isfinite(value) and shown.get(name) != value
+        for name, value in final_metrics(news).items()
+        if shown.get(name) != value
     ]
 
 

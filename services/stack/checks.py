@@ -1,6 +1,7 @@
 """Health checks of parts. Each takes SECONDS at most and raises nothing."""
 
 import socket
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -10,6 +11,10 @@ from typing import TypeAlias
 SECONDS = 2.0
 NO_ROOM = b'"detail": "no room'
 LONGEST = 10_000
+PULSE_SECONDS = 90.0
+"""A part that has not said for so long that it works does not: longer than a round on a machine that is overloaded, or
+than the replacement of an actor. docker-compose.yml looks at the same files, by the minute.
+"""
 
 Check: TypeAlias = Callable[[], bool]
 
@@ -56,6 +61,13 @@ def tcp(host: str, port: int) -> Check:
     return check
 
 
-def file(path: Path) -> Check:
-    """The part has written its ready file (it is removed before each start)."""
-    return path.exists
+def pulse(path: Path) -> Check:
+    """The part's ready file is there (it is removed before each start), and was touched within PULSE_SECONDS."""
+
+    def check() -> bool:
+        try:
+            return time.time() - path.stat().st_mtime < PULSE_SECONDS
+        except OSError:
+            return False
+
+    return check

@@ -42,7 +42,7 @@ DATABASE = "postgres"
 
 
 def ready_file(plan: StackPlan, name: str) -> Path:
-    """Where a part without an address says that it is ready."""
+    """Where a part without an address says that it works (`services.loop.Pulse`)."""
     return plan.home / "run" / f"{name}.ready"
 
 
@@ -151,7 +151,7 @@ def dispatcher_part(name: str) -> Part:
         settings = ray_environment(plan) if plan.own_ray else {}
         return Command(arguments=python("-m", "services.dispatcher"), environment=environment(plan, name) | settings)
 
-    return Part(name=name, after=(DATABASE,), command=command, ready=lambda plan: checks.file(ready_file(plan, name)))
+    return Part(name=name, after=(DATABASE,), command=command, ready=lambda plan: checks.pulse(ready_file(plan, name)))
 
 
 def sink_command(plan: StackPlan) -> Command:
@@ -218,7 +218,7 @@ PARTS: Sequence[Part] = (
         name="sink",
         after=(DATABASE,),
         command=sink_command,
-        ready=lambda plan: checks.file(ready_file(plan, "sink")),
+        ready=lambda plan: checks.pulse(ready_file(plan, "sink")),
         nice=MIRROR_NICE,
     ),
     Part(

@@ -20,7 +20,7 @@ BACKOFF_MOST_SECONDS = 30.0
 STEADY_SECONDS = 10.0
 """A part that runs for n times this long is forgiven n earlier crashes, so that only what keeps crashing waits long."""
 START_TRIES = 3
-"""After so many crashes of one part before the stack was ever ready, starting is given up."""
+"""After so many crashes of one part before the stack was ever up, starting is given up."""
 CHECK_SECONDS = 5.0
 """How often a part that is ready is asked whether it still answers."""
 RECHECK_SECONDS = 1.0
@@ -55,7 +55,8 @@ class Supervisor:
     report: Report = log.info
     parts: Sequence[Part] = PARTS
     units: list[Unit] = field(default_factory=list)
-    was_ready: bool = False
+    up: bool = False
+    """Whether every part has answered at once, or those that are late are waited for no longer (`go_on`)."""
     _written: StackState | None = None
     _unwritten: str | None = None
     """Why the state could not be written last."""
@@ -75,17 +76,18 @@ class Supervisor:
                 self._watch(unit, now=now)
             if unit.state is PartState.WAITING and self._may_start(unit, now=now):
                 self._start(unit, now=now)
-        if not self.was_ready and self.is_ready():
-            self.was_ready = True
+        self.up = self.up or self.is_ready()
         self.write_down()
 
     def is_ready(self) -> bool:
         """Whether every part answers."""
         return all(unit.state is PartState.READY for unit in self.units)
 
-    def missing(self) -> list[str]:
-        """The parts that do not answer."""
-        return [unit.runner.name for unit in self.units if unit.state is not PartState.READY]
+    def go_on(self) -> list[tuple[str, Path]]:
+        """Count as up without the parts that do not answer; their names, and where their logs are."""
+        self.up = True
+        late = [unit.runner for unit in self.units if unit.state is not PartState.READY]
+        return [(runner.name, runner.log(self.plan)) for runner in late]
 
     def stop(self, *, now: datetime) -> None:
         """End everything in order, and whatever still has this stack's mark."""
@@ -136,12 +138,12 @@ class Supervisor:
     def _crashed(self, unit: Unit, said: str, *, now: datetime) -> None:
         """Clear up, and try again after a pause that grows."""
         name = unit.runner.name
-        if self.was_ready and unit.begun_at is not None:
+        if self.up and unit.begun_at is not None:
             lived = (now - unit.begun_at).total_seconds()
-            unit.crashes -= min(unit.crashes, int(lived / STEADY_SECONDS))
+            unit.crashes -= min(unit.crashes, max(0, int(lived / STEADY_SECONDS)))  # a clock may be set back
         unit.crashes += 1
         unit.restarts += 1
-        if not self.was_ready and unit.crashes >= START_TRIES:
+        if not self.up and unit.crashes >= START_TRIES:
             raise StackError(f"{name} does not start: {said or 'it said nothing'}; see {unit.runner.log(self.plan)}")
         pause = backoff(unit.crashes, most=BACKOFF_MOST_SECONDS)
         log.warning("%s has ended (%s); it is started again in %.1f s", name, said, pause)

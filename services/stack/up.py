@@ -21,8 +21,8 @@ from services.stack.state import locked, prepare_home, write_private
 from services.stack.supervisor import Supervisor
 
 ROUND_SECONDS = 0.2
-START_SECONDS = 240.0
-"""How long the whole stack may take to become ready."""
+LATE_SECONDS = 240.0
+"""How long `up` waits for a part before it goes on without it. The part is not given up: the supervisor watches it."""
 
 
 def foreground(settings: Settings) -> None:
@@ -90,17 +90,18 @@ def run(settings: Settings, *, home: Path, stop: threading.Event, reporter: Repo
 
 
 def supervise(supervisor: Supervisor, *, stop: threading.Event, reporter: Reporter) -> None:
-    """Rounds until `stop`; the addresses are told as soon as everything answers."""
-    announced, deadline = False, supervisor.begun + timedelta(seconds=START_SECONDS)
+    """Rounds until `stop`; the addresses are told as soon as everything answers, or LATE_SECONDS are over. A part that
+    is late then is named, and stops nobody: what does not need it works meanwhile.
+    """
+    announced, deadline = False, supervisor.begun + timedelta(seconds=LATE_SECONDS)
     while not stop.is_set():
         supervisor.run_once(now=utc_now())
-        if supervisor.was_ready and not announced:
+        if not announced and not supervisor.up and utc_now() > deadline:
+            for name, log_file in supervisor.go_on():
+                reporter.say(f"LATE: {name} does not answer after {LATE_SECONDS:g} s; it is waited for, see {log_file}")
+        if supervisor.up and not announced:
             announced = True
             announce(supervisor.plan, reporter)
-        if not announced and utc_now() > deadline:
-            missing = ", ".join(supervisor.missing())
-            logs = supervisor.plan.home / "logs"
-            raise StackError(f"{missing}: not ready after {START_SECONDS:g} s; see {logs}")
         stop.wait(ROUND_SECONDS)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 from sqlalchemy import Engine
 
 from actinium.frame import TrialSummary
@@ -91,3 +92,13 @@ def test_what_the_alarms_are_about_is_there(api_url: str, monkeypatch: pytest.Mo
     told = set(re.findall(r"^# HELP (actinium_[a-z_]+)", text, re.MULTILINE))
     assert named <= told
     assert {name for name in told if "request" not in name} <= named
+
+
+def test_work_that_waits_while_nothing_is_trained_rings_within_two_minutes() -> None:
+    page = Path(__file__).parents[2].joinpath("docs", "reliability.md").read_text(encoding="utf-8")
+    (block,) = [part for part in page.split("```") if part.startswith("yaml\ngroups:")]
+    (group,) = yaml.safe_load(block.removeprefix("yaml\n"))["groups"]
+    rule = next(rule for rule in group["rules"] if rule["alert"] == "ActiniumIdleWithWorkDue")
+    found = re.fullmatch(r"actinium_oldest_due_seconds > (\d+) and actinium_slots_busy == 0", rule["expr"])
+    assert found is not None and rule["for"] == "1m"
+    assert int(found[1]) + 60 + 15 + 15 <= 120, "with the intervals of scraping and of rules"

@@ -1,6 +1,7 @@
 """Frames in and out of PostgreSQL, bit by bit."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -43,7 +44,8 @@ def test_every_value_comes_back_as_it_was(connection: Connection, design: Make, 
 
 def test_the_copy_is_the_one_that_the_driver_writes(connection: Connection, design: Make, now: datetime) -> None:
     """Our stream and psycopg's own, row by row, make the same table."""
-    given = [frame(3, step, step, np.nan, -1.5, attempt=2, time=step / 8) for step in range(5)]
+    one, *_ = leased(connection, design, now)
+    given = [frame(one.trial_id, step, step, np.nan, -1.5, time=step / 8) for step in range(5)]
     frames.write(connection, LAYOUT, given)
     layout_id = connection.execute(select(models.layouts.c.id)).scalar_one()
     with psycopg_connection(connection).cursor() as cursor:
@@ -77,8 +79,10 @@ def test_frames_may_come_twice(connection: Connection, design: Make, now: dateti
     assert frames.read(connection, one.trial_id).values.tolist() == [[1, 2, 3], [4, 5, 6]]
 
 
-def test_a_layout_is_written_once_even_after_a_rollback(engine: Engine) -> None:
+def test_a_layout_is_written_once_even_after_a_rollback(engine: Engine, design: Make, now: datetime) -> None:
     with engine.connect() as connection:
+        leased(connection, design, now)
+        connection.commit()
         frames.write(connection, LAYOUT, [frame(1, 0, 1, 2, 3)])
         connection.rollback()
         frames.write(connection, LAYOUT, [frame(1, 0, 1, 2, 3)])
@@ -93,7 +97,8 @@ def test_a_layout_is_written_once_even_after_a_rollback(engine: Engine) -> None:
         assert connection.execute(joined).scalar_one() == 2
 
 
-def test_values_that_do_not_fit_the_layout_are_a_fault(connection: Connection) -> None:
+def test_values_that_do_not_fit_the_layout_are_a_fault(connection: Connection, design: Make, now: datetime) -> None:
+    leased(connection, design, now)
     with pytest.raises(AssertionError, match="one value for each series"):
         frames.write(connection, LAYOUT, [frame(1, 0, 1.0)])
 
@@ -107,20 +112,42 @@ def test_readers_see_the_attempt_that_counts(
     (second,) = queue.lease(connection, now=now + timedelta(minutes=2), holder="d", lease_seconds=30, width=1)
     assert second.trial_id == zombie.trial_id
     assert frames.read(connection, second.trial_id).steps.tolist() == []
-    frames.write(connection, LAYOUT, [frame(second.trial_id, 0, 2, 2, 2, attempt=2)])
-    frames.write(connection, LAYOUT, [frame(zombie.trial_id, 3, 1, 1, 1)])
+    late = [frame(second.trial_id, 0, 2, 2, 2, attempt=2), frame(zombie.trial_id, 3, 1, 1, 1)]
+    assert frames.write(connection, LAYOUT, late) == 1, "what a zombie writes is dropped"
     assert frames.read(connection, second.trial_id).values.tolist() == [[2, 2, 2]]
     assert reports.finished(connection, second.study_id).curves.empty
 
     assert queue.complete(connection, now=now, attempt=second, summary=summary())
     attempts = select(models.frames.c.attempt).distinct()
     assert connection.execute(attempts).scalars().all() == [2], "earlier attempts are gone"
-    frames.write(connection, LAYOUT, [frame(zombie.trial_id, 4, 1, 1, 1)])
+    for late in (frame(zombie.trial_id, 4, 1, 1, 1), frame(second.trial_id, 1, 2, 2, 2, attempt=2)):
+        assert frames.write(connection, LAYOUT, [late]) == 0, "and so is what comes after the end"
+    assert connection.execute(attempts).scalars().all() == [2]
     assert frames.read(connection, second.trial_id).values.tolist() == [[2, 2, 2]]
     assert reports.finished(connection, second.study_id).curves["value"].tolist() == [2]
 
 
-def test_frames_after_a_cursor_are_read_for_many_trials(connection: Connection) -> None:
+def test_frames_of_an_attempt_that_ends_meanwhile_are_before_its_end_or_dropped(
+    engine: Engine, design: Make, now: datetime
+) -> None:
+    """The fence holds until the commit: whoever ends the attempt waits for the frames that are being written."""
+    with engine.begin() as connection:
+        (one, *_) = leased(connection, design, now)
+    with engine.connect() as writing, engine.connect() as ending, ThreadPoolExecutor(1) as pool:
+        assert frames.write(writing, LAYOUT, [frame(one.trial_id, 0, 1, 2, 3)]) == 1
+        released = pool.submit(queue.release, ending, now=now, attempts=[one])
+        with pytest.raises(TimeoutError):
+            released.result(timeout=0.3)
+        writing.commit()
+        assert released.result() == {one.trial_id}
+        ending.commit()
+    with engine.begin() as connection:
+        assert frames.write(connection, LAYOUT, [frame(one.trial_id, 1, 1, 2, 3)]) == 0
+        assert connection.execute(select(models.frames.c.step)).scalars().all() == [0]
+
+
+def test_frames_after_a_cursor_are_read_for_many_trials(connection: Connection, design: Make, now: datetime) -> None:
+    leased(connection, design, now)
     for trial_id in (1, 2, 3):
         frames.write(connection, LAYOUT, [frame(trial_id, step, step, 0, 0) for step in range(5)])
     cursors = [

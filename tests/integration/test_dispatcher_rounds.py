@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,14 @@ from actinium.study import expand, parse_study
 from actinium.trial import TrialConfig
 from db import artifacts, datasets, dispatchers, queue, studies, widths
 from db.embedded import EmbeddedServer
+from services.dispatcher.__main__ import dispatch
 from services.dispatcher.dispatcher import Dispatcher
 from services.dispatcher.fleet import PackBroken, PackDone, PackItem
 from services.dispatcher.heart import Heart
 from services.dispatcher.ledger import Ledger
 from services.dispatcher.roster import Roster
 from services.dispatcher.widths import fair_share, planned_width
+from services.loop import Pulse
 from workers import packing
 from workers.training.train import pack_layout
 
@@ -447,3 +450,46 @@ def test_a_dataset_that_is_gone_fails_its_trials_and_nobody_elses(house: House) 
     errors = house.rows(f"select error from jobs where study_id = {lost}")
     assert "was not handed to this process" in errors[0].error
     assert [row.state for row in house.rows(f"select state from jobs where study_id = {good}")] == ["succeeded"]
+
+
+class Ward(Pulse):
+    """Counts beats, and stops the dispatcher after some rounds."""
+
+    def __init__(self) -> None:
+        self.stop = Event()
+        self.beats = 0
+
+    def beat(self) -> None:
+        self.beats += 1
+        self.stop.set()
+
+
+def test_a_dispatcher_whose_slots_are_all_full_from_the_first_round_works(house: House) -> None:
+    """As after `down` and `up` in the middle of a long study: no round ends with an idle slot."""
+    ward = Ward()
+
+    def long(pack: FakePack) -> Iterator[PackItem]:
+        for _ in range(20):
+            yield pack_layout(pack.configs[0])
+        ward.stop.set()
+        yield pack_layout(pack.configs[0])
+
+    house.fleet.trainer = long
+    house.submit(factors={"activation": ["relu", "tanh"]}, seeds=40)
+    assert dispatch(house.dispatcher, stop=ward.stop, pulse=ward) == 0
+    assert house.fleet.idle() == [] and ward.beats == 1
+
+
+def test_a_slot_that_cannot_be_used_is_no_slot(house: House) -> None:
+    """Actors that never become warm: there are places for them, and nothing works."""
+    house.fleet.cold = True
+    house.submit(seeds=2)
+    house.rounds(3)
+    assert not house.dispatcher.works() and house.fleet.size() == 2
+    house.heart.run_once(now=house.now)
+    assert house.rows("SELECT slots, busy FROM dispatchers") == [(0, 0)]
+    house.fleet.cold = False
+    house.rounds(1)
+    assert house.dispatcher.works()
+    house.heart.run_once(now=house.now)
+    assert house.rows("SELECT slots, busy FROM dispatchers") == [(2, 2)]

@@ -329,6 +329,46 @@ def test_what_is_not_finite_is_not_told_and_a_diverged_trial_ends_with_its_last_
     assert all(math.isfinite(value) for _, value in scene.history(run, "train_loss"))
 
 
+@pytest.mark.parametrize("live", [True, False])
+def test_a_metric_has_one_value_for_one_step_also_where_frame_and_summary_differ(scene: Scene, live: bool) -> None:
+    """A diverged trial's last frame is finite and huge, and its summary keeps an earlier value, for the same step; both
+    may carry one timestamp, of which MLflow would show the larger value. `live`: the frame was told before the end.
+    """
+    scene.submit()
+    (lease,) = scene.lease()
+    scene.frames(lease, STEPS[:2])
+    scene.frames(lease, STEPS[2:], values=(1.0, 2947.6, 0.25))
+    if live:
+        scene.tell()
+    scene.complete(lease, Outcome.DIVERGED, validation_loss=0.329)
+    scene.tell()
+    scene.again()
+    scene.tell(Sink(engine=scene.engine, tracking=Tracking(scene.url)))
+    (run,) = scene.runs()
+    assert run.info.status == "FINISHED" and run.data.metrics["validation_loss"] == 0.329
+    for key in run.data.metrics:
+        steps = [step for step, _ in scene.history(run, key)]
+        assert steps == sorted(set(steps)), f"{key} has two values for one step"
+    assert scene.history(run, "validation_loss") == [(0, 0.5), (10, 0.5), (170, 0.329)]
+    assert scene.waiting() == 0
+
+
+def test_a_summary_is_told_once_with_the_last_of_very_many_frames(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.sink.sink.FRAMES_A_TRIAL", 2)
+    scene.submit()
+    (lease,) = scene.lease()
+    scene.frames(lease, range(0, STEPS[-1] + 1, 10))
+    scene.complete(lease, validation_loss=0.75)
+    scene.tell()
+    (run,) = scene.runs()
+    steps = list(range(0, STEPS[-1], 10))
+    assert scene.history(run, "validation_loss") == [*((step, 0.5) for step in steps), (STEPS[-1], 0.75)]
+    assert scene.history(run, "test_error") == [(STEPS[-1], pytest.approx(0.1))]
+    assert run.info.status == "FINISHED" and scene.waiting() == 0
+
+
 @pytest.mark.parametrize("what", ["run", "experiment"])
 def test_what_was_removed_in_mlflow_is_made_again(scene: Scene, what: str) -> None:
     scene.submit()

@@ -7,15 +7,18 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 
 import httpx
 import psutil
 import pytest
 from stack_fixture import RunningStack, stack_environment
 
+from actinium.client import Client
+from actinium.home import ClientFile
 from services.stack import processes
 from services.stack.state import StackState
 
@@ -135,3 +138,53 @@ def test_an_interrupted_start_leaves_nothing(other_home: Path) -> None:
         str(other_home) in " ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])
     )
     assert not (other_home / "client.json").exists()
+
+
+LONG = {
+    "name": "long",
+    "model": {"kind": "mlp", "depth": 2, "width": 32},
+    "training": {"epochs": 20_000, "batch_size": 64},
+    "probes": {"schedule": {"points": 4}},
+    "seeds": 4,
+}
+"""Longer than any test waits."""
+
+
+def test_down_and_up_in_the_middle_of_a_long_study_goes_on_with_it(other_home: Path) -> None:
+    """The study fills both slots for as long as the test takes, also those of the dispatcher that comes up."""
+
+    def counts() -> dict[str, int]:
+        address = ClientFile.read(other_home)
+        assert address is not None
+        with Client(url=address.url, token=address.token) as client:
+            return dict(client.study("long")["counts"]["states"])
+
+    first = run("up", "--detach", home=other_home)
+    assert first.returncode == 0, first.stdout + first.stderr
+    try:
+        address = ClientFile.read(other_home)
+        assert address is not None
+        with Client(url=address.url, token=address.token) as client:
+            client.submit(LONG)
+        until(lambda: counts()["leased"] == 4 and len(list((other_home / "checkpoints").glob("*"))) >= 2)
+        assert run("down", home=other_home).returncode == 0
+        again = run("up", "--detach", home=other_home)
+        assert again.returncode == 0 and "LATE" not in again.stdout, again.stdout + again.stderr
+        until(lambda: counts()["leased"] == 4)
+        address = ClientFile.read(other_home)
+        assert address is not None
+        with Client(url=address.url, token=address.token) as client:
+            trials = client.trials("long")["id"].tolist()
+            last = [client.trial_events(trial)[-1] for trial in trials]
+        assert {(event["cause"], event["reason"]) for event in last} == {("lease", "from a checkpoint")}
+    finally:
+        assert run("down", home=other_home).returncode == 0
+
+
+def until(done: Callable[[], bool]) -> None:
+    """Wait, a minute at most."""
+    for _ in range(300):
+        if done():
+            return
+        Event().wait(0.2)
+    raise AssertionError("it does not come to that")

@@ -3,21 +3,29 @@
 from datetime import timedelta
 from functools import partial
 
+import numpy as np
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from actinium.frame import Outcome
+from actinium.frame import Frame, Layout, Outcome
 from actinium.job import Attempt, FailureClass, Lease
-from db import queue
+from db import frames, queue
 from queue_machine.base import LEASE_SECONDS, Machine
 from queue_machine.model import FAILED, LEASED, QUEUED, Job
 
 HOLDERS = ("one", "two")
 CALLS = (
     *("lease", "lease", "lease", "two_lease_at_once", "heartbeat", "complete", "complete", "fail", "fail", "release"),
-    *("save", "rescue", "rescue_meets_a_heartbeat"),
+    *("write", "write", "save", "rescue", "rescue_meets_a_heartbeat"),
 )
 MOSTLY = st.sampled_from([True, True, True, False])
+LAYOUT = Layout(series=("validation_loss",))
+
+
+def first_frame(attempt: Attempt) -> Frame:
+    """The frame of step 0."""
+    values = np.ones(1, np.float32)
+    return Frame(trial_id=attempt.trial_id, attempt=attempt.attempt, step=0, time=0.0, values=values)
 
 
 class Dispatchers(Machine):
@@ -114,7 +122,7 @@ class Dispatchers(Machine):
         return self.model.studies[job.study].paused and job.attempt == attempt.attempt
 
     @precondition(lambda self: self.given)
-    @rule(call=st.sampled_from(["heartbeat", "complete", "trial", "infrastructure", "release"]))
+    @rule(call=st.sampled_from(["heartbeat", "complete", "trial", "infrastructure", "release", "write"]))
     def replay(self, call: str) -> None:
         """Every attempt that was ever given and is over says something once more, and changes nothing."""
         every = [one for pack in self.given for one in pack]
@@ -133,6 +141,8 @@ class Dispatchers(Machine):
                     assert queue.complete_many(connection, now=self.now, results=results) == nobody
                 case "release":
                     assert queue.release(connection, now=self.now, attempts=over) == nobody
+                case "write":
+                    assert frames.write(connection, LAYOUT, [first_frame(one) for one in over]) == 0
                 case _:
                     ended = fail(failure_class=FailureClass(call))
                     assert ended == queue.Ended(requeued=nobody, failed=nobody)
@@ -149,6 +159,17 @@ class Dispatchers(Machine):
         for job in jobs:
             assert job.expires_at is not None
             job.expires_at = max(job.expires_at, self.now + timedelta(seconds=LEASE_SECONDS))
+
+    def write(self, data: st.DataObject) -> None:
+        """Frames are taken of those that hold their lease; of zombies, paused and ended ones they are dropped."""
+        attempts = self.attempts(data)
+        with self.engine.begin() as connection:
+            taken = frames.write(connection, LAYOUT, [first_frame(one) for one in attempts])
+        jobs = self.model.held(attempts)
+        assert taken == len(jobs)
+        for job in jobs:
+            self.model.frames.setdefault(job.trial_id, set()).add(job.attempt)
+            self.model.news.add(job.trial_id)
 
     def complete(self, data: st.DataObject) -> None:
         attempts = self.attempts(data)

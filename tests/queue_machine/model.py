@@ -50,6 +50,8 @@ class Model:
     studies: dict[int, Study] = field(default_factory=dict)
     jobs: dict[int, Job] = field(default_factory=dict)
     summaries: dict[int, int] = field(default_factory=dict)
+    frames: dict[int, set[int]] = field(default_factory=dict)
+    """The attempts of a trial of which there are frames."""
     news: set[int] = field(default_factory=set)
 
     def of(self, study: int) -> list[Job]:
@@ -121,6 +123,8 @@ class Model:
     def succeed(self, job: Job) -> None:
         job.state, job.expires_at, job.checkpoint = SUCCEEDED, None, ""
         self.summaries[job.trial_id] = job.attempt
+        if job.trial_id in self.frames:  # those of earlier attempts go
+            self.frames[job.trial_id] = self.frames[job.trial_id] & {job.attempt}
         self.news.add(job.trial_id)
 
     def requeue(self, job: Job, now: datetime) -> None:

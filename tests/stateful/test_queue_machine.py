@@ -67,6 +67,9 @@ class QueueMachine(People, Dispatchers):
             named = connection.execute(select(models.studies.c.id, STATE)).all()
             counts = progress.counts(connection, numbers)
             waiting = set(news.scalars())
+            shown: dict[int, set[int]] = {}
+            for row in connection.execute(select(*models.frames.c["trial_id", "attempt"]).distinct()):
+                shown.setdefault(row.trial_id, set()).add(row.attempt)
             happened = connection.execute(select(models.trial_events).order_by(models.trial_events.c.id)).all()
         jobs = {
             row.trial_id: Job(
@@ -93,6 +96,7 @@ class QueueMachine(People, Dispatchers):
         assert jobs == self.model.jobs
         assert dict(tuple(row) for row in summaries) == self.model.summaries
         assert waiting == self.model.news
+        assert shown == {trial_id: attempts for trial_id, attempts in self.model.frames.items() if attempts}
         assert {number: StudyState(word) for number, word in named} == {n: self.model.state(n) for n in numbers}
         for number in numbers:
             here = [job.state for job in self.model.of(number)]
@@ -118,7 +122,7 @@ class QueueMachine(People, Dispatchers):
             self.seen[trial_id] = (job.state, job.attempt)
 
     def teardown(self) -> None:
-        """In the end, every rule of the integrity check; no dispatcher of these has written frames."""
+        """In the end, every rule of the integrity check; these dispatchers complete some trials without any frame."""
         broken = {finding.rule.name for finding in integrity.examine(self.engine)}
         assert broken <= {"a result has its frames"}
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 from actinium.errors import StackError
 from services.settings import Settings
-from services.stack import checks, leftovers, processes
+from services.stack import checks, leftovers, processes, reporting
 from services.stack.down import down
 from services.stack.parts import Part, ready_file
 from services.stack.plan import StackPlan, make_plan, python
@@ -23,6 +24,7 @@ from services.stack.processes import Command
 from services.stack.state import PartState, StackState, is_running, locked, prepare_home
 from services.stack.status import status
 from services.stack.supervisor import Supervisor
+from services.stack.up import supervise
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +46,7 @@ def part(name: str, code: str = STAYS, *, after: tuple[str, ...] = ()) -> Part:
     def command(plan: StackPlan) -> Command:
         return Command(arguments=python("-c", code), environment={"READY": str(ready_file(plan, name))})
 
-    return Part(name=name, after=after, command=command, ready=lambda plan: checks.file(ready_file(plan, name)))
+    return Part(name=name, after=after, command=command, ready=lambda plan: checks.pulse(ready_file(plan, name)))
 
 
 @pytest.fixture
@@ -94,7 +96,7 @@ def test_a_part_is_started_once_those_before_it_are_ready(plan: StackPlan, now: 
     supervisor.run_once(now=now)
     supervisor.run_once(now=now)
     assert states(supervisor) == {"first": PartState.STARTING, "second": PartState.WAITING}
-    assert supervisor.missing() == ["first", "second"]
+    assert not supervisor.up
     ready_file(plan, "first").touch()
     rounds(supervisor, now, supervisor.is_ready)
     supervisor.stop(now=now)
@@ -232,3 +234,47 @@ def test_status_tells_of_each_part(plan: StackPlan, now: datetime) -> None:
 def test_a_home_that_cannot_be_written_is_refused_in_a_sentence() -> None:
     with pytest.raises(StackError, match=r"/proc/nowhere is not writable .*; set ACTINIUM_HOME"):
         prepare_home(Path("/proc/nowhere"))
+
+
+class Listener(reporting.Reporter):
+    """Hears what a starting stack tells, and stops it as soon as it says that it is ready."""
+
+    def __init__(self, stop: Event) -> None:
+        super().__init__()
+        self.heard: list[str] = []
+        self._stop = stop
+
+    def say(self, line: str) -> None:
+        self.heard.append(line)
+
+    def ready(self) -> None:
+        self._stop.set()
+
+
+def test_a_part_that_is_late_is_named_and_stops_nobody(plan: StackPlan, now: datetime) -> None:
+    """`now` is long ago, so that whoever does not answer is late at once."""
+    late = part("late", "import time; time.sleep(600)")
+    supervisor = Supervisor(plan=plan, begun=now, parts=[part("one"), late])
+    stop = Event()
+    listener = Listener(stop)
+    supervise(supervisor, stop=stop, reporter=listener)
+    said = [line for line in listener.heard if line.startswith("LATE")]
+    assert f"LATE: late does not answer after 240 s; it is waited for, see {plan.home}/logs/late.log" in said
+    assert any(line.startswith("API ") for line in listener.heard)
+    rounds(supervisor, now, lambda: states(supervisor)["one"] is PartState.READY)
+    assert states(supervisor)["late"] is PartState.STARTING and processes.marked(f"{plan.instance}/late")
+    for minute in range(5):  # what crashes now is started again, and no longer ends the start of all
+        os.kill(pid(supervisor, "late"), signal.SIGKILL)
+        moment = now + timedelta(minutes=minute)
+        rounds(supervisor, moment, lambda: states(supervisor)["late"] is PartState.WAITING)
+        rounds(supervisor, moment + timedelta(seconds=40), lambda: states(supervisor)["late"] is PartState.STARTING)
+    supervisor.stop(now=now)
+
+
+def test_a_part_whose_pulse_is_old_does_not_answer(tmp_path: Path) -> None:
+    answers = checks.pulse(tmp_path / "one.ready")
+    assert not answers()
+    (tmp_path / "one.ready").touch()
+    assert answers()
+    os.utime(tmp_path / "one.ready", (1.0, time.time() - checks.PULSE_SECONDS - 1.0))
+    assert not answers()
