@@ -150,7 +150,7 @@ def test_show_a_trial_and_what_happened_to_it(actinium: Actinium, study: str, tr
     assert actinium("pause", "demo").code == 0
     shown = actinium("show", "demo", "--trial", "1").out
     assert "trial 1 of study 1: relu·none·batch_size=2, seed 0" in shown
-    assert "leased (attempt 1), lease by hand" in shown
+    assert "leased (attempt 1), lease by fake" in shown
     assert "queued (attempt 1), pause by ada" in shown
     events = json.loads(actinium("show", "demo", "--trial", "1", "--json").out)["events"]
     assert [event["cause"] for event in events] == ["lease", "pause"]
