@@ -147,9 +147,12 @@ def _datasets(service: Service, ask: Asked, cases: int, number: int) -> None:
                     content[at:at] = content[at : at + 50]
         name = data.draw(st.sampled_from(["mine", "a", "b", "digits", "../a", "A", "", "a" * 81]))
         media = data.draw(st.sampled_from(["application/octet-stream", "application/zip", "text/plain"]))
-        given = {"params": {"name": name}, "content": bytes(content), "headers": {"Content-Type": media}}
+        wishes = data.draw(st.sampled_from([{}, {}, {"layout": "NHWC"}, {"objective": "regression"}, {"label": "y"}]))
+        given = {"params": {"name": name, **wishes}, "content": bytes(content), "headers": {"Content-Type": media}}
         ask(ACCEPTED | REFUSED, "POST", "/v1/datasets", **given)
 
+    octets = {"Content-Type": "application/octet-stream"}
+    ask({409}, "POST", "/v1/datasets", params={"name": "digits"}, content=npz(), headers=octets)
     _run(cases, number, one)
 
 
