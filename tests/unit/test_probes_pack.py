@@ -9,7 +9,7 @@ import torch
 
 from actinium.frame import LaneFinished, PackFrames
 from actinium.trial import TrialConfig
-from workers.layers import LaneModel
+from workers.layers import LaneModel, Pass
 from workers.models import build_model
 from workers.models.slices import lane_order
 from workers.probes import PackProbes, probe_series
@@ -357,9 +357,9 @@ def test_examples_behind_the_first_pass_through_undecided_lanes_alone(monkeypatc
     passed: list[tuple[list[int], int]] = []
     forward = type(model).forward
 
-    def watched(self: Any, params: Any, inputs: torch.Tensor, **options: Any) -> torch.Tensor:
+    def watched(self: Any, params: Any, inputs: torch.Tensor, how: Pass) -> torch.Tensor:
         passed.append(([config.seed for config in self.configs], inputs.shape[1]))
-        return forward(self, params, inputs, **options)
+        return forward(self, params, inputs, how)
 
     monkeypatch.setattr(type(model), "forward", watched)
     PackProbes(configs=ordered, model=model, data=data).measure(0)
