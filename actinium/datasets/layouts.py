@@ -21,7 +21,7 @@ LEAST_SIDE = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class AxisLayout:
     """An order of axes: in words, and the axes' places in [N, C, H, W], where a 1 is an axis that is added."""
 
     name: str
@@ -53,20 +53,20 @@ class Layout:
 LAYOUTS = {
     layout.name: layout
     for layout in (
-        Layout(name="N", words="numbers", order=(None, None, None)),
-        Layout(name="ND", words="vectors", order=(1, None, None)),
-        Layout(name="NHW", words="images of one channel", order=(None, 1, 2)),
-        Layout(name="NTF", words="sequences", order=(2, 1, None)),
-        Layout(name="NFT", words="sequences, features first", order=(1, 2, None)),
-        Layout(name="NCHW", words="images, channels first", order=(1, 2, 3)),
-        Layout(name="NHWC", words="images, channels last", order=(3, 1, 2)),
+        AxisLayout(name="N", words="numbers", order=(None, None, None)),
+        AxisLayout(name="ND", words="vectors", order=(1, None, None)),
+        AxisLayout(name="NHW", words="images of one channel", order=(None, 1, 2)),
+        AxisLayout(name="NTF", words="sequences", order=(2, 1, None)),
+        AxisLayout(name="NFT", words="sequences, features first", order=(1, 2, None)),
+        AxisLayout(name="NCHW", words="images, channels first", order=(1, 2, 3)),
+        AxisLayout(name="NHWC", words="images, channels last", order=(3, 1, 2)),
     )
 }
 ASKED: dict[int, tuple[LayoutName, ...]] = {3: ("NHW", "NTF", "NFT"), 4: ("NCHW", "NHWC")}
 """The layouts that an array of so many axes can have."""
 
 
-def recognized(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], given: LayoutName | None) -> Layout:
+def recognized(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], given: LayoutName | None) -> AxisLayout:
     """The layout of the array `name`: the one given, or the one that its shape has. Refuses what cannot be told."""
     if 0 in shape or not shape:
         raise refusal(name, f"has the shape {shape}, which holds nothing; give at least one of each")

@@ -51,7 +51,7 @@ NO_WISHES = Wishes()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class ArchiveParts:
     """Where an .npz has what: by part ("" for a whole), the names of the inputs and of what is to be learned."""
 
     parts: Mapping[str, tuple[str, str]]
@@ -121,7 +121,7 @@ def recognize(content: bytes, *, most_bytes: int, wishes: Wishes = NO_WISHES) ->
     return Recognition(arrays=arrays, recognized=recognized.model_copy(update={"said": said}), own_form=own_form)
 
 
-def _found(archive: zipfile.ZipFile) -> Found:
+def _found(archive: zipfile.ZipFile) -> ArchiveParts:
     """Which members are inputs, labels and parts, by their names."""
     members = archive.namelist()
     names = [member.removesuffix(".npy") for member in members if member.endswith(".npy")]
@@ -149,7 +149,7 @@ def _found(archive: zipfile.ZipFile) -> Found:
     used = {name for pair in parts.values() for name in pair}
     split = next((name for name in names if name.lower() == "split" and "" in parts), None)
     unused = tuple(_shown(member) for member in members if member.removesuffix(".npy") not in {*used, split})
-    return Found(parts=parts, split=split, unused=unused)
+    return ArchiveParts(parts=parts, split=split, unused=unused)
 
 
 def _role(name: str) -> tuple[str, str]:
@@ -162,7 +162,7 @@ def _role(name: str) -> tuple[str, str]:
     return ("learned", part) if len(rest) == 1 and rest[0] in LEARNED else ("", "")
 
 
-def _check(found: Found, headers: Mapping[str, tuple[Header, Header]], *, most_bytes: int) -> None:
+def _check(found: ArchiveParts, headers: Mapping[str, tuple[Header, Header]], *, most_bytes: int) -> None:
     """Sizes and shapes of all parts together, before anything is inflated."""
     examples = 0
     first = next(iter(headers.values()))[0]
@@ -209,7 +209,7 @@ def _parts_of(archive: zipfile.ZipFile, name: str, examples: int) -> NDArray[np.
     return np.array([places[word] for word in words])
 
 
-def _learned(found: Found, values: list[NDArray[Any]], objective: ObjectiveName | None) -> Learned:
+def _learned(found: ArchiveParts, values: list[NDArray[Any]], objective: ObjectiveName | None) -> Learned:
     names = [name for _, name in found.parts.values()]
     kinds = {"text" if array.dtype.kind in "US" else "numbers" for array in values}
     shapes = {array.shape[1:] if array.shape[1:] != (1,) else () for array in values}

@@ -4,7 +4,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from actinium.datasets.file import DatasetArrays
-from actinium.datasets.layouts import Layout
+from actinium.datasets.layouts import AxisLayout
 
 FEW_NAMES = 12
 """Classes that are named one by one."""
@@ -42,7 +42,7 @@ class Recognized(BaseModel):
     said: list[str]
 
 
-def sentences(found: Recognized, arrays: DatasetArrays, layout: Layout, shape: tuple[int, ...]) -> list[str]:
+def sentences(found: Recognized, arrays: DatasetArrays, layout: AxisLayout, shape: tuple[int, ...]) -> list[str]:
     """What a person should know of how the file was understood; `shape` is that of the inputs there."""
     exact = "" if arrays.floats.dtype == np.float32 else ", more than float32 holds: scaled in float64"
     said = [f"inputs: {layout.words} ({layout.name}), {layout.reading(shape)}, {found.stored_type}{exact}"]

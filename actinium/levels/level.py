@@ -132,7 +132,7 @@ class Activation(Level):
 
     @property
     def ratio(self) -> Fraction:
-        """Channels that it makes of one."""
+        """Output channels for each input channel: 2 or 1/2 where it doubles or halves them, else 1."""
         return self.definitions[self.name].ratio
 
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from actinium.measurements import MEASUREMENTS
+from actinium.measurements.definition import event
 from actinium.objectives import words
 from dashboard.views import dead_units
 from dashboard.views.page import StudyView
@@ -57,5 +58,7 @@ def test_dead_units_say_the_threshold_that_the_study_has(monkeypatch: pytest.Mon
     assert "0.25" not in dead_units._definition(several, "dead_unit_rate")
     assert dead_units._rates(view) == ["dead_unit_rate", "off_rate", "saturated_rate", "off_half_rate"]
     assert dead_units._fates()[:3] == ["dead_unit_rate", "born_dead_rate", "died_rate"]
-    monkeypatch.delitem(MEASUREMENTS, "born_dead_rate")
-    assert dead_units._fates()[:2] == ["dead_unit_rate", "died_rate"]
+    monkeypatch.setitem(
+        MEASUREMENTS, "slept_rate", event("units that slept", "", family="dead_units", summary_only=True)
+    )
+    assert dead_units._fates()[-1] == "slept_rate"

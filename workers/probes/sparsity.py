@@ -1,4 +1,5 @@
-"""Sparsity of a layer's outputs (SCIENCE D5), of their sizes a = |h|; 1 is one of all, 0 is all alike.
+"""Sparsity of a layer's outputs (SCIENCE D5), of their sizes a = |h|: 1 where a single value of n is not zero, 0 where
+all are equal.
 
     Treves & Rolls 1991, as normalized by Vinje & Gallant 2000:  (1 - mean(a)^2 / mean(a^2)) / (1 - 1/n)
     Hoyer 2004:                                                  (sqrt n - |a|_1 / |a|_2) / (sqrt n - 1)
