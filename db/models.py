@@ -273,6 +273,16 @@ mirrored_trials = Table(
     postgresql_with={"fillfactor": "80"},
 )
 
+# What the mirror was found to lack; of a study of which it lacks nothing there is no row.
+mirror_findings = Table(
+    "mirror_findings",
+    metadata,
+    Column("study_id", BigInteger, ForeignKey("studies.id"), primary_key=True, autoincrement=False),
+    Column("experiment", Text),
+    Column("deleted_runs", Integer, nullable=False),
+    Column("seen_at", MOMENT, nullable=False),
+)
+
 tokens = Table(
     "tokens",
     metadata,

@@ -38,8 +38,8 @@ ADDED = {
     name: LevelDefinition(name=name, equation="z", derivative="1", citation="nobody", parameters={}, formula="z")
     for name in ("unlucky", "hungry", "starving", "deadly")
 }
-"""Levels that no file names: one raises; one asks for memory that is not there as soon as three lanes use it, one always;
-and one kills its process as a fault in native code does.
+"""Levels that no file names: one raises; one asks for memory that is not there as soon as three lanes use it; one
+always does; and one kills its process as a fault in native code does.
 """
 
 
