@@ -16,7 +16,8 @@ FORGOTTEN = timedelta(hours=1)
 @dataclass(frozen=True, kw_only=True)
 class Standing:
     """What a dispatcher says of itself: its slots, how many of them are busy, the nodes that it avoids and until when,
-    and why it leases nothing at present (None: it does).
+    why it leases nothing at present (None: it does), and the memory of the largest machine or accelerator that its
+    slots compute on (None: not known yet).
     """
 
     holder: str
@@ -26,6 +27,7 @@ class Standing:
     busy: int = 0
     avoided: Mapping[str, str] = field(default_factory=dict)
     halted: str | None = None
+    memory_bytes: int | None = None
 
 
 def report(conn: Connection, standing: Standing, *, silent_seconds: float) -> list[str]:

@@ -133,6 +133,9 @@ jobs = Table(
     Column("width_limit", SmallInteger, nullable=False, server_default=text(str(NO_WIDTH_LIMIT))),
     Column("trial_failures", SmallInteger, nullable=False, server_default=text("0")),
     Column("infrastructure_failures", SmallInteger, nullable=False, server_default=text("0")),
+    # How often in quick succession the actor's process died under it, and how often it ran out of memory alone.
+    Column("crashes", SmallInteger, nullable=False, server_default=text("0")),
+    Column("memory_failures", SmallInteger, nullable=False, server_default=text("0")),
     Column("available_at", MOMENT, nullable=False),
     Column("holder", Text),
     Column("leased_at", MOMENT),
@@ -270,6 +273,16 @@ mirrored_trials = Table(
     postgresql_with={"fillfactor": "80"},
 )
 
+# What the mirror was found to lack; of a study of which it lacks nothing there is no row.
+mirror_findings = Table(
+    "mirror_findings",
+    metadata,
+    Column("study_id", BigInteger, ForeignKey("studies.id"), primary_key=True, autoincrement=False),
+    Column("experiment", Text),
+    Column("deleted_runs", Integer, nullable=False),
+    Column("seen_at", MOMENT, nullable=False),
+)
+
 tokens = Table(
     "tokens",
     metadata,
@@ -339,6 +352,8 @@ dispatchers = Table(
     Column("busy", Integer, nullable=False),
     Column("avoided", JSONB, nullable=False),
     Column("halted", Text),
+    # Of the largest node or device that its actors live on.
+    Column("memory_bytes", BigInteger),
 )
 
 pack_widths = Table(

@@ -27,6 +27,12 @@ INFRASTRUCTURE_LIMIT = 5
 """How many infrastructure failures a trial may have before it counts as failed."""
 COMPANY_LIMIT = 2
 """After so many of them a trial is packed alone: it may be what kills the process of its pack."""
+CRASH_LIMIT = 3
+"""How many actor processes in quick succession a trial may take with it, the last one alone, before it has failed."""
+STEADY_SECONDS = 600.0
+"""A crash after so much training counts as the first."""
+MEMORY_LIMIT = 2
+"""How many lives of a cell's trials, each alone, may end for want of memory before the rest of the cell is stopped."""
 BACKOFF_FIRST = 2.0
 BACKOFF_MOST = 120.0
 """Seconds before a job is due again after an infrastructure failure: doubled with each, up to the most."""
@@ -200,14 +206,17 @@ def fail(
     error: str,
     halve: bool = False,
     final: bool = False,
+    crashed: bool = False,
 ) -> Ended:
     """End attempts of one pack that failed together; `attempts` are all of its lanes that had not finished.
 
     Class `trial`: a pack of several is queued again in halves, nobody blamed, until the guilty lane stands alone; a
     trial alone is tried once more, then failed. Class `infrastructure`: queued again after a backoff, up to a limit.
     `halve` says of an infrastructure failure (out of memory) that a narrower pack would do: while the pack is wider
-    than one lane its width is halved instead, without blame and at once. `final` says of a trial's failure that it
-    holds for all of them and that trying again changes nothing: they have failed.
+    than one lane its width is halved instead, without blame and at once. `crashed` says of one that the actor's process
+    died while its node lived: the pack is halved, then its trials go alone, and the guilty one has failed with its
+    third life. `final` says of a trial's failure that it holds for all of them and that trying again changes nothing:
+    they have failed.
     """
     alone = len(attempts) == 1
     by_trial = failure_class is FailureClass.TRIAL
@@ -220,10 +229,30 @@ def fail(
         cause=cause,
         trial_blame=TRIAL_LIMIT if by_trial and final else int(by_trial and alone),
         infrastructure_blame=int(not by_trial and not narrower),
-        width=(len(attempts) + 1) // 2 if narrower else 1 if by_trial else NO_WIDTH_LIMIT,
+        crash_blame=int(crashed),
+        memory_blame=int(halve and alone and not by_trial),
+        width=(len(attempts) + 1) // 2 if narrower or crashed else 1 if by_trial else NO_WIDTH_LIMIT,
         failure_class=failure_class,
         error=error,
     )
+
+
+def stop_cell(conn: Connection, *, now: datetime, trial_id: TrialId, error: str, who: str) -> int:
+    """Fail what is queued of this trial's cell, if MEMORY_LIMIT of its lives have ended alone for want of memory; how
+    many. In a transaction of its own: whoever has locked jobs before would lock them out of order.
+    """
+    given = {
+        "now": now,
+        "trial_id": trial_id,
+        "most": MEMORY_LIMIT,
+        "who": who,
+        "reason": cleaned(error.strip().rsplit("\n", 1)[-1], limit=REASON_CHARACTERS),
+        "error": cleaned(error, limit=ERROR_CHARACTERS),
+    }
+    rows = conn.execute(statement("stop_cell"), given).all()
+    outbox.announce(conn, kind="trial", subjects=[TrialId(row.trial_id) for row in rows])
+    touch(conn, {StudyId(row.study_id) for row in rows}, now=now)
+    return len(rows)
 
 
 def release(conn: Connection, *, now: datetime, attempts: Sequence[Attempt]) -> frozenset[TrialId]:
@@ -270,6 +299,8 @@ def _end(
     cause: Cause,
     trial_blame: int = 0,
     infrastructure_blame: int = 0,
+    crash_blame: int = 0,
+    memory_blame: int = 0,
     width: int = NO_WIDTH_LIMIT,
     failure_class: FailureClass | None = None,
     error: str | None = None,
@@ -283,6 +314,10 @@ def _end(
             "trial_limit": TRIAL_LIMIT,
             "infrastructure_blame": infrastructure_blame,
             "infrastructure_limit": INFRASTRUCTURE_LIMIT,
+            "crash_blame": crash_blame,
+            "crash_limit": CRASH_LIMIT,
+            "steady": STEADY_SECONDS,
+            "memory_blame": memory_blame,
             "company": COMPANY_LIMIT,
             "backoff_first": BACKOFF_FIRST,
             "backoff_most": BACKOFF_MOST,

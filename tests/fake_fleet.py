@@ -90,6 +90,7 @@ class FakeFleet:
     told: list[News] = field(default_factory=list)
     """All the news that there were."""
     turn: tuple[int, int] = (0, 1)
+    memory_bytes: int = 2**33
     cold: bool = False
     """Whether no actor becomes warm."""
 
@@ -113,6 +114,9 @@ class FakeFleet:
 
     def device(self, slot: SlotId) -> str:
         return "cpu"
+
+    def memory(self) -> int | None:
+        return self.memory_bytes if self._slots else None
 
     def holds(self, sha256: str) -> bool:
         return sha256 in self._datasets

@@ -22,11 +22,14 @@ from workers.stream import StreamItem
 
 @dataclass(frozen=True, kw_only=True)
 class ActorInfo:
-    """Where an actor lives. `device`: `cpu`, or the accelerator's name."""
+    """Where an actor lives. `device`: `cpu`, or the accelerator's name. `memory_bytes`: of the machine, or of the
+    accelerator.
+    """
 
     node: str
     pid: int
     device: str
+    memory_bytes: int
 
 
 class PackTrainer:
@@ -60,9 +63,15 @@ class PackTrainer:
 
     def ping(self) -> ActorInfo:
         """Answered once the actor is warm."""
+        import torch
+
+        from workers.memory import machine_bytes
         from workers.training.train import describe_device
 
-        return ActorInfo(node=socket.gethostname(), pid=os.getpid(), device=describe_device(self._device))
+        on_cpu = self._device == "cpu"
+        memory = machine_bytes() if on_cpu else torch.cuda.get_device_properties(self._device).total_memory
+        device = describe_device(self._device)
+        return ActorInfo(node=socket.gethostname(), pid=os.getpid(), device=device, memory_bytes=memory)
 
     def train(
         self,

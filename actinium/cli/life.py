@@ -67,6 +67,25 @@ def retry(study: Study, as_json: Json = False) -> None:
 
 
 @app.command()
+def mirror(
+    study: Study,
+    everything: Annotated[bool, typer.Option("--all", help="Make every run anew, whatever it shows.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Mirror to MLflow anew what is missing there, or shows something else than the record."""
+    from actinium.terminal import output as terminal
+
+    with connected() as client:
+        document = client.mirror(study, everything=everything)
+    if as_json:
+        terminal.show_json(document)
+    else:
+        terminal.say(
+            f"{document['trials']} trials of {document['name']} are looked at again; MLflow will show them all"
+        )
+
+
+@app.command()
 def extend(
     study: Study,
     seeds: Annotated[

@@ -130,6 +130,15 @@ class Client:
         """Queues again what failed or was cancelled; `{..., retried: N}`."""
         return self._json("POST", _at(study) + "/retry")
 
+    def mirror(self, study: Study, *, everything: bool = False) -> JsonObject:
+        """Mirrors to MLflow anew what is missing or differs there, or all of the study; `{id, name, trials}`."""
+        return self._json("POST", _at(study) + "/mirror", params={"all": str(everything).lower()})
+
+    def mirror_missing(self) -> list[JsonObject]:
+        """What MLflow was found to lack, study by study: `{study_id, name, experiment, deleted_runs, seen_at}`."""
+        items: list[JsonObject] = self._json("GET", "/v1/mirror")["items"]
+        return items
+
     def extend(
         self,
         study: Study,

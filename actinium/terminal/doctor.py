@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -48,6 +49,7 @@ def examine(home: Path | None = None) -> Iterator[CheckResult]:
     yield from _ports(running=running)
     yield _client_file(folder)
     yield _api(folder)
+    yield from _mirror(folder)
     yield _torch()
 
 
@@ -155,6 +157,23 @@ def _api(home: Path) -> CheckResult:
         lambda: connection.request("GET", "/readyz")
     )
     return _result("api", failed is None, failed or f"{connection.url} answers, and knows the token", otherwise="warn")
+
+
+def _mirror(home: Path) -> Iterator[CheckResult]:
+    """What somebody deleted in MLflow, or was lost there; nothing where the API does not answer."""
+    try:
+        with closing(ApiConnection(home=home, timeout=5.0, sleep=lambda _: None)) as connection:
+            items = connection.request("GET", "/v1/mirror").json()["items"]
+    except ActiniumError:
+        return
+    for item in items:
+        what = f"{item['deleted_runs']} runs were deleted there"
+        if item["experiment"]:
+            what = f"its experiment is {item['experiment']} there"
+        mend = f"`actinium mirror {item['study_id']}` puts back what is missing"
+        yield _result("mlflow", False, f"study {item['study_id']} ({item['name']}): {what}; {mend}", otherwise="warn")
+    if not items:
+        yield _result("mlflow", True, "nothing of what was mirrored was found missing")
 
 
 def _tried(act: Callable[[], httpx.Response]) -> str | None:

@@ -4,8 +4,20 @@
 -- or after a backoff that doubles with each fault of the infrastructure. `width` caps the next packs of this job; after
 -- `:company` faults of the infrastructure it goes alone, in case it is what kills its company. The last try that a job has
 -- left is from its beginning, in case its checkpoint is what is wrong.
+-- A crash (the actor's process died, and its node did not) is a fault of the infrastructure with a counter and a limit of its
+-- own: before the last life that it leaves, the job goes alone. A crash after `:steady` seconds of life counts as the first.
 WITH held AS (
-    SELECT jobs.trial_id, jobs.attempt, jobs.holder, jobs.trial_failures, jobs.infrastructure_failures
+    SELECT
+        jobs.trial_id,
+        jobs.attempt,
+        jobs.holder,
+        jobs.trial_failures,
+        jobs.infrastructure_failures,
+        CASE
+            WHEN :crash_blame = 0 THEN jobs.crashes
+            WHEN jobs.leased_at < CAST(:now AS timestamptz) - make_interval(secs => :steady) THEN 1
+            ELSE jobs.crashes + 1
+        END AS crashes
     FROM jobs
     JOIN unnest(CAST(:trial_ids AS bigint[]), CAST(:attempts AS integer[])) AS given (trial_id, attempt)
       ON given.trial_id = jobs.trial_id AND given.attempt = jobs.attempt
@@ -18,9 +30,11 @@ verdict AS (
         trial_id,
         attempt,
         holder,
+        crashes,
         trial_failures + :trial_blame AS trial_failures,
         infrastructure_failures + :infrastructure_blame AS infrastructure_failures,
         (:trial_blame > 0 AND trial_failures + :trial_blame >= :trial_limit)
+        OR (:crash_blame > 0 AND crashes >= :crash_limit)
         OR (:infrastructure_blame > 0
             AND infrastructure_failures + :infrastructure_blame >= :infrastructure_limit) AS final,
         (:trial_blame > 0 AND trial_failures + :trial_blame >= :trial_limit - 1)
@@ -33,8 +47,11 @@ changed AS (
     SET state = CASE WHEN verdict.final THEN 'failed' ELSE 'queued' END,
         trial_failures = verdict.trial_failures,
         infrastructure_failures = verdict.infrastructure_failures,
+        crashes = verdict.crashes,
+        memory_failures = jobs.memory_failures + :memory_blame,
         width_limit = CASE
             WHEN verdict.infrastructure_failures >= :company THEN 1
+            WHEN :crash_blame > 0 AND verdict.crashes >= :crash_limit - 1 THEN 1
             ELSE least(jobs.width_limit, CAST(:width AS smallint))
         END,
         available_at = CASE
@@ -46,7 +63,7 @@ changed AS (
         END,
         finished_at = CASE WHEN verdict.final THEN CAST(:now AS timestamptz) END,
         lease_expires_at = NULL,
-        checkpoint = CASE WHEN verdict.anew THEN '' ELSE jobs.checkpoint END,
+        checkpoint = CASE WHEN verdict.final OR verdict.anew THEN '' ELSE jobs.checkpoint END,
         holder = CASE WHEN verdict.final THEN jobs.holder END,
         failure_class = coalesce(CAST(:failure_class AS text), jobs.failure_class),
         error = coalesce(CAST(:error AS text), jobs.error)

@@ -14,6 +14,8 @@ changed AS (
         furthest_step = DEFAULT,
         trial_failures = 0,
         infrastructure_failures = 0,
+        crashes = 0,
+        memory_failures = 0,
         available_at = :now,
         holder = NULL,
         finished_at = NULL,

@@ -47,6 +47,8 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("POST", "/v1/studies/{study}/resume"): CHANGE,
     ("POST", "/v1/studies/{study}/extend"): CHANGE,
     ("POST", "/v1/studies/{study}/retry"): CHANGE,
+    ("POST", "/v1/studies/{study}/mirror"): CHANGE,
+    ("GET", "/v1/mirror"): READ,
     ("GET", "/v1/studies/{study}/trials"): READ,
     ("GET", "/v1/studies/{study}/report"): READ,
     ("GET", "/v1/studies/{study}/curves"): READ,

@@ -19,6 +19,7 @@ from services.api import (
     health,
     identity,
     life,
+    mirror,
     openapi,
     pack_widths,
     problem,
@@ -36,7 +37,20 @@ from services.api.report import Reports
 from services.api.throttle import Throttle
 from services.settings import Settings
 
-RESOURCES = (studies, life, trials, report, export, events, catalogue, datasets, pack_widths, dispatchers, tokens)
+RESOURCES = (
+    studies,
+    life,
+    mirror,
+    trials,
+    report,
+    export,
+    events,
+    catalogue,
+    datasets,
+    pack_widths,
+    dispatchers,
+    tokens,
+)
 
 
 def create_app(settings: Settings, *, engine: Engine | None = None) -> FastAPI:

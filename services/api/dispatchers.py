@@ -14,7 +14,8 @@ router = APIRouter(prefix="/v1", tags=["dispatchers"])
 
 class DispatcherDocument(Answer):
     """A dispatcher that is alive. `busy` of its `slots` train; `avoided`: nodes whose workers keep dying, and until
-    when each gets no work; `halted`: why the dispatcher leases nothing now, null where it does.
+    when each gets no work; `halted`: why the dispatcher leases nothing now, null where it does; `memory_bytes`: of the
+    largest machine or accelerator that its slots compute on, null until it is known.
     """
 
     holder: str
@@ -24,6 +25,7 @@ class DispatcherDocument(Answer):
     busy: int
     avoided: Mapping[str, datetime]
     halted: str | None
+    memory_bytes: int | None
 
 
 class DispatcherList(Answer):

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Header, Request
 from actinium.extension import Extension, parse_extension
 from db import extension, studies, trials
 from services.api.access import Caller, Database, Now, OwnStudy
+from services.api.admission import check_memory
 from services.api.body import json_body
 from services.api.datasets import finder
 from services.api.documents import (
@@ -88,5 +89,8 @@ def extend(
             idempotency_key=idempotency_key,
             most_queued=settings.owner_queued_trials,
         )
+        if added.cells:
+            new = [(cell.cell, cell.config) for cell in studies.cells(connection, study)[-added.cells :]]
+            check_memory(connection, new, now=at, silent_seconds=settings.lease_seconds)
         row = studies.get(connection, study)
     return extended_document(row, settings, cells=added.cells, trials=added.trials)

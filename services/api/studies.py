@@ -15,6 +15,7 @@ from actinium.study import StudySpec, expand, parse_study
 from db import reports, studies, trials
 from services.api import arrow
 from services.api.access import Caller, Database, Now, OwnStudy
+from services.api.admission import check_memory
 from services.api.body import json_body
 from services.api.datasets import finder
 from services.api.documents import (
@@ -59,6 +60,9 @@ def submit(
     find = finder(engine)
     spec = parse_study(with_stored(document, find))
     design = expand(spec, max_trials=settings.max_trials, find=find)
+    fitting = [(cell.cell, cell.config) for cell in design.cells]
+    with engine.begin() as connection:
+        check_memory(connection, fitting, now=at, silent_seconds=settings.lease_seconds)
     if dry_run:
         response.status_code = 200
         preflight: Preflight = request.app.state.preflight

@@ -164,8 +164,13 @@ class Dispatcher:
     def _tell(self) -> None:
         """Hand the roster what the next heartbeat tells the database of this dispatcher."""
         if self._roster is not None:
-            slots, avoided = self.usable(), self._fleet.avoided()
-            self._roster.tell(slots=slots, busy=len(self._running), avoided=avoided, halted=self._halted)
+            self._roster.tell(
+                slots=self.usable(),
+                busy=len(self._running),
+                avoided=self._fleet.avoided(),
+                halted=self._halted,
+                memory_bytes=self._fleet.memory(),
+            )
 
     # ---- leasing ----------------------------------------------------------------------------------------------
 

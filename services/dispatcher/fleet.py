@@ -24,13 +24,14 @@ class PackDone:
 
 @dataclass(frozen=True, kw_only=True)
 class PackBroken:
-    """The pack failed. `halve`: it ran out of memory, and a narrower pack may fit. `final`: trying again cannot help
-    until a person mends what `error` says.
+    """The pack failed. `halve`: it ran out of memory, and a narrower pack may fit. `crashed`: the actor's process died,
+    and its node did not. `final`: trying again cannot help until a person mends what `error` says.
     """
 
     failure_class: FailureClass
     error: str
     halve: bool = False
+    crashed: bool = False
     final: bool = False
 
 
@@ -69,6 +70,9 @@ class Fleet(Protocol):
 
     def device(self, slot: SlotId) -> str:
         """What a warm slot computes on: `cpu`, or the accelerator's name."""
+
+    def memory(self) -> int | None:
+        """Bytes of the largest machine or accelerator that a warm slot computes on; None while none is warm."""
 
     def holds(self, sha256: str) -> bool:
         """Whether the fleet has the dataset of this SHA-256."""

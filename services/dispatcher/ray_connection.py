@@ -2,6 +2,9 @@
 
 import os
 import socket
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import ray
 
@@ -40,6 +43,18 @@ def refused(host: str, port: int) -> bool:
         return False
 
 
+def own_node_lost(own: str, nodes: Sequence[Mapping[str, Any]]) -> str | None:
+    """Why the node `own`, on which this process stands, is lost; None while it lives. The head goes on without it, and
+    counts the actors of this process as gone; a new process joins by a new node. Ray notices a dead raylet after half
+    a minute; that its port is closed shows at once.
+    """
+    for node in nodes:
+        if node["NodeID"] == own and node.get("Alive"):
+            closed = refused(node["NodeManagerAddress"], node["NodeManagerPort"])
+            return "the raylet of this dispatcher's own Ray node has ended" if closed else None
+    return "the cluster has taken this dispatcher's own Ray node for dead"
+
+
 def connect(
     address: str,
     *,
@@ -65,6 +80,5 @@ def connect(
         checkpoint_seconds=checkpoint_seconds,
         silence_seconds=silence_seconds,
         reachable=lambda: answers(address),
-        own_node=ray.get_runtime_context().get_node_id(),
-        refused=refused,
+        own_node_lost=partial(own_node_lost, ray.get_runtime_context().get_node_id()),
     )

@@ -41,6 +41,9 @@ MOST_DATASETS = 4
 BEGINNING, NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 WAITING_ITEMS = 400
 """News of one pack that nobody has taken yet; with so many, the pack waits."""
+WORKER_DIED = "worker process has died"
+"""How Ray says that an actor's process ended, and neither its node nor whoever owns it."""
+CRASHED = "\nthe process that trained the pack died: a fault in native code, or the kernel's memory killer"
 ITEMS_A_ROUND = 200
 """News taken from one stream in a row, so that no pack starves the others."""
 
@@ -53,6 +56,8 @@ class Slot:
     actor: Any
     device: str = ""
     """What its actor computes on, once it is warm."""
+    memory: int = 0
+    """Of that, in bytes."""
     warming: Any = None
     warm_by: datetime | None = None
     stream: Any = None
@@ -83,10 +88,8 @@ class RayFleet:
     most: int | None = None
     reachable: Callable[[], bool] = lambda: True
     """Whether the cluster's head answers at all."""
-    own_node: str | None = None
-    """The Ray node that this process stands on: without it the cluster gives this process nothing."""
-    refused: Callable[[str, int], bool] = lambda host, port: False
-    """Whether certainly nobody listens there."""
+    own_node_lost: Callable[[Sequence[Mapping[str, Any]]], str | None] = lambda nodes: None
+    """Why the Ray node that this process stands on is lost, by what `ray.nodes()` says; None: it lives."""
 
     _slots: dict[SlotId, Slot] = field(default_factory=dict)
     _nodes: list[str] = field(default_factory=list)
@@ -136,6 +139,10 @@ class RayFleet:
     def device(self, slot: SlotId) -> str:
         """What the slot computes on, once it is warm."""
         return self._slots[slot].device
+
+    def memory(self) -> int | None:
+        """Bytes of the largest machine or accelerator that a warm slot computes on."""
+        return max((slot.memory for slot in self._slots.values() if slot.warming is None), default=None)
 
     def holds(self, sha256: str) -> bool:
         """Whether Ray's object store has the dataset of this SHA-256."""
@@ -231,25 +238,13 @@ class RayFleet:
         nodes = ray.nodes()  # type: ignore[no-untyped-call]
         if not any(node.get("Alive") for node in nodes):
             raise FleetLost("Ray has no living node left")
-        self._see_own_node(nodes)
+        why = self.own_node_lost(nodes)
+        if why is not None:
+            raise FleetLost(why)
         self._alive = {node["NodeID"] for node in nodes if node.get("Alive")}
         turn, of = self._turn
         found = places(nodes, most=self.most)
         self._nodes, self._places = [place.node for place in found], shared(found, turn=turn, of=of)
-
-    def _see_own_node(self, nodes: Sequence[Mapping[str, Any]]) -> None:
-        """FleetLost when the node that this process stands on has died. The head goes on without it, and counts the
-        actors of this process as gone; a new process joins by a new node. Ray notices a dead raylet after half a
-        minute; that its port is closed shows at once.
-        """
-        if self.own_node is None:
-            return
-        for node in nodes:
-            if node["NodeID"] == self.own_node and node.get("Alive"):
-                if self.refused(node["NodeManagerAddress"], node["NodeManagerPort"]):
-                    raise FleetLost("the raylet of this dispatcher's own Ray node has ended")
-                return
-        raise FleetLost("the cluster has taken this dispatcher's own Ray node for dead")
 
     def _give_up(self, *, now: datetime) -> None:
         """Packs whose nodes are gone are lost, also where Ray does not say so: word of it may have come while this
@@ -321,7 +316,7 @@ class RayFleet:
             self._health.not_started(slot.place.node, now=now)
             self._bury(number)
             return
-        slot.warming, slot.device = None, info.device
+        slot.warming, slot.device, slot.memory = None, info.device, info.memory_bytes
         self._health.started(slot.place.node)
         log.info("slot %d is warm: %s, process %d, %s", number, info.node, info.pid, info.device)
 
@@ -370,10 +365,12 @@ class RayFleet:
             if slot.kill_at is None and not isinstance(error, OutOfMemoryError):
                 self._health.failed(slot.place.node, now=self._now)
             self._bury(number)
+            crashed = slot.kill_at is None and not slot.why_killed and WORKER_DIED in str(error)
             return PackBroken(
                 failure_class=FailureClass.INFRASTRUCTURE,
-                error=f"{slot.why_killed}{type(error).__name__}: {error}",
+                error=f"{slot.why_killed}{type(error).__name__}: {error}{CRASHED if crashed else ''}",
                 halve=isinstance(error, OutOfMemoryError),
+                crashed=crashed,
             )
         if isinstance(item, PackFailed):
             if item.device_lost:

@@ -5,10 +5,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine
 
-from actinium.job import FailureClass
+from actinium.job import Attempt, FailureClass
 from db import artifacts, frames, queue, widths
 from services.dispatcher.ledger import Ledger
 from services.dispatcher.pack import PackRun, Unsaved
+from workers.memory import memory_need
 from workers.packing import counted_as
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Recorder:
                         error=unsaved.broken.error,
                         halve=unsaved.broken.halve,
                         final=unsaved.broken.final,
+                        crashed=unsaved.broken.crashed,
                     )
                 if pack.ended():
                     self._remember(conn, pack, unsaved, now=now)
@@ -52,12 +54,29 @@ class Recorder:
                 log.warning("%d frames are of attempts that are over, and were dropped", len(unsaved.frames) - taken)
             if len(accepted) < len(unsaved.results):
                 log.info("%d results were not wanted any more", len(unsaved.results) - len(accepted))
+            if unsaved.broken is not None and unsaved.broken.halve and len(unsaved.unfinished) == 1:
+                self._stop_cell(pack, unsaved.unfinished[0], now=now)
         told = pack.unsaved_checkpoint()
         if told is not None:
             last, attempts = told
             with self._engine.begin() as conn:
                 queue.checkpointed(conn, attempts=attempts, step=last.step, name=last.name)
         self._ledger.remove(pack.saved())
+
+    def _stop_cell(self, pack: PackRun, attempt: Attempt, *, now: datetime) -> None:
+        """A trial has run out of memory alone: its cell's other seeds need as much."""
+        config = pack.leases[0].config  # a pack's trials need the same
+        error = (
+            f"stopped: {queue.MEMORY_LIMIT} times a trial of this cell ran out of memory alone, last trial "
+            f"{attempt.trial_id}; it needs {memory_need(config)}. Give the workers more memory, or the trial less to "
+            "do (batch size, width, depth), then retry"
+        )
+        with self._engine.begin() as conn:
+            stopped = queue.stop_cell(conn, now=now, trial_id=attempt.trial_id, error=error, who="memory")
+        if stopped:
+            log.warning(
+                "stopped %d trials of the cell of trial %d: it needs too much memory", stopped, attempt.trial_id
+            )
 
     def _remember(self, conn: Connection, pack: PackRun, unsaved: Unsaved, *, now: datetime) -> None:
         """Remember the pack's time per lane, or that it ran out of memory, under its width."""

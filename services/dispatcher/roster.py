@@ -19,8 +19,16 @@ class Roster:
         self._standing = Standing(holder=holder, started_at=started_at, seen_at=started_at)
         self._turn = (0, 1)
 
-    def tell(self, *, slots: int, busy: int, avoided: Mapping[str, datetime], halted: str | None) -> None:
-        """Set the standing; called by the main loop."""
+    def tell(
+        self,
+        *,
+        slots: int,
+        busy: int,
+        avoided: Mapping[str, datetime],
+        halted: str | None,
+        memory_bytes: int | None,
+    ) -> None:
+        """Set the standing; called by the main loop. A memory that was known stays while no slot is warm."""
         until = {node: moment.isoformat() for node, moment in avoided.items()}
         with self._lock:
             old = self._standing
@@ -32,6 +40,7 @@ class Roster:
                 busy=busy,
                 avoided=until,
                 halted=halted,
+                memory_bytes=memory_bytes or old.memory_bytes,
             )
 
     def standing(self, *, now: datetime) -> Standing:

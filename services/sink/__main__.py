@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import threading
+from datetime import timedelta
 
 from actinium.errors import ActiniumError, StackError, Unavailable, first_line
 from db.engine import DATABASE_AWAY
@@ -45,16 +46,22 @@ def serve(settings: Settings, *, stop: threading.Event) -> None:
     engine = open_database(settings, stop=stop)
     for name, value in CLIENT_SETTINGS.items():
         os.environ.setdefault(name, value)
+    from services.sink.audit import AUDIT_SECONDS, Audit
     from services.sink.sink import Sink  # the client reads its settings when it is imported
     from services.sink.tracking import Tracking
 
-    sink = Sink(engine=engine, tracking=Tracking(settings.mlflow_url), stopping=stop.is_set, pulse=pulse.beat)
+    tracking = Tracking(settings.mlflow_url)
+    sink = Sink(engine=engine, tracking=tracking, stopping=stop.is_set, pulse=pulse.beat)
+    audit, audit_at = Audit(engine=engine, tracking=tracking), utc_now()
     failures = 0
     while not stop.is_set():
         pulse.beat()  # MLflow may be away: this service waits for it, and that is its work then
         pause = 0.0
         try:
             pause = 0.0 if sink.run_once(now=utc_now()) else IDLE_SECONDS
+            if pause and utc_now() >= audit_at:
+                audit.run_once(now=utc_now())
+                audit_at = utc_now() + timedelta(seconds=AUDIT_SECONDS)
             failures = 0
         except (Unavailable, *DATABASE_AWAY) as error:
             failures += 1

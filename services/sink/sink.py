@@ -48,6 +48,9 @@ class Sink:
         """Called after each piece of news: a round on a slow MLflow may take minutes, and is no standstill."""
         self._tracking = tracking
         self._experiments: dict[int, str] = {}
+        """Those that were asked for in this round."""
+        self._verified: set[str] = set()
+        """Runs in training that are known to be what they should be."""
         self._told_at: dict[TrialId, datetime] = {}
 
     def run_once(self, *, now: datetime) -> int:
@@ -59,6 +62,7 @@ class Sink:
             claimed = outbox.pending(conn, now=now, limit=NEWS_A_ROUND, claim_seconds=CLAIM_SECONDS)
         if not claimed:
             return 0
+        self._experiments.clear()
         news = self._without_recent(claimed, now=now)
         later = self._frames([item for item in news if isinstance(item, TrialNews)])
         left = deque(news)
@@ -131,7 +135,7 @@ class Sink:
             return
         whole = later is None or len(later.steps) < FRAMES_A_TRIAL or _has_the_last(item, later)
         closed = item.state if item.state in FINAL_STATES and whole else None
-        run_id, begun = self._run(item, now=now)
+        run_id, begun = self._run(item, later, now=now)
         points = wording.points(item, later, after=item.mirrored_step, ended=whole)
         params = wording.params(item.config) if begun else None
         self._tracking.tell(
@@ -165,15 +169,18 @@ class Sink:
             self._told_at[item.trial_id] = now
         else:
             self._told_at.pop(item.trial_id, None)
+            self._verified.discard(run_id)
 
-    def _run(self, item: TrialNews, *, now: datetime) -> tuple[str, bool]:
+    def _run(self, item: TrialNews, later: TrialFrames | None, *, now: datetime) -> tuple[str, bool]:
         """The run of this attempt, and whether its params may be missing. The runs of earlier attempts go."""
+        tags = wording.tags(item)
         if item.run_id is not None and not item.restarted:
+            if item.run_id not in self._verified:
+                self._verify(item, item.run_id, later)
             return item.run_id, item.mirrored_step < 0
         if item.run_id is not None:
             self._tracking.delete(item.run_id)
         experiment_id = self._experiment(item, now=now)
-        tags = wording.tags(item)
         begun = self._tracking.unfinished_runs(experiment_id=experiment_id, tags=tags, now=now)
         run_id, *doubles = begun.pop(item.attempt, [None])
         for left in (*doubles, *(run for runs in begun.values() for run in runs)):
@@ -186,20 +193,32 @@ class Sink:
                 started=wording.milliseconds(item.leased_at),
                 tags=tags,
             )
+            self._verified.add(run_id)
         # Noted before anything else is told: a run that is closed is never looked for again.
         with self._engine.begin() as conn:
             outbox.advance_trial(conn, now=now, news=item, run_id=run_id, step=-1, complete=False)
         return run_id, True
 
+    def _verify(self, item: TrialNews, run_id: str, later: TrialFrames | None) -> None:
+        """Gone unless the run says that it is this attempt's; where nothing is known of how far it is, and it shows
+        something else than the trial, it is deleted first.
+        """
+        run = self._tracking.run(run_id, tags=wording.tags(item))
+        if item.mirrored_step < 0 and wording.differs(item, later, metrics=run.data.metrics, said=run.data.params):
+            self._tracking.delete(run_id)
+            raise Gone(f"run {run_id} shows something else than the record")
+        self._verified.add(run_id)
+
     def _experiment(self, item: TrialNews, *, now: datetime) -> str:
-        known = self._experiments.get(item.study_id) or item.experiment_id
-        if known is None:
+        """The study's experiment, asked for once a round: a store that was made anew gives its id to another."""
+        if item.study_id not in self._experiments:
             self._tell_study(_study_of(item), now=now)
-            known = self._experiments[item.study_id]
-        return known
+        return self._experiments[item.study_id]
 
     def _tell_anew(self, item: TrialNews, *, now: datetime) -> None:
         """Mirror a trial from its first frame into a new run, in a new experiment where the old one is gone."""
+        if item.run_id is not None:
+            self._verified.discard(item.run_id)
         self._experiments.pop(item.study_id, None)
         self._tracking.forget()
         self._tell_study(_study_of(item), now=now)

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 LOOK_AGAIN = timedelta(seconds=30)
 """How long a list of an experiment's running runs is used before it is fetched again: as long as a claim of news."""
 RUNS_A_PAGE = 1000
+IDENTITY = (TRIAL_TAG, ATTEMPT_TAG, DIGEST_TAG)
+"""The tags by which a run says whose it is; a digest tells apart trials of databases that began anew."""
 REFUSALS = {
     "BAD_REQUEST",
     "INVALID_PARAMETER_VALUE",
@@ -54,7 +56,7 @@ class Tracking:
         An experiment of that name that is another study's stays what it is, and this one gets the study's id added.
         """
         try:
-            found = self._known(experiment_id) or self._named(name, study_id)
+            found = self._known(experiment_id, study_id) or self._named(name, study_id)
             other = f"{name} ({study_id})"
             if found is None and self._by_name(name) is not None:
                 name, found = other, self._named(other, study_id)
@@ -68,11 +70,23 @@ class Tracking:
         except MlflowException as error:
             raise self._said(error) from error
 
-    def _known(self, experiment_id: str | None) -> Experiment | None:
+    def experiment_state(self, experiment_id: str, *, study_id: int) -> str | None:
+        """None where the study's experiment is there; else what became of it: `deleted`, `missing`."""
+        try:
+            found = self._known(experiment_id, study_id)
+        except MlflowException as error:
+            raise self._said(error) from error
+        if found is None:
+            return "missing"
+        return "deleted" if found.lifecycle_stage == "deleted" else None
+
+    def _known(self, experiment_id: str | None, study_id: int) -> Experiment | None:
+        """The experiment of this id, if it is the study's: a store that was made anew gives the same ids again."""
         if experiment_id is None:
             return None
         try:
-            return self._client.get_experiment(experiment_id)
+            found = self._client.get_experiment(experiment_id)
+            return found if found.tags.get(STUDY_TAG) == str(study_id) else None
         except MlflowException as error:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return None
@@ -112,12 +126,15 @@ class Tracking:
         self._open_runs.clear()
 
     def _running(self, experiment_id: str) -> list[Run]:
+        return self._found(experiment_id, ViewType.ACTIVE_ONLY, filter_string="attributes.status = 'RUNNING'")
+
+    def _found(self, experiment_id: str, view: int, *, filter_string: str = "") -> list[Run]:
         runs, token = list[Run](), None
         while True:
             page = self._client.search_runs(
                 [experiment_id],
-                filter_string="attributes.status = 'RUNNING'",
-                run_view_type=ViewType.ACTIVE_ONLY,
+                filter_string=filter_string,
+                run_view_type=view,
                 max_results=RUNS_A_PAGE,
                 page_token=token,
             )
@@ -125,6 +142,25 @@ class Tracking:
             token = page.token
             if not token:
                 return runs
+
+    def run(self, run_id: str, *, tags: Mapping[str, str]) -> Run:
+        """The run of this id. Gone where there is none, or one that is deleted or does not have these tags."""
+        try:
+            found = self._client.get_run(run_id)
+        except MlflowException as error:
+            raise self._said(error) from error
+        if found.info.lifecycle_stage == "deleted":
+            raise Gone(f"run {run_id} was deleted")
+        if any(found.data.tags.get(name) != tags[name] for name in IDENTITY):
+            raise Gone(f"run {run_id} does not say that it is this trial's")
+        return found
+
+    def deleted_runs(self, experiment_id: str) -> list[str]:
+        """The ids of an experiment's deleted runs, those of attempts that were superseded among them."""
+        try:
+            return [run.info.run_id for run in self._found(experiment_id, ViewType.DELETED_ONLY)]
+        except MlflowException as error:
+            raise self._said(error) from error
 
     def create_run(self, *, experiment_id: str, name: str, started: int, tags: Mapping[str, str]) -> str:
         """A new run that began at `started` milliseconds; its id."""

@@ -117,6 +117,19 @@ def final_metrics(news: TrialNews) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
+def differs(
+    news: TrialNews, frames: TrialFrames | None, *, metrics: Mapping[str, float], said: Mapping[str, str]
+) -> bool:
+    """Whether a run shows something else than a trial that has ended: a metric of another latest value, or that the
+    trial does not have; or another param.
+    """
+    if news.summary is None or frames is None or int(frames.steps[-1]) != news.summary.steps:
+        return False  # what its latest values are is not known here
+    wanted = {point.key: point.value for point in points(news, frames, after=-1)}
+    wrong = any(wanted.get(name) != value for name, value in metrics.items())
+    return wrong or any(params(news.config).get(name) != value for name, value in said.items())
+
+
 def _shown(news: TrialNews, frames: TrialFrames | None) -> dict[str, float]:
     """What the frame of the summary's step says; nothing where there is none."""
     if news.summary is None or frames is None or int(frames.steps[-1]) != news.summary.steps:

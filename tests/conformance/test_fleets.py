@@ -320,6 +320,6 @@ def test_a_closed_fleet_has_nothing(
 def test_every_call_has_the_protocols_parameters(kind: type) -> None:
     """mypy says so of the fleet on Ray; nobody but this test of the fake one."""
     asked = {name: method for name, method in vars(Fleet).items() if not name.startswith("_")}
-    assert len(asked) == 12
+    assert len(asked) == 13
     for name, method in asked.items():
         assert inspect.signature(getattr(kind, name)) == inspect.signature(method), name

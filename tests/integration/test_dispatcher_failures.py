@@ -1,6 +1,7 @@
 """Failures as they really come: exceptions in a real Ray actor, through the dispatcher, into a real database."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -35,9 +36,11 @@ SMALL: dict[str, Any] = {
 }
 ADDED = {
     name: LevelDefinition(name=name, equation="z", derivative="1", citation="nobody", parameters={}, formula="z")
-    for name in ("unlucky", "hungry")
+    for name in ("unlucky", "hungry", "starving", "deadly")
 }
-"""Levels that no file names: one raises, one asks for memory that is not there as soon as three lanes use it."""
+"""Levels that no file names: one raises; one asks for memory that is not there as soon as three lanes use it; one
+always does; and one kills its process as a fault in native code does.
+"""
 
 
 def poisoned() -> Any:
@@ -59,9 +62,20 @@ def poisoned() -> Any:
                     torch.empty(2**50)
                 return z.clone()
 
+            def starving(z: Any, level: Any, learned: Any) -> Any:
+                torch.empty(2**50)
+
+            def deadly(z: Any, level: Any, learned: Any) -> Any:
+                os.kill(os.getpid(), signal.SIGSEGV)
+
             super().__init__(data_root, **saving)
             ACTIVATIONS.update(added)
-            for name, forward in (("unlucky", unlucky), ("hungry", hungry)):
+            for name, forward in (
+                ("unlucky", unlucky),
+                ("hungry", hungry),
+                ("starving", starving),
+                ("deadly", deadly),
+            ):
                 ACTIVATION_FUNCTIONS[name] = ActivationFunction(
                     forward=forward, derivative=lambda z, level, learned: torch.ones_like(z), steepest=lambda *_: 1.0
                 )
@@ -91,7 +105,7 @@ def finish(engine: Engine, dispatcher: Dispatcher) -> Callable[..., StudyId]:
         design = expand(parse_study({**SMALL, **fields}))
         with engine.begin() as conn:
             study = studies.create(conn, design, owner="ann", now=datetime.now(UTC))
-        for _ in range(PATIENCE):
+        for _ in range(2 * PATIENCE):
             dispatcher.run_once(now=datetime.now(UTC), wait=0.1)
             with engine.begin() as conn:
                 if studies.get(conn, study).state is StudyState.FINISHED:
@@ -140,6 +154,32 @@ def test_memory_that_is_not_there_halves_the_pack_and_is_remembered(
     assert [width for (width,) in lacking] == [4, 7]
     finish(name="next", factors={"activation": ["hungry"]}, seeds=6)
     assert rows(engine, "SELECT count(*) FROM trial_events WHERE cause = 'out_of_memory'") == [(7 + 4,)]
+
+
+def test_a_cell_that_ran_out_of_memory_alone_twice_is_stopped_and_the_others_finish(
+    finish: Callable[..., StudyId], engine: Engine
+) -> None:
+    finish(factors={"activation": ["starving", "relu"]}, seeds=6)
+    jobs = rows(engine, JOBS)
+    stopped = [job for job in jobs if job.activation == "starving"]
+    assert {job.state for job in jobs if job.activation == "relu"} == {"succeeded"}
+    assert {job.state for job in stopped} == {"failed"} and sum(job.memory_failures for job in stopped) == 2
+    for part in ("stopped: 2 times a trial of this cell ran out of memory alone", "MiB for the weights", "retry"):
+        assert all(part in job.error for job in stopped)
+
+
+def test_a_trial_that_kills_its_process_fails_alone_after_three_lives(
+    finish: Callable[..., StudyId], engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("db.queue.BACKOFF_FIRST", 0.0)
+    finish(factors={"activation": ["relu", "tanh", "deadly"]}, seeds=2)
+    jobs = rows(engine, JOBS)
+    bad = [job for job in jobs if job.activation == "deadly"]
+    assert {(job.state, job.crashes, job.attempt) for job in bad} == {("failed", 3, 3)}
+    assert all("the process that trained the pack died" in job.error for job in bad)
+    assert {job.state for job in jobs if job.activation != "deadly"} == {"succeeded"}
+    alone = "SELECT count(*) FROM trial_events WHERE state = 'failed' AND cause = 'infrastructure_failure'"
+    assert rows(engine, alone) == [(2,)]
 
 
 def test_a_dataset_that_is_not_there_fails_its_trials_at_once_and_says_what_to_do(

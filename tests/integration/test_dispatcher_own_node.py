@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -19,7 +20,7 @@ from actinium.study import expand, parse_study
 from db import studies
 from services.dispatcher.fleet import FleetLost, News, PackBroken, SlotId
 from services.dispatcher.placement import NodeSlots
-from services.dispatcher.ray_connection import refused
+from services.dispatcher.ray_connection import own_node_lost
 from services.dispatcher.ray_fleet import GONE_SECONDS, RayFleet, Slot
 from services.stack.ports import any_free
 
@@ -113,12 +114,15 @@ def test_a_dispatcher_whose_raylet_is_killed_ends_within_a_minute(
 
 
 @pytest.mark.parametrize("alive", [True, False])
-def test_a_node_that_the_cluster_has_given_up_is_lost_too(alive: bool) -> None:
+def test_a_node_that_the_cluster_has_given_up_is_lost_too(
+    alive: bool, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After a cut of the network the raylet may live on for a while, and the head knows it no more."""
-    fleet = RayFleet(data_root=None, own_node="mine", refused=refused)
+    fleet = RayFleet(data_root=None, own_node_lost=partial(own_node_lost, "mine"))
     mine = {"NodeID": "mine", "Alive": alive, "NodeManagerAddress": "127.0.0.1", "NodeManagerPort": 1}
+    monkeypatch.setattr("services.dispatcher.ray_fleet.ray.nodes", lambda: [{"NodeID": "other", "Alive": True}, mine])
     with pytest.raises(FleetLost, match="raylet" if alive else "for dead"):
-        fleet._see_own_node([{"NodeID": "other", "Alive": True}, mine])
+        fleet.tend(now=now)
 
 
 def test_a_pack_whose_node_is_gone_is_lost_also_when_ray_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

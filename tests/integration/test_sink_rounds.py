@@ -19,7 +19,8 @@ from actinium.frame import Frame, Layout, Outcome, TrialSummary
 from actinium.job import FailureClass, Lease, StudyId
 from actinium.study import expand, parse_study
 from actinium.trial import TrialConfig
-from db import artifacts, frames, outbox, queue, studies
+from db import artifacts, frames, mirror, outbox, queue, studies
+from services.sink.audit import Audit
 from services.sink.sink import LIVE_SECONDS, Sink
 from services.sink.tracking import Tracking
 from services.sink.wording import params
@@ -450,3 +451,95 @@ def test_a_reused_trial_is_a_run_with_the_numbers_of_the_trial_it_shows(scene: S
         assert scene.history(run, "validation_loss") == scene.history(source, "validation_loss")
     assert "actinium.reused_from" not in source.data.tags
     assert scene.waiting() == 0
+
+
+def mirror_anew(scene: Scene, study: StudyId, *, whole: bool = False) -> None:
+    with scene.engine.begin() as conn:
+        assert mirror.mirror_anew(conn, study, whole=whole) >= 1
+    scene.tell(Sink(engine=scene.engine, tracking=Tracking(scene.url)))
+
+
+def finished(scene: Scene, *, seeds: int = 1) -> StudyId:
+    """A study whose trials have ended and are mirrored."""
+    study = scene.submit(seeds=seeds)
+    for lease in scene.lease(seeds):
+        scene.frames(lease)
+        scene.complete(lease)
+    scene.tell()
+    return study
+
+
+def shown(run: Run) -> tuple[dict[str, float], dict[str, str], str]:
+    return run.data.metrics, run.data.params, run.info.status
+
+
+@pytest.mark.parametrize("forged", ["a metric", "a metric more", "a tag", "deleted", "nothing"])
+def test_what_is_missing_or_forged_is_mirrored_anew_when_somebody_asks(scene: Scene, forged: str) -> None:
+    study = finished(scene, seeds=2)
+    one, other = scene.runs()
+    match forged:
+        case "a metric":
+            scene.client.log_metric(one.info.run_id, "validation_loss", 0.001, step=9999)
+        case "a metric more":
+            scene.client.log_metric(one.info.run_id, "beauty", 1.0)
+        case "a tag":
+            scene.client.set_tag(one.info.run_id, "actinium.trial_id", "123456")
+        case "deleted":
+            scene.client.delete_run(one.info.run_id)
+    mirror_anew(scene, study)
+    ours = [run for run in scene.runs() if run.data.tags["actinium.trial_id"] != "123456"]
+    assert len(ours) == 2 and {tuple(map(str, shown(run))) for run in ours} <= {
+        tuple(map(str, shown(run))) for run in (one, other)
+    }
+    kept = {run.info.run_id for run in ours} & {one.info.run_id, other.info.run_id}
+    assert kept == ({one.info.run_id, other.info.run_id} if forged == "nothing" else {other.info.run_id})
+    assert scene.waiting() == 0
+
+
+def test_all_of_a_study_is_mirrored_anew_when_somebody_asks(scene: Scene) -> None:
+    study = finished(scene, seeds=2)
+    before = scene.runs()
+    mirror_anew(scene, study, whole=True)
+    after = scene.runs()
+    assert {run.info.run_id for run in before}.isdisjoint({run.info.run_id for run in after})
+    assert sorted(map(str, map(shown, before))) == sorted(map(str, map(shown, after)))
+
+
+def test_an_id_that_now_is_anothers_is_not_trusted(scene: Scene) -> None:
+    """As when MLflow's store was dropped and made anew: it gives the same ids again, to others."""
+    study = scene.submit()
+    (lease,) = scene.lease()
+    scene.frames(lease, STEPS[:2])
+    scene.tell()
+    (run,) = scene.runs()
+    scene.client.rename_experiment(run.info.experiment_id, f"{scene.project}/another")
+    scene.client.set_experiment_tag(run.info.experiment_id, "actinium.study_id", "99999")
+    scene.client.set_tag(run.info.run_id, "actinium.digest", "another's")
+    scene.frames(lease, STEPS[2:])
+    scene.complete(lease)
+    scene.tell(Sink(engine=scene.engine, tracking=Tracking(scene.url)))
+    (mine,) = scene.runs()
+    assert mine.info.experiment_id != run.info.experiment_id and mine.info.status == "FINISHED"
+    assert mine.data.tags["actinium.study_id"] == str(study)
+    theirs = scene.client.get_run(run.info.run_id)
+    assert theirs.info.status == "RUNNING" and scene.history(theirs, "test_error") == []
+
+
+def test_what_somebody_deleted_in_mlflow_is_found_and_forgotten_once_it_is_back(scene: Scene) -> None:
+    study, audit = finished(scene, seeds=3), Audit(engine=scene.engine, tracking=Tracking(scene.url))
+
+    def missing() -> list[tuple[str | None, int]]:
+        audit.run_once(now=scene.now)
+        audit.run_once(now=scene.now)  # the end of the table: it begins anew
+        with scene.engine.begin() as conn:
+            return [(one.experiment, one.deleted_runs) for one in mirror.missing(conn)]
+
+    assert missing() == []
+    one, other, _ = scene.runs()
+    scene.client.delete_run(one.info.run_id)
+    scene.client.delete_run(other.info.run_id)
+    assert missing() == [(None, 2)]
+    mirror_anew(scene, study)
+    assert missing() == [] and len(scene.runs()) == 3
+    scene.client.delete_experiment(one.info.experiment_id)
+    assert missing() == [("deleted", 0)]

@@ -16,7 +16,7 @@ from queue_machine.model import FAILED, LEASED, QUEUED, Job
 HOLDERS = ("one", "two")
 CALLS = (
     *("lease", "lease", "lease", "two_lease_at_once", "heartbeat", "complete", "complete", "fail", "fail", "release"),
-    *("write", "write", "save", "rescue", "rescue_meets_a_heartbeat"),
+    *("write", "write", "stop", "save", "rescue", "rescue_meets_a_heartbeat"),
 )
 MOSTLY = st.sampled_from([True, True, True, False])
 LAYOUT = Layout(series=("validation_loss",))
@@ -188,20 +188,33 @@ class Dispatchers(Machine):
         attempts = self.attempts(data)
         failure_class = data.draw(st.sampled_from(list(FailureClass)), label="class")
         halve, final = data.draw(st.booleans(), label="halve"), data.draw(st.integers(0, 4), label="final") == 4
+        infrastructure = failure_class is FailureClass.INFRASTRUCTURE
+        crashed = infrastructure and not halve and data.draw(st.booleans(), label="crashed")
         with self.engine.begin() as connection:
             end = partial(queue.fail, connection, now=self.now, attempts=attempts)
-            ended = end(failure_class=failure_class, error="e", halve=halve, final=final)
+            ended = end(failure_class=failure_class, error="e", halve=halve, final=final, crashed=crashed)
         jobs = self.model.held(attempts)
         for job in jobs:
-            if len(attempts) > 1 and not final and (halve or failure_class is FailureClass.TRIAL):
+            if crashed:
+                self.model.crash(job, self.now, lanes=len(attempts))
+            elif len(attempts) > 1 and not final and (halve or failure_class is FailureClass.TRIAL):
                 self.model.requeue(job, self.now)
                 job.width_limit = min(job.width_limit, (len(attempts) + 1) // 2)
             elif failure_class is FailureClass.TRIAL:
                 self.model.blame(job, self.now, times=2 if final else 1)
             else:
                 self.model.lose(job, self.now)
+                job.memory_failures += halve and len(attempts) == 1
         assert ended.failed == {job.trial_id for job in jobs if job.state is FAILED}
         assert ended.requeued == {job.trial_id for job in jobs if job.state is QUEUED}
+
+    def stop(self, data: st.DataObject) -> None:
+        """After a trial ran out of memory alone, the dispatcher looks whether its cell should be stopped."""
+        attempt, *_ = self.attempts(data)
+        with self.engine.begin() as connection:
+            act = partial(queue.stop_cell, connection, now=self.now, trial_id=attempt.trial_id)
+            count = act(error="too large", who="memory")
+        assert count == len(self.model.stop_cell(attempt.trial_id))
 
     def release(self, data: st.DataObject) -> None:
         attempts = self.attempts(data)

@@ -26,6 +26,9 @@ class Job:
     width_limit: int = NO_WIDTH_LIMIT
     trial_failures: int = 0
     infrastructure_failures: int = 0
+    crashes: int = 0
+    memory_failures: int = 0
+    leased_at: datetime | None = None
     expires_at: datetime | None = None
     checkpoint: str = ""
     furthest_step: int = 0
@@ -50,6 +53,8 @@ class Model:
     studies: dict[int, Study] = field(default_factory=dict)
     jobs: dict[int, Job] = field(default_factory=dict)
     summaries: dict[int, int] = field(default_factory=dict)
+    cells: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """The study and the cell of each trial."""
     frames: dict[int, set[int]] = field(default_factory=dict)
     """The attempts of a trial of which there are frames."""
     news: set[int] = field(default_factory=set)
@@ -117,7 +122,7 @@ class Model:
 
     def lend(self, job: Job, holder: str, now: datetime, seconds: float) -> None:
         job.state, job.attempt, job.holder = LEASED, job.attempt + 1, holder
-        job.expires_at = now + timedelta(seconds=seconds)
+        job.leased_at, job.expires_at = now, now + timedelta(seconds=seconds)
         self.studies[job.study].started = True
 
     def succeed(self, job: Job) -> None:
@@ -141,6 +146,24 @@ class Model:
         job.width_limit, job.checkpoint = 1, ""
         job.trial_failures += times
         if job.trial_failures >= 2:
+            self.give_up(job, holder)
+
+    def stop_cell(self, trial_id: int) -> list[Job]:
+        """What is queued of a cell of which two lives ended alone for want of memory."""
+        cell = [self.jobs[other] for other, place in self.cells.items() if place == self.cells[trial_id]]
+        stopped = [job for job in cell if job.state is QUEUED] if sum(job.memory_failures for job in cell) >= 2 else []
+        for job in stopped:
+            self.give_up(job, job.holder)
+        return stopped
+
+    def crash(self, job: Job, now: datetime, *, lanes: int) -> None:
+        """Its actor's process died: halved, then alone, and its third life in quick succession is its last."""
+        assert job.leased_at is not None
+        holder, late = job.holder, now - job.leased_at > timedelta(minutes=10)
+        job.crashes = 1 if late else job.crashes + 1
+        job.width_limit = min(job.width_limit, (lanes + 1) // 2 if job.crashes < 2 else 1)
+        self.lose(job, now)
+        if job.crashes >= 3 and job.state is QUEUED:
             self.give_up(job, holder)
 
     def lose(self, job: Job, now: datetime) -> None:

@@ -42,6 +42,7 @@ class People(Machine):
         self.model.studies[number] = Study(owner=owner, priority=priority, cells=len(design.cells))
         for row, pack_key in zip(trials, wanted, strict=True):
             self.model.jobs[row.id] = Job(row.id, number, pack_key, available_at=self.now)
+            self.model.cells[row.id] = (number, row.cell_index)
 
     @precondition(lambda self: self.model.studies)
     @rule(call=st.sampled_from(CALLS), data=st.data())
@@ -113,6 +114,7 @@ class People(Machine):
         for row in trials:
             if row.id not in self.model.jobs:
                 self.model.jobs[row.id] = Job(row.id, number, packs[row.cell_index], available_at=self.now)
+                self.model.cells[row.id] = (number, row.cell_index)
         seen = {row.seed for row in trials}
         assert len(packs) == self.model.studies[number].cells
         assert len(trials) == len(packs) * len(seen) == len({(row.cell_index, row.seed) for row in trials})
@@ -128,6 +130,7 @@ class People(Machine):
             self.model.studies[number].cancelled = False
         for job in again:
             fresh = Job(job.trial_id, job.study, job.pack_key, available_at=self.now, attempt=job.attempt)
+            fresh.leased_at = job.leased_at
             self.model.jobs[job.trial_id] = fresh
 
     def reprioritize(self, number: StudyId, priority: int) -> None:

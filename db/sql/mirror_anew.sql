@@ -1,0 +1,15 @@
+-- What the mirror is to look at again: it forgets how far it was with a study's trials. A run that is there is compared with
+-- what it should show; with `:whole` it counts as one of an earlier attempt, which goes.
+WITH told AS (
+    SELECT trials.id
+    FROM trials
+    JOIN jobs ON jobs.trial_id = trials.id
+    WHERE trials.study_id = :study_id AND (jobs.attempt > 0 OR trials.reused_from IS NOT NULL)
+),
+forgotten AS (
+    UPDATE mirrored_trials
+    SET step = -1, closed = NULL, attempt = CASE WHEN :whole THEN -1 ELSE mirrored_trials.attempt END
+    FROM told
+    WHERE mirrored_trials.trial_id = told.id
+)
+SELECT id FROM told ORDER BY id
