@@ -127,8 +127,18 @@ class Golden:
             "configs": digest(config.digest() for _, config in self.design.trials()),
             "frames": {name: sha256.hexdigest() for name, sha256 in self.frames.items()},
             "summaries": digest(sorted(self.summaries)),
-            "report": {name: digest([text_of(part)]) for name, part in json.loads(report_json(report)).items()},
+            "report": by_name(json.loads(report_json(report))),
         }
+
+
+def by_name(part: Any) -> Any:
+    """A digest for every name in a document; in a list of documents, for all values of a name together."""
+    if isinstance(part, dict):
+        return {name: by_name(value) for name, value in part.items()}
+    if isinstance(part, list) and part and all(isinstance(one, dict) for one in part):
+        names = dict.fromkeys(name for one in part for name in one)
+        return {name: by_name([one[name] for one in part if name in one]) for name in names}
+    return digest([text_of(part)])
 
 
 def packs(design: Design) -> Iterator[list[tuple[int, int, TrialConfig]]]:
