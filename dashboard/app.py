@@ -6,6 +6,7 @@ form that asks for a token, where none is known.
 
 import streamlit as st
 
+from actinium import hosts
 from dashboard import markup, session, signin
 from dashboard.views import catalogue, history, study
 
@@ -20,6 +21,10 @@ def main() -> None:
         initial_sidebar_state="auto" if reference else "collapsed",
     )
     markup.style()
+    host = st.context.headers.get("Host")
+    if not hosts.is_known(host, hosts.from_environment()):
+        st.error(hosts.refusal(host))
+        st.stop()
     with session.told():
         known = signin.found() is not None
         signin.keep()

@@ -1,5 +1,6 @@
 """Datasets that people add: a name, and once for each content the file and what it holds."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from actinium.datasets.table import StoredDataset
 from actinium.errors import Conflict
 from db.documents import check, storable
+from db.limits import UNLIMITED, Quota, check_datasets, take_turn
 from db.models import dataset_contents, dataset_pieces, datasets
 
 PIECE_BYTES = 2**23
@@ -40,8 +42,10 @@ def add(
     owner: str,
     now: datetime,
     recognized: Mapping[str, Any] | None = None,
+    quota: Quota = UNLIMITED,
 ) -> bool:
-    """Keep a dataset under a name; whether it is new. A name means one content for ever: Conflict otherwise.
+    """Keep a dataset under a name; whether it is new. A name means one content until it is deleted: Conflict otherwise.
+    Forbidden, for the caller to roll back: the owner would have more bytes than their quota.
 
     The file is written once for each SHA-256, however many names there are. `recognized`: how it was understood.
     """
@@ -56,14 +60,16 @@ def add(
         "official_validation": stored.official_validation,
         "official_test": stored.official_test,
     }
+    take_turn(conn, owner=owner, quota=quota)
     # Waits for a transaction that is writing the same content or name; what it made is then seen below.
     unseen = insert(dataset_contents).values(facts).on_conflict_do_nothing().returning(dataset_contents.c.sha256)
     if conn.execute(unseen).scalar_one_or_none() is not None:
         for index, piece in enumerate(_pieces(content)):
-            conn.execute(insert(dataset_pieces).values(sha256=stored.sha256, index=index, content=piece))
+            conn.execute(insert(dataset_pieces).values(_piece(stored.sha256, index, piece)))
     row = {"name": name, "sha256": stored.sha256, "owner": owner, "created_at": now, "recognized": recognized}
     named = conn.execute(insert(datasets).values(row).on_conflict_do_nothing().returning(datasets.c.name))
     if named.scalar_one_or_none() is not None:
+        check_datasets(conn, owner=owner, quota=quota)
         return True
     known = get(conn, name)
     if known is None or known.stored.sha256 != stored.sha256:
@@ -89,6 +95,10 @@ def content(conn: Connection, sha256: str) -> bytes | None:
     wanted = select(dataset_pieces.c.content).where(dataset_pieces.c.sha256 == sha256)
     pieces = conn.execute(wanted.order_by(dataset_pieces.c.index)).scalars().all()
     return b"".join(pieces) if pieces else None
+
+
+def _piece(sha256: str, index: int, content: bytes) -> dict[str, Any]:
+    return {"sha256": sha256, "index": index, "content": content, "digest": hashlib.sha256(content).digest()}
 
 
 def _pieces(content: bytes) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ from actinium.job import StudyId, StudyState
 from actinium.study import Design, DesignCell, StudySpec, expand
 from db import grid, limits, reuse
 from db.documents import check, dumps
+from db.limits import UNLIMITED, Quota
 from db.models import studies as study_rows
 from db.models import study_extensions
 from db.progress import touch
@@ -75,15 +76,16 @@ def extend(
     max_trials: int,
     find: Find = nothing_stored,
     idempotency_key: str | None = None,
-    most_queued: int | None = None,
+    quota: Quota = UNLIMITED,
     prepared: Prepared | None = None,
 ) -> Extended:
     """Queue the trials that these seeds and levels add to a study; a finished study is open again.
 
     New cells are numbered after the old, and new trials stand behind the old ones. The same owner, key and document
     give the answer that was given then. InvalidInput: `extended` and `expand` say of what. Conflict: the study is
-    cancelled, or the key was used for another document. TooMany, as of a submission, counts for the study's owner.
-    `prepared` is what `prepare` gave for this extension; where the study has changed since, it is worked out again.
+    cancelled, or the key was used for another document. TooMany and Forbidden, as of a submission, counts for the
+    study's owner. `prepared` is what `prepare` gave for this extension; where the study has changed since, it is worked
+    out again.
     """
     check({"owner": owner, "idempotency_key": idempotency_key})
     conn.execute(statement("study_lock"), {"study_id": study_id})
@@ -96,10 +98,10 @@ def extend(
         raise Conflict(f"study {study_id} is cancelled: `retry` opens it again, then it can be extended")
     if prepared is None or (prepared.spec, prepared.cells) != (study.spec, study.cells):
         prepared = prepare(study.spec, cells(conn, study_id), extension, max_trials=max_trials, find=find)
-    limits.take_turn(conn, owner=study.owner, most_queued=most_queued)
+    limits.take_turn(conn, owner=study.owner, quota=quota)
     added = _write(conn, study, prepared, owner=owner, now=now)
     if added.trials:
-        limits.check_queued(conn, owner=study.owner, most_queued=most_queued)
+        limits.check_trials(conn, owner=study.owner, quota=quota)
     conn.execute(
         insert(study_extensions).values(
             study_id=study_id,

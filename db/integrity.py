@@ -208,6 +208,12 @@ RULES: Sequence[Rule] = (
         """,
     ),
     Rule(
+        name="datasets are undamaged",
+        promise="each piece of a dataset that was added has the SHA-256 that it was written with",
+        subject="dataset",
+        sql="SELECT DISTINCT sha256 FROM dataset_pieces WHERE digest <> sha256(content)",
+    ),
+    Rule(
         name="datasets are whole",
         promise="the pieces of a dataset that was added are as long as its file was",
         subject="dataset",

@@ -8,6 +8,7 @@ factors and levels) are `json`, which keeps it; `jsonb` does not.
 from sqlalchemy import (
     REAL,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Computed,
@@ -62,12 +63,14 @@ studies = Table(
     Column("finished_at", MOMENT),
     Column("cancelled_at", MOMENT),
     Column("paused_at", MOMENT),
+    Column("archived_at", MOMENT),
     # Counts by state and outcome, kept once nothing is open any more; until then they are counted.
     Column("final_counts", JSONB),
     Column("idempotency_key", Text),
     Column("body_digest", Text),
     UniqueConstraint("project", "name"),
     UniqueConstraint("owner", "idempotency_key"),
+    Index(None, "owner"),
     Index("ix_studies_open", "priority", "id", postgresql_where=text("finished_at IS NULL AND cancelled_at IS NULL")),
 )
 
@@ -165,7 +168,8 @@ jobs = Table(
     },
 )
 
-# What happened to each trial. It only ever grows, a trigger sees to it. No foreign key, as with frames.
+# What happened to each trial. It only ever grows, a trigger sees to it, until its study is deleted. No foreign key, as
+# with frames.
 trial_events = Table(
     "trial_events",
     metadata,
@@ -283,6 +287,27 @@ mirror_findings = Table(
     Column("seen_at", MOMENT, nullable=False),
 )
 
+# Experiments of MLflow whose studies were deleted here, and which the mirror is to delete there.
+mirror_removals = Table(
+    "mirror_removals",
+    metadata,
+    Column("study_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("experiment_id", Text, nullable=False),
+    Column("available_at", MOMENT, nullable=False),
+)
+
+# Who deleted what, and who made or revoked which token. It only ever grows, a trigger sees to it.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", MOMENT, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", JSONB, nullable=False),
+)
+
 tokens = Table(
     "tokens",
     metadata,
@@ -294,6 +319,8 @@ tokens = Table(
     Column("last_used_at", MOMENT),
     Column("revoked_at", MOMENT),
     Column("expires_at", MOMENT),
+    # A token of the installation itself, as the dashboard's: no person's name means it.
+    Column("service", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint("role IN ('viewer', 'submitter', 'admin')", name="role"),
 )
 
@@ -318,6 +345,8 @@ dataset_pieces = Table(
     Column("sha256", Text, ForeignKey("dataset_contents.sha256"), primary_key=True),
     Column("index", Integer, primary_key=True, autoincrement=False),
     Column("content", LargeBinary, nullable=False),
+    # SHA-256 of the content, so that damage is found.
+    Column("digest", LargeBinary, nullable=False),
 )
 
 datasets = Table(

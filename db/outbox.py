@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from actinium.frame import TrialSummary
 from actinium.job import Attempt, JobState, StudyId, TrialId
 from actinium.trial import TrialConfig
-from db.models import mirrored_studies, studies
+from db.models import mirror_removals, mirrored_studies, studies
 from db.models import outbox as rows
 from db.statements import statement
 
@@ -72,6 +72,14 @@ class TrialNews:
         return self.mirrored_attempt is not None and self.mirrored_attempt < self.attempt
 
 
+@dataclass(frozen=True, kw_only=True)
+class Removal:
+    """A study was deleted, and its experiment in MLflow is to be."""
+
+    study_id: StudyId
+    experiment_id: str
+
+
 MirrorNews: TypeAlias = StudyNews | TrialNews
 
 
@@ -88,6 +96,18 @@ def pending(conn: Connection, *, now: datetime, limit: int, claim_seconds: float
     of_studies = {row.subject_id: row.version for row in claimed if row.kind == "study"}
     of_trials = {row.subject_id: row.version for row in claimed if row.kind == "trial"}
     return [*_study_news(conn, of_studies), *_trial_news(conn, of_trials)]
+
+
+def removals(conn: Connection, *, now: datetime, limit: int, claim_seconds: float = 60.0) -> list[Removal]:
+    """Claim at most `limit` experiments to delete. Commit, then delete them within `claim_seconds`."""
+    until = now + timedelta(seconds=claim_seconds)
+    claimed = conn.execute(statement("removals_claim"), {"now": now, "until": until, "most": limit})
+    return [Removal(study_id=StudyId(row.study_id), experiment_id=row.experiment_id) for row in claimed]
+
+
+def removed(conn: Connection, study_id: StudyId) -> None:
+    """The experiment of a deleted study is deleted, too."""
+    conn.execute(delete(mirror_removals).where(mirror_removals.c.study_id == study_id))
 
 
 def advance_study(conn: Connection, *, now: datetime, news: StudyNews, experiment_id: str) -> None:

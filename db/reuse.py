@@ -20,6 +20,8 @@ def write_jobs(conn: Connection, study_id: StudyId, *, first_place: int, reuse: 
     With `reuse`, those that the history has are linked and have succeeded at once; the others are queued.
     """
     new = {"study_id": study_id, "first_place": first_place}
+    if reuse:
+        conn.execute(statement("history_lock_shared"))
     linked = conn.execute(statement("reuse"), {**new, "now": now, "who": who}).scalars().all() if reuse else []
     conn.execute(statement("study_jobs"), {**new, "now": now})
     if linked:

@@ -61,6 +61,7 @@ class StudyHead:
     started_at: datetime | None
     finished_at: datetime | None
     cancelled_at: datetime | None
+    archived_at: datetime | None
     experiment_id: str | None
 
     @property

@@ -15,6 +15,7 @@ from actinium.job import StudyId, StudyState
 from actinium.study import Design, InvalidDesign, StudySpec, parse_study
 from db import grid, limits, outbox, reuse
 from db.documents import check, dumps, storable
+from db.limits import UNLIMITED, Quota
 from db.models import mirrored_studies, studies
 from db.progress import STATE, counts, touch
 from db.rows import LARGEST_ID, MOST_ITEMS, Counts, Page, StudyHead, StudyRow, cursor_id
@@ -22,6 +23,7 @@ from db.statements import statement
 from db.trials import cells, trial, trial_config, trials_page
 
 __all__ = [
+    "archive",
     "cancel",
     "cells",
     "create",
@@ -46,13 +48,13 @@ def create(
     owner: str,
     now: datetime,
     idempotency_key: str | None = None,
-    most_queued: int | None = None,
+    quota: Quota = UNLIMITED,
 ) -> StudyId:
     """Write a study with its cells, trials and queued jobs; with `reuse`, what the history has is linked.
 
     The same owner, idempotency key and document give the study that was made then. Conflict: the key was used for
-    another document, or (project, name) is taken. TooMany: more than `most_queued` trials of the owner would be queued;
-    the transaction must then be rolled back.
+    another document, or (project, name) is taken. TooMany, Forbidden: the owner would have more than their quota; the
+    transaction must then be rolled back.
     """
     document = dumps(design.spec.model_dump(mode="json"))
     check({"owner": owner, "idempotency_key": idempotency_key})
@@ -68,7 +70,7 @@ def create(
         "idempotency_key": idempotency_key,
         "body_digest": digest,
     }
-    limits.take_turn(conn, owner=owner, most_queued=most_queued)
+    limits.take_turn(conn, owner=owner, quota=quota)
     # Waits for a transaction that is writing the same name or key; what it made is then seen below.
     written = conn.execute(insert(studies).values(row).on_conflict_do_nothing().returning(studies.c.id))
     made = written.scalar_one_or_none()
@@ -79,7 +81,7 @@ def create(
     grid.write_trials(conn, study_id, design.seeded())
     outbox.announce(conn, kind="study", subjects=[study_id])
     reuse.write_jobs(conn, study_id, first_place=0, reuse=design.spec.reuse, who=owner, now=now)
-    limits.check_queued(conn, owner=owner, most_queued=most_queued)
+    limits.check_trials(conn, owner=owner, quota=quota)
     return study_id
 
 
@@ -121,13 +123,17 @@ def page(
     owner: str | None = None,
     project: str | None = None,
     tag: str | None = None,
+    archived: bool = False,
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[StudyHead]:
-    """Studies, newest first. `q` is looked for in name and description; `tag` is `KEY` or `KEY=VALUE`."""
+    """Studies, newest first. `q` is looked for in name and description; `tag` is `KEY` or `KEY=VALUE`;
+    `archived`: those that were put away, in place of the others.
+    """
     check({"q": q, "owner": owner, "project": project, "tag": tag})
     limit = max(1, min(limit, MOST_ITEMS))
     wanted = _selected().where(studies.c.id < cursor_id(cursor, default=LARGEST_ID))
+    wanted = wanted.where(studies.c.archived_at.is_not(None) if archived else studies.c.archived_at.is_(None))
     if q:
         description = studies.c.spec["description"].astext
         wanted = wanted.where(studies.c.name.icontains(q, autoescape=True) | description.icontains(q, autoescape=True))
@@ -227,6 +233,15 @@ def retry(conn: Connection, study_id: StudyId, now: datetime, *, who: str | None
         conn.execute(update(studies).where(studies.c.id == study_id).values(opened))
         touch(conn, [study_id], now=now)
     return len(queued)
+
+
+def archive(conn: Connection, study_id: StudyId, now: datetime, *, undo: bool = False) -> None:
+    """Put a study away: lists leave it out unless they are asked for what is put away. Nothing else changes; `undo`
+    puts it back. NotFound.
+    """
+    get(conn, study_id)
+    conn.execute(update(studies).where(studies.c.id == study_id).values(archived_at=None if undo else now))
+    touch(conn, [study_id], now=now)
 
 
 def _nothing_open(conn: Connection, study_id: StudyId, verb: str) -> Conflict:

@@ -56,12 +56,22 @@ def create(conn: Connection, *, name: str, role: Role, now: datetime, expires_at
 
 
 def ensure(
-    conn: Connection, *, secret: str, name: str, role: Role, now: datetime, expires_at: datetime | None = None
+    conn: Connection,
+    *,
+    secret: str,
+    name: str,
+    role: Role,
+    now: datetime,
+    expires_at: datetime | None = None,
+    service: bool = False,
 ) -> Principal:
-    """Make this secret a valid token of this name and role: insert it, or change the token that it is already."""
+    """Make this secret a valid token of this name and role: insert it, or change the token that it is already.
+
+    `service`: it belongs to the installation, not to a person, and no identity provider's name means it.
+    """
     check({"name": name})
-    row = {"name": name, "role": role.value, "digest": _digest(secret), "created_at": now, "expires_at": expires_at}
-    as_wanted = {"name": name, "role": role.value, "revoked_at": None, "expires_at": expires_at}
+    as_wanted = {"name": name, "role": role.value, "revoked_at": None, "expires_at": expires_at, "service": service}
+    row = as_wanted | {"digest": _digest(secret), "created_at": now}
     written = insert(tokens).values(row).on_conflict_do_update(index_elements=["digest"], set_=as_wanted)
     token_id = conn.execute(written.returning(tokens.c.id)).scalar_one()
     return Principal(id=token_id, name=name, role=role)
@@ -89,10 +99,12 @@ def check_opens(conn: Connection, token_id: int, now: datetime) -> None:
 
 
 def named(conn: Connection, name: str, now: datetime) -> Principal:
-    """Somebody whom an identity provider has named, with the strongest role that tokens of this name open with.
-    Unauthenticated where none does.
+    """Somebody whom an identity provider has named, with the strongest role of the valid tokens of this name. Tokens of
+    services do not count: else whoever calls themselves `admin` at the provider would be one. Unauthenticated where
+    there is none.
     """
-    opening = select(tokens).where(tokens.c.name == name, _opens(now)).order_by(tokens.c.id)
+    own = tokens.c.service.is_(False)
+    opening = select(tokens).where(tokens.c.name == name, own, _opens(now)).order_by(tokens.c.id)
     rows = conn.execute(opening).all() if storable(name) else []
     strongest = max(rows, key=lambda row: list(Role).index(Role(row.role)), default=None)
     if strongest is None:

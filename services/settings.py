@@ -67,11 +67,23 @@ class Settings(BaseSettings):
     """How many trials of one owner are trained at once, over all dispatchers; None: as many as there is room for."""
     owner_queued_trials: int | None = Field(default=None, ge=1)
     """How many trials of one owner may be queued; what would be more is answered 429. None: any number."""
+    owner_studies: int | None = Field(default=10_000, ge=1)
+    owner_trials: int | None = Field(default=2_000_000, ge=1)
+    owner_dataset_bytes: int | None = Field(default=20 * 2**30, ge=1)
+    """What one owner may keep in all, admins excepted: studies, their trials, bytes of datasets; more is answered 403
+    until something is deleted. None: any amount.
+    """
+    submitter_priority: int = Field(default=0, ge=-100, le=100)
+    """The highest priority that submitters may give; with more, a study would take the slots of others' at work."""
 
     failed_attempts_per_minute: int = Field(default=60, ge=0)
     """Tokens that open nothing from one address; more are answered 429. 0: any number."""
     requests_per_minute: int = Field(default=0, ge=0)
     """Requests with one token; more are answered 429. 0: any number."""
+    allowed_hosts: str | None = None
+    """Names under which browsers reach API and dashboard, with commas between, beside addresses, names without a dot
+    and this machine's own; `.example.org` stands for all below it. A request under another name is answered 421.
+    """
     proxies: str | None = None
     """Addresses or networks, with commas between, whose X-Forwarded-For says from where a request comes."""
 

@@ -75,3 +75,13 @@ def data_add(
 def data_fetch(name: Annotated[str, typer.Argument(help="The dataset.")]) -> None:
     """Download a dataset's official files and check them."""
     child("workers.datasets", "fetch", name)
+
+
+@app.command("rm")
+def data_rm(name: Annotated[str, typer.Argument(help="A dataset that was added.")]) -> None:
+    """Delete a dataset of your own, when no open study trains on it."""
+    from actinium.terminal import output as terminal
+
+    with connected() as client:
+        client.delete_dataset(name)
+    terminal.say(f"dataset {name} is deleted")

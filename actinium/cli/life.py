@@ -1,4 +1,4 @@
-"""Commands for a submitted study: cancel, pause, resume, retry, extend."""
+"""Commands for a submitted study: cancel, pause, resume, retry, extend, archive, delete."""
 
 from typing import Annotated
 
@@ -123,3 +123,35 @@ def _seeds(word: str | None) -> int | list[int] | None:
         return int(word) if "," not in word else [int(part) for part in word.strip("[], ").split(",")]
     except ValueError:
         raise typer.BadParameter(f"{word!r} is no count and no list; as 20 or 10,11,12", param_hint="--seeds") from None
+
+
+@app.command()
+def archive(
+    study: Study,
+    undo: Annotated[bool, typer.Option("--undo", help="Put it back among the others.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Put a study away: lists leave it out, and nothing of it is lost."""
+    from actinium.terminal import output as terminal
+
+    with connected() as client:
+        document = client.archive(study, undo=undo)
+    if as_json:
+        terminal.show_json(document)
+    else:
+        where = "is among the others again" if undo else "is put away; `actinium archive --undo` puts it back"
+        terminal.say(f"{document['name']} {where}")
+
+
+@app.command()
+def delete(study: Study, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Delete a study that has ended, with its trials, frames and MLflow runs. There is no way back."""
+    from actinium.terminal import output as terminal
+
+    with connected() as client:
+        document = client.study(study)
+        if not yes:
+            asked = f"Delete study {document['id']}, {document['name']!r}, with its {document['trials']} trials?"
+            typer.confirm(asked, abort=True)
+        client.delete(document["id"])
+    terminal.say(f"study {document['id']} is deleted")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # pandas takes half a second to import, and not every command
     import pandas as pd
     from numpy.typing import NDArray
 
+    from actinium.client.report_pages import Ask
     from actinium.report import Report
     from actinium.study import StudySpec
 
@@ -139,6 +140,14 @@ class Client:
         items: list[JsonObject] = self._json("GET", "/v1/mirror")["items"]
         return items
 
+    def archive(self, study: Study, *, undo: bool = False) -> JsonObject:
+        """Puts a study away, so that lists leave it out; `undo` puts it back."""
+        return self._json("POST", _at(study) + "/archive", params={"undo": "true"} if undo else {})
+
+    def delete(self, study: Study) -> None:
+        """Deletes a study that has ended, with its trials, frames and MLflow runs. There is no way back."""
+        self._connection.request("DELETE", _at(study), repeatable=False)
+
     def extend(
         self,
         study: Study,
@@ -204,15 +213,9 @@ class Client:
         `layers` names the metrics to list layer by layer too; without it all are, unless the study is large. The
         report's own `layers` says which are.
         """
-        whole: JsonObject = {}
-        while not whole or whole["next_cells_from"] is not None:
-            query = _report_query(layers, whole.get("next_cells_from"))
-            page = self._json("GET", _at(study) + "/report", params=query)
-            if whole:
-                page |= {name: whole[name] + page[name] for name in ("cells", "contrasts")}
-                page["convergence"]["curves"] = whole["convergence"]["curves"] + page["convergence"]["curves"]
-            whole = {"next_cells_from": None} | page
-        return whole
+        from actinium.client.report_pages import report_json
+
+        return report_json(self._report_page(study), layers=layers)
 
     def read_report(self, study: Study, *, layers: Sequence[str] | None = None, whole: bool = True) -> "Report":
         """The comparisons as an `actinium.report.Report`, whose fields are attributes; `layers` as for `report`.
@@ -220,34 +223,12 @@ class Client:
         A study of thousands of cells comes in pages, which are put together; without `whole` only the first is read.
         Fields that this client does not know are ignored. Unavailable where the answer is no report.
         """
-        from dataclasses import replace
+        from actinium.client.report_pages import read_report
 
-        read = self._report_page(study, _report_query(layers, None))
-        while whole and read.next_cells_from is not None:
-            page = self._report_page(study, _report_query(layers, read.next_cells_from))
-            curves = (*read.convergence.curves, *page.convergence.curves)
-            read = replace(
-                page,
-                cells=(*read.cells, *page.cells),
-                contrasts=(*read.contrasts, *page.contrasts),
-                convergence=replace(page.convergence, curves=curves),
-            )
-        return read
+        return read_report(self._report_page(study), layers=layers, whole=whole)
 
-    def _report_page(self, study: Study, query: Mapping[str, Any]) -> "Report":
-        from pydantic import ValidationError
-
-        from actinium.report import parse_report
-
-        answer = self._connection.request("GET", _at(study) + "/report", params=query)
-        try:
-            return parse_report(answer.content)
-        except ValidationError as error:
-            place = ".".join(map(str, error.errors()[0]["loc"]))
-            raise Unavailable(
-                f"{self.url} answered with a report that this client cannot read (at {place!r}); use the client of "
-                "the service's own version"
-            ) from error
+    def _report_page(self, study: Study) -> "Ask":
+        return lambda query: self._connection.request("GET", _at(study) + "/report", params=query)
 
     def export(self, study: Study, path: str | Path, *, file_format: str | None = None) -> Path:
         """Writes a row a trial as csv, parquet or jsonl (by the path's ending, or `file_format`); gives the path."""
@@ -358,6 +339,15 @@ class Client:
         params = {key: value for key, value in wishes.items() if value is not None}
         return self._json("POST", "/v1/datasets", content=content, headers=headers, params=params, repeatable=True)
 
+    def delete_dataset(self, name: str) -> None:
+        """Deletes a dataset that was added, when no open study trains on it."""
+        self._connection.request("DELETE", f"/v1/datasets/{quote(name, safe='')}", repeatable=False)
+
+    def audit(self, *, limit: int = 100) -> list[JsonObject]:
+        """Who deleted what, and who made or revoked which token, newest first; for admins."""
+        items: list[JsonObject] = self._json("GET", "/v1/audit", params={"limit": limit})["items"]
+        return items
+
     def tokens(self) -> list[JsonObject]:
         """All tokens, without their secrets."""
         items: list[JsonObject] = self._json("GET", "/v1/tokens")["items"]
@@ -383,12 +373,6 @@ class Client:
     def _json(self, method: str, path: str, **given: Any) -> JsonObject:
         document: JsonObject = self._connection.request(method, path, **given).json()
         return document
-
-
-def _report_query(layers: Sequence[str] | None, cells_from: int | None) -> dict[str, Any]:
-    """The query of a report: an empty name asks for no layers at all."""
-    query: dict[str, Any] = {} if layers is None else {"layers": list(layers) or [""]}
-    return query if cells_from is None else {**query, "cells_from": cells_from}
 
 
 def _at(study: Study) -> str:

@@ -46,7 +46,7 @@ def serve(settings: Settings) -> None:
                 (settings.viewer_token, "dashboard", Role.VIEWER),
             ):
                 if secret:
-                    tokens.ensure(connection, secret=secret, name=name, role=role, now=now())
+                    tokens.ensure(connection, secret=secret, name=name, role=role, now=now(), service=True)
         uvicorn.run(
             create_app(settings, engine=engine),
             host=settings.api_host,

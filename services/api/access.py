@@ -12,19 +12,21 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Engine
 from starlette.routing import BaseRoute, Route
 
-from actinium.errors import Forbidden, Unauthenticated
+from actinium.errors import Forbidden, NotFound, Unauthenticated
 from actinium.job import Role, StudyId
-from db import studies, tokens
+from db import datasets, studies, tokens
+from db.limits import Quota
 from db.tokens import Principal
 from services.api.identity import Identities, may_be
-from services.api.references import StudyReference
+from services.api.references import DatasetReference, StudyReference
 from services.api.throttle import Throttle
+from services.settings import Settings
 
 
 @dataclass(frozen=True)
 class Requirement:
     """What a caller needs for a route: a token of this role or a stronger one (None: no token at all); with `own` also
-    that they own the study named by the path, or are an admin.
+    that they own the study or dataset named by the path, or are an admin.
     """
 
     role: Role | None
@@ -49,6 +51,8 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("POST", "/v1/studies/{study}/retry"): CHANGE,
     ("POST", "/v1/studies/{study}/mirror"): CHANGE,
     ("GET", "/v1/mirror"): READ,
+    ("POST", "/v1/studies/{study}/archive"): CHANGE,
+    ("DELETE", "/v1/studies/{study}"): CHANGE,
     ("GET", "/v1/studies/{study}/trials"): READ,
     ("GET", "/v1/studies/{study}/report"): READ,
     ("GET", "/v1/studies/{study}/curves"): READ,
@@ -61,8 +65,10 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("GET", "/v1/catalogue"): READ,
     ("POST", "/v1/datasets"): SUBMIT,
     ("GET", "/v1/datasets"): READ,
+    ("DELETE", "/v1/datasets/{name}"): CHANGE,
     ("GET", "/v1/pack-widths"): READ,
     ("GET", "/v1/dispatchers"): READ,
+    ("GET", "/v1/audit"): ADMINISTER,
     ("POST", "/v1/tokens"): ADMINISTER,
     ("GET", "/v1/tokens"): ADMINISTER,
     ("DELETE", "/v1/tokens/{token_id}"): ADMINISTER,
@@ -157,16 +163,57 @@ def own_study(engine: Database, caller: Caller, study: StudyReference) -> StudyI
 OwnStudy = Annotated[StudyId, Depends(own_study)]
 
 
+def own_dataset(engine: Database, caller: Caller, name: DatasetReference) -> str:
+    """The dataset of the path, if the caller may delete it: they added it, or they are an admin."""
+    with engine.begin() as connection:
+        row = datasets.get(connection, name)
+    if row is None:
+        raise NotFound(f"there is no dataset {name[:120]!r} that was added; `actinium data ls` shows those there are")
+    if row.owner != caller.name and caller.role is not Role.ADMIN:
+        raise Forbidden(f"dataset {name} is {row.owner[:120]!r}'s: only its owner and admins delete it")
+    return name
+
+
+OwnDataset = Annotated[str, Depends(own_dataset)]
+
+
+def quota_of(settings: Settings, caller: Principal) -> Quota:
+    """How much the caller may have. Admins are bounded in what is queued alone."""
+    if caller.role is Role.ADMIN:
+        return Quota(queued_trials=settings.owner_queued_trials)
+    return Quota(
+        queued_trials=settings.owner_queued_trials,
+        studies=settings.owner_studies,
+        trials=settings.owner_trials,
+        dataset_bytes=settings.owner_dataset_bytes,
+    )
+
+
+def check_priority(settings: Settings, caller: Principal, priority: int) -> None:
+    """Forbidden where the caller may not give a study this priority."""
+    most = settings.submitter_priority
+    if priority > most and caller.role is not Role.ADMIN:
+        raise Forbidden(
+            f"priority {priority} is above {most}, the highest that submitters may give"
+            " (ACTINIUM_SUBMITTER_PRIORITY); an admin can raise it"
+        )
+
+
+OWNERS = (own_study, own_dataset)
+"""The dependencies that look whose the thing of the path is."""
+
+
 def check_table(guarded: Iterable[BaseRoute], unguarded: Iterable[BaseRoute]) -> None:
     """Assert that the table and the app agree: every route stands in the table and no other does; the routes for
-    anybody are exactly those without a check of tokens, and those with `own` exactly those that depend on `own_study`.
+    anybody are exactly those without a check of tokens, and those with `own` exactly those that depend on one of
+    `OWNERS`.
     """
     found: dict[tuple[str, str], Requirement | None] = {}
     for route, anybody in [*((route, False) for route in guarded), *((route, True) for route in unguarded)]:
         if isinstance(route, Route):
             for method in route.methods or ():
                 rule = ACCESS.get((method, route.path))
-                own = isinstance(route, APIRoute) and _asks(route.dependant, own_study)
+                own = isinstance(route, APIRoute) and any(_asks(route.dependant, whose) for whose in OWNERS)
                 fits = rule is not None and (rule.role is None) == anybody and rule.own == own
                 found[method, route.path] = rule if fits else None
     assert found == ACCESS, f"the routes and the table of access differ in {found.items() ^ ACCESS.items()}"

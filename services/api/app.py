@@ -11,9 +11,11 @@ from sqlalchemy import Engine
 from actinium.errors import StackError
 from db.engine import make_engine
 from services.api import (
+    audit,
     catalogue,
     datasets,
     dispatchers,
+    docs_page,
     events,
     export,
     health,
@@ -50,6 +52,7 @@ RESOURCES = (
     pack_widths,
     dispatchers,
     tokens,
+    audit,
 )
 
 
@@ -66,7 +69,10 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> FastAPI:
         if engine is None:
             database.dispose()
 
-    app = FastAPI(title="Actinium", version="1", lifespan=lifespan, redoc_url=None, swagger_ui_oauth2_redirect_url=None)
+    # Without redirects to a path without its last slash: they would repeat the Host header of whoever asks.
+    app = FastAPI(
+        title="Actinium", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
     registry = CollectorRegistry()
     app.state.settings = settings
     app.state.engine = database
@@ -77,13 +83,14 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> FastAPI:
     app.state.gates = Gates()
     app.state.identities = identity.of(settings)
     guarded = [route for resource in RESOURCES for route in resource.router.routes]
-    check_table(guarded, [*app.routes, *health.router.routes])
+    check_table(guarded, [*app.routes, *docs_page.router.routes, *health.router.routes])
     assert PASSAGES.keys() == ACCESS.keys(), f"routes without a bound: {PASSAGES.keys() ^ ACCESS.keys()}"
     for resource in RESOURCES:
         asked = [Depends(authorized), Depends(admitted), Depends(known_parameters)]
         app.include_router(resource.router, dependencies=asked)
+    app.include_router(docs_page.router)
     health.install(app, engine=database, registry=registry)
     problem.install(app)
     openapi.install(app)
-    app.add_middleware(Edge, registry=registry, gates=app.state.gates)
+    app.add_middleware(Edge, registry=registry, gates=app.state.gates, allowed_hosts=settings.allowed_hosts)
     return app

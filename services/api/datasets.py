@@ -18,9 +18,9 @@ from actinium.datasets.table import DATASETS, LONGEST_NAME, DatasetDefinition, S
 from actinium.errors import Conflict, TooLarge
 from actinium.names import DATASET_NAME, matching
 from actinium.objectives import ObjectiveName
-from db import datasets
+from db import datasets, deletion
 from db.datasets import DatasetRow
-from services.api.access import Caller, Database, Now
+from services.api.access import Caller, Database, Now, OwnDataset, quota_of
 from services.api.body import spooled
 from services.api.documents import Answer
 from services.api.gates import at_work
@@ -145,6 +145,7 @@ def add(
             owner=caller.name,
             now=at,
             recognized=prepared.recognized.model_dump(mode="json"),
+            quota=quota_of(settings_of(request), caller),
         )
         row = datasets.get(connection, name)
     assert row is not None, "it was written in this transaction or seen by it"
@@ -158,6 +159,14 @@ def ls(engine: Database) -> dict[str, list[DatasetDocument]]:
     with engine.begin() as connection:
         rows = datasets.ls(connection)
     return {"items": [*map(_of_the_house, DATASETS.values()), *map(_added, rows)]}
+
+
+@router.delete("/datasets/{name}", status_code=204)
+def delete(engine: Database, caller: Caller, at: Now, name: OwnDataset) -> Response:
+    """Deletes a dataset that was added, when no open study trains on it. The audit says who did."""
+    with engine.begin() as connection:
+        deletion.delete_dataset(connection, name, who=caller.name, now=at)
+    return Response(status_code=204)
 
 
 def _prepared(content: bytes, wishes: Wishes, *, most_bytes: int) -> Prepared:

@@ -12,9 +12,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from actinium import hosts
 from actinium.errors import TooMany, Unavailable
 from services.api.gates import ANSWER, END, Gates, Work
-from services.api.problem import on_fault, on_own_error
+from services.api.problem import on_fault, on_own_error, problem
 from services.api.throttle import sender
 
 log = logging.getLogger("actinium.requests")
@@ -31,9 +32,10 @@ class Edge:
     Neither headers nor query strings are logged: they may hold secrets.
     """
 
-    def __init__(self, app: ASGIApp, *, registry: CollectorRegistry, gates: Gates) -> None:
+    def __init__(self, app: ASGIApp, *, registry: CollectorRegistry, gates: Gates, allowed_hosts: str | None) -> None:
         self.app = app
         self.gates = gates
+        self.allowed_hosts = allowed_hosts
         self.requests = Counter(
             "actinium_requests_total", "Requests answered", ["method", "route", "status"], registry=registry
         )
@@ -58,7 +60,11 @@ class Edge:
                 self.gates.leave(scope, until=ANSWER)
             await pace.sent(send, message)
 
+        host = Headers(scope=scope).get("host")
         try:
+            if not hosts.is_known(host, self.allowed_hosts):
+                await problem(Request(scope), 421, hosts.refusal(host))(scope, receive, send_on)
+                return
             if scope["path"] != HEALTH:
                 await self.gates.enter(scope, Work.REQUEST, _sender(scope))
             await self.app(scope, receive, send_on)

@@ -15,7 +15,7 @@ from actinium.errors import Unauthenticated
 from actinium.job import StudyId, StudyState
 from db import studies, tokens
 from services.api.access import Caller, Database, now
-from services.api.documents import counts_document
+from services.api.answers import counts_document
 from services.api.references import StudyReference, settings_of
 
 router = APIRouter(prefix="/v1", tags=["studies"])

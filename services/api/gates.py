@@ -35,6 +35,7 @@ class Work(StrEnum):
     DOWNLOAD = "documents being sent"  # some megabytes, for as long as they take to arrive
     TABLE = "tables of all trials"  # some hundred megabytes, for as long as they take to arrive
     STREAM = "event streams"  # a query every quarter of a second
+    DELETE = "deletions"  # a connection and the disk, for up to minutes
     UPLOAD = "files arriving"  # room on the disk
     CHECK = "files being checked"  # some gigabytes, for seconds
     OPERATE = "health and metrics"  # a thread and a query
@@ -59,6 +60,7 @@ BOUNDS: dict[Work, Bound] = {
     Work.DOWNLOAD: Bound(at_once=24, each=6),
     Work.TABLE: Bound(at_once=4, each=2),
     Work.STREAM: Bound(at_once=200, each=50),
+    Work.DELETE: Bound(at_once=2, each=1),
     Work.UPLOAD: Bound(at_once=6, each=2),
     Work.CHECK: Bound(at_once=2, each=1, wait=300.0),  # a file that has arrived waits on the disk, and costs nothing
     Work.OPERATE: Bound(at_once=4, each=4),
@@ -95,6 +97,10 @@ PASSAGES: dict[tuple[str, str], Passage | None] = {
     ("POST", "/v1/studies/{study}/resume"): LOOK,
     ("POST", "/v1/studies/{study}/extend"): RESOLVE,
     ("POST", "/v1/studies/{study}/retry"): LOOK,
+    ("POST", "/v1/studies/{study}/mirror"): LOOK,
+    ("GET", "/v1/mirror"): LOOK,
+    ("POST", "/v1/studies/{study}/archive"): LOOK,
+    ("DELETE", "/v1/studies/{study}"): Passage(whole=Work.DELETE),
     ("GET", "/v1/studies/{study}/trials"): LIST,
     ("GET", "/v1/studies/{study}/report"): Passage(whole=Work.DOWNLOAD, work=Work.REPORT),
     ("GET", "/v1/studies/{study}/curves"): Passage(whole=Work.DOWNLOAD, work=Work.REPORT),
@@ -107,6 +113,8 @@ PASSAGES: dict[tuple[str, str], Passage | None] = {
     ("GET", "/v1/catalogue"): LOOK,
     ("POST", "/v1/datasets"): Passage(whole=Work.UPLOAD, work=Work.CHECK),
     ("GET", "/v1/datasets"): LOOK,
+    ("DELETE", "/v1/datasets/{name}"): Passage(whole=Work.DELETE),
+    ("GET", "/v1/audit"): LOOK,
     ("GET", "/v1/pack-widths"): LOOK,
     ("GET", "/v1/dispatchers"): LOOK,
     ("POST", "/v1/tokens"): CHANGE,

@@ -1,23 +1,17 @@
-"""Routes of a study's life after its submission: cancel, pause, resume, retry, extend."""
+"""Routes of a study's life after its submission: cancel, pause, resume, retry, extend, archive, delete."""
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from actinium.extension import Extension, parse_extension
-from db import extension, studies, trials
-from services.api.access import Caller, Database, Now, OwnStudy
+from db import deletion, extension, studies, trials
+from services.api.access import Caller, Database, Now, OwnStudy, quota_of
 from services.api.admission import check_memory
+from services.api.answers import extended_document, retried_document, study_document
 from services.api.body import json_body
 from services.api.datasets import finder
-from services.api.documents import (
-    ExtendedStudy,
-    Retried,
-    StudyDocument,
-    extended_document,
-    retried_document,
-    study_document,
-)
+from services.api.documents import ExtendedStudy, Retried, StudyDocument
 from services.api.openapi import body_of
 from services.api.references import settings_of
 
@@ -49,6 +43,31 @@ def resume(request: Request, engine: Database, at: Now, study: OwnStudy) -> Stud
         studies.resume(connection, study, at)
         row = studies.get(connection, study)
     return study_document(row, settings_of(request))
+
+
+@router.post("/studies/{study}/archive")
+def archive(
+    request: Request,
+    engine: Database,
+    at: Now,
+    study: OwnStudy,
+    undo: Annotated[bool, Query(description="Put it back among the others.")] = False,
+) -> StudyDocument:
+    """Puts a study away: lists leave it out. Nothing of it is lost, and by its id it is found as before."""
+    with engine.begin() as connection:
+        studies.archive(connection, study, at, undo=undo)
+        row = studies.get(connection, study)
+    return study_document(row, settings_of(request))
+
+
+@router.delete("/studies/{study}", status_code=204)
+def delete(engine: Database, caller: Caller, at: Now, study: OwnStudy) -> Response:
+    """Deletes a study that has ended, with trials, frames, artifacts, checkpoints and its experiment in MLflow. The
+    audit says who did.
+    """
+    with engine.begin() as connection:
+        deletion.delete_study(connection, study, who=caller.name, now=at)
+    return Response(status_code=204)
 
 
 @router.post("/studies/{study}/retry")
@@ -87,7 +106,7 @@ def extend(
             find=find,
             prepared=prepared,
             idempotency_key=idempotency_key,
-            most_queued=settings.owner_queued_trials,
+            quota=quota_of(settings, caller),
         )
         if added.cells:
             new = [(cell.cell, cell.config) for cell in studies.cells(connection, study)[-added.cells :]]

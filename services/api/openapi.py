@@ -39,6 +39,7 @@ REASONS = {
     409: "A taken or ambiguous name, or a state that does not allow it",
     413: "The body is too large",
     415: "The body's Content-Type is none that the route reads",
+    421: "The Host header is none of the service's names",
     422: "Something in the content is wrong",
     429: "Too many requests, too many at once, or too much in the queue",
     500: "A fault of the service; its log has the request's id",
@@ -49,6 +50,7 @@ NAMED = {
     ("POST", "/v1/datasets"),
     ("POST", "/v1/tokens"),
     ("DELETE", "/v1/tokens/{token_id}"),
+    ("DELETE", "/v1/datasets/{name}"),
 }
 """Routes without a study in their path that a name or a state may forbid."""
 PROMISED = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
@@ -99,7 +101,7 @@ def completed(document: dict[str, Any]) -> dict[str, Any]:
 def problems(method: str, path: str, operation: dict[str, Any]) -> set[int]:
     """The errors that an operation can answer with."""
     role = ACCESS[method, path].role
-    found = {500} if path == "/healthz" else {429, 500, 503}
+    found = {421, 500} if path == "/healthz" else {421, 429, 500, 503}
     if role is not None:
         found |= {401, 422} if role is Role.VIEWER else {401, 403, 422}
     if "{" in path:

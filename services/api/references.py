@@ -10,6 +10,7 @@ from db.rows import LARGEST_ID
 from services.settings import Settings
 
 StudyReference = Annotated[str, Path(description="A study's id, or its name if that is unique.")]
+DatasetReference = Annotated[str, Path(max_length=200, description="The name of a dataset that was added.")]
 TrialReference = Annotated[str, Path(description="A trial's id.")]
 Words = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
 Cursor = Annotated[str | None, Query(max_length=200, description="The `next_cursor` of the page before.")]

@@ -14,21 +14,12 @@ from actinium.job import JobState, StudyState
 from actinium.study import StudySpec, expand, parse_study
 from db import reports, studies, trials
 from services.api import arrow
-from services.api.access import Caller, Database, Now, OwnStudy
+from services.api.access import Caller, Database, Now, OwnStudy, check_priority, quota_of
 from services.api.admission import check_memory
+from services.api.answers import run_link, study_document, study_item, study_links, trial_document
 from services.api.body import json_body
 from services.api.datasets import finder
-from services.api.documents import (
-    StudyChanges,
-    StudyDocument,
-    StudyList,
-    TrialList,
-    run_link,
-    study_document,
-    study_item,
-    study_links,
-    trial_document,
-)
+from services.api.documents import StudyChanges, StudyDocument, StudyList, TrialList
 from services.api.gates import work_ended
 from services.api.openapi import body_of
 from services.api.preflight import Preflight
@@ -60,6 +51,7 @@ def submit(
     find = finder(engine)
     spec = parse_study(with_stored(document, find))
     design = expand(spec, max_trials=settings.max_trials, find=find)
+    check_priority(settings, caller, spec.priority)
     fitting = [(cell.cell, cell.config) for cell in design.cells]
     with engine.begin() as connection:
         check_memory(connection, fitting, now=at, silent_seconds=settings.lease_seconds)
@@ -78,7 +70,7 @@ def submit(
             owner=caller.name,
             now=at,
             idempotency_key=idempotency_key,
-            most_queued=settings.owner_queued_trials,
+            quota=quota_of(settings, caller),
         )
         row = studies.get(connection, created)
     response.headers["Location"] = f"/v1/studies/{created}"
@@ -97,14 +89,14 @@ def history(
     owner: Words = None,
     project: Words = None,
     tag: Words = None,
+    archived: Annotated[bool, Query(description="Those that were put away, in place of the others.")] = False,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> StudyList:
     """Studies, newest first. `q` searches name and description; `tag` is KEY or KEY=VALUE."""
+    wanted: dict[str, Any] = {"q": q, "state": state, "owner": owner, "project": project, "tag": tag}
     with engine.begin() as connection:
-        page = studies.page(
-            connection, q=q, state=state, owner=owner, project=project, tag=tag, cursor=cursor, limit=limit
-        )
+        page = studies.page(connection, **wanted, archived=archived, cursor=cursor, limit=limit)
     settings = settings_of(request)
     return StudyList(items=[study_item(row, settings) for row in page.items], next_cursor=page.next_cursor)
 
@@ -118,9 +110,12 @@ def show(request: Request, engine: Database, study: StudyReference) -> StudyDocu
 
 
 @router.patch("/studies/{study}", openapi_extra=body_of(StudyChanges))
-def change(request: Request, engine: Database, at: Now, study: OwnStudy, document: Json) -> StudyDocument:
+def change(
+    request: Request, engine: Database, caller: Caller, at: Now, study: OwnStudy, document: Json
+) -> StudyDocument:
     """Changes name, description, tags, notes or priority; what is not named stays."""
     changes = _changes(document)
+    check_priority(settings_of(request), caller, changes.get("priority", -100))
     with engine.begin() as connection:
         row = studies.patch(connection, study, now=at, **changes)
     return study_document(row, settings_of(request))

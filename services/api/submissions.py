@@ -9,7 +9,8 @@ from actinium.equal_levels import EqualLevels, without_effect
 from actinium.job import StudyState
 from actinium.paths import Cell
 from actinium.study import Design
-from services.api.documents import Answer, Estimate, InvalidDesignDocument, estimate, invalid_documents
+from services.api.answers import estimate, invalid_documents
+from services.api.documents import Answer, Estimate, InvalidDesignDocument
 
 
 class EqualLevelsDocument(Answer):

@@ -5,9 +5,9 @@ from pydantic import ValidationError
 
 from actinium.errors import InvalidInput, NotFound
 from actinium.explain import explain
-from db import tokens
+from db import audit, tokens
 from db.rows import LARGEST_ID
-from services.api.access import Database, Now
+from services.api.access import Caller, Database, Now
 from services.api.documents import TokenCreated, TokenDocument, TokenRequest
 from services.api.openapi import body_of
 from services.api.studies import Json
@@ -16,7 +16,7 @@ router = APIRouter(prefix="/v1", tags=["tokens"])
 
 
 @router.post("/tokens", status_code=201, openapi_extra=body_of(TokenRequest))
-def create(engine: Database, at: Now, document: Json) -> TokenCreated:
+def create(engine: Database, caller: Caller, at: Now, document: Json) -> TokenCreated:
     """Makes a token. Its secret is in the answer, this once; what is stored is its hash."""
     try:
         wanted = TokenRequest.model_validate(document)
@@ -27,6 +27,8 @@ def create(engine: Database, at: Now, document: Json) -> TokenCreated:
         made = tokens.ensure(
             connection, secret=secret, name=wanted.name, role=wanted.role, now=at, expires_at=wanted.expiry(at)
         )
+        detail = {"name": wanted.name, "role": wanted.role.value}
+        audit.record(connection, now=at, who=caller.name, action="create", subject=f"token {made.id}", detail=detail)
         row, namesakes = tokens.get(connection, made.id), tokens.namesakes(connection, made.id, at)
     return TokenCreated(**TokenDocument.model_validate(row).model_dump(), token=secret, namesakes=namesakes)
 
@@ -39,11 +41,13 @@ def ls(engine: Database) -> dict[str, list[TokenDocument]]:
 
 
 @router.delete("/tokens/{token_id}", status_code=204)
-def revoke(engine: Database, at: Now, token_id: str) -> Response:
+def revoke(engine: Database, caller: Caller, at: Now, token_id: str) -> Response:
     """Revokes a token. The last valid admin token cannot be revoked (409): nobody could make another."""
     known = token_id.isascii() and token_id.isdigit() and len(token_id) < 20 and int(token_id) <= LARGEST_ID
     if not known:
         raise NotFound(f"there is no token {token_id[:80]!r}")
     with engine.begin() as connection:
         tokens.revoke(connection, int(token_id), now=at)
+        detail = {"name": tokens.get(connection, int(token_id)).name}
+        audit.record(connection, now=at, who=caller.name, action="revoke", subject=f"token {token_id}", detail=detail)
     return Response(status_code=204)

@@ -12,14 +12,8 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from db import artifacts, events, frames, trials
 from services.api import arrow
 from services.api.access import Database
-from services.api.documents import (
-    ArtifactDocument,
-    EventDocument,
-    FramesDocument,
-    TrialDocument,
-    TrialHistory,
-    trial_document,
-)
+from services.api.answers import trial_document
+from services.api.documents import ArtifactDocument, EventDocument, FramesDocument, TrialDocument, TrialHistory
 from services.api.references import TrialReference, settings_of, trial_id
 
 router = APIRouter(prefix="/v1", tags=["trials"])

@@ -12,7 +12,7 @@ from actinium.errors import Unavailable
 from actinium.job import FINAL_STATES, JobState, TrialId
 from db import artifacts, frames, outbox
 from db.frames import FramePosition, TrialFrames
-from db.outbox import MirrorNews, StudyNews, TrialNews
+from db.outbox import MirrorNews, Removal, StudyNews, TrialNews
 from services.sink import wording
 from services.sink.tracking import Gone, Refused, Tracking
 
@@ -60,8 +60,10 @@ class Sink:
         """
         with self._engine.begin() as conn:
             claimed = outbox.pending(conn, now=now, limit=NEWS_A_ROUND, claim_seconds=CLAIM_SECONDS)
+            removals = outbox.removals(conn, now=now, limit=NEWS_A_ROUND, claim_seconds=CLAIM_SECONDS)
+        self._remove(removals)
         if not claimed:
-            return 0
+            return len(removals)
         self._experiments.clear()
         news = self._without_recent(claimed, now=now)
         later = self._frames([item for item in news if isinstance(item, TrialNews)])
@@ -79,7 +81,15 @@ class Sink:
             self._defer(list(left), now=now, seconds=0.0)
             raise
         self._defer(list(left), now=now, seconds=0.0)
-        return len(news) - len(left)
+        return len(news) - len(left) + len(removals)
+
+    def _remove(self, removals: Sequence[Removal]) -> None:
+        """Delete the experiments of studies that were deleted."""
+        for removal in removals:
+            self._tracking.remove_experiment(removal.experiment_id, study_id=removal.study_id)
+            self._experiments.pop(removal.study_id, None)
+            with self._engine.begin() as conn:
+                outbox.removed(conn, removal.study_id)
 
     # ---- what to tell -----------------------------------------------------------------------------------------
 

@@ -80,6 +80,15 @@ class Tracking:
             return "missing"
         return "deleted" if found.lifecycle_stage == "deleted" else None
 
+    def remove_experiment(self, experiment_id: str, *, study_id: int) -> None:
+        """Delete a study's experiment with its runs. One that is not there, or not this study's, is left as it is."""
+        try:
+            found = self._known(experiment_id, study_id)
+            if found is not None and found.lifecycle_stage != "deleted":
+                self._client.delete_experiment(experiment_id)
+        except MlflowException as error:
+            raise self._said(error) from error
+
     def _known(self, experiment_id: str | None, study_id: int) -> Experiment | None:
         """The experiment of this id, if it is the study's: a store that was made anew gives the same ids again."""
         if experiment_id is None:

@@ -63,6 +63,7 @@ def environment(plan: StackPlan, name: str) -> dict[str, str]:
         "ACTINIUM_MLFLOW_PORT": str(settings.mlflow_port),
         "ACTINIUM_RAY_PORT": str(settings.ray_port),
         "ACTINIUM_READY_FILE": str(ready_file(plan, name)),
+        "ACTINIUM_ALLOWED_HOSTS": settings.allowed_hosts or "",
         "ACTINIUM_ADMIN_TOKEN": "",
         "ACTINIUM_VIEWER_TOKEN": "",
         "ACTINIUM_TOKEN": "",
@@ -179,6 +180,7 @@ def dashboard_command(plan: StackPlan) -> Command:
             **ONE_THREAD,
             "ACTINIUM_HOME": str(plan.home),
             "ACTINIUM_URL": plan.url,
+            "ACTINIUM_ALLOWED_HOSTS": plan.settings.allowed_hosts or "",
             "ACTINIUM_TOKEN": "" if plan.settings.dashboard_sign_in else plan.viewer_token,
         },
     )

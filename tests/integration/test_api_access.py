@@ -81,13 +81,13 @@ def test_each_route_asks_for_its_role(
 
 
 def test_the_table_keeps_the_roles_apart() -> None:
-    """Whoever may only look changes nothing, only admins see tokens, and what is somebody's is changed by its owner."""
+    """Whoever may only look changes nothing, admins alone see tokens and audit, and owners change what is theirs."""
     for (method, path), rule in ACCESS.items():
         assert (rule.role is None) == (not path.startswith("/v1/")), (method, path)
         if rule.role is not None:
             assert method == "GET" or rule.role.includes(Role.SUBMITTER), (method, path)
-            assert (rule.role is Role.ADMIN) == path.startswith("/v1/tokens"), (method, path)
-            assert (rule == CHANGE) == (method != "GET" and "{study}" in path), (method, path)
+            assert (rule.role is Role.ADMIN) == path.startswith(("/v1/tokens", "/v1/audit")), (method, path)
+            assert (rule == CHANGE) == (method != "GET" and ("{study}" in path or "{name}" in path)), (method, path)
 
 
 def test_what_is_for_anybody_tells_of_nobody(submitter: httpx.Client, api_url: str) -> None:

@@ -82,3 +82,21 @@ def test_identity_tokens_that_do_not_count_are_guesses(api_url: str, provider: P
         headers = {"Authorization": f"Bearer {provider.token(aud='another', jti=str(number))}"}
         seen.append(httpx.get(f"{api_url}/v1/tokens", headers=headers).status_code)
     assert seen == [401] * 4 + [429] * 2
+
+
+def test_no_name_at_the_provider_means_a_token_of_a_service(
+    api_url: str, provider: Provider, engine: Engine, now: datetime
+) -> None:
+    """Whoever is called `admin` there would else be one: the installation's own token has that name."""
+    own = tokens.new_secret()
+    with engine.begin() as connection:
+        tokens.ensure(connection, secret=own, name="admin", role=Role.ADMIN, now=now, service=True)
+    provider.who = "admin"
+    headers = {"Authorization": f"Bearer {provider.token()}"}
+    refused = httpx.get(f"{api_url}/v1/tokens", headers=headers)
+    assert refused.status_code == 401 and "no token opens for 'admin'" in refused.text
+    assert httpx.get(f"{api_url}/v1/tokens", headers={"Authorization": f"Bearer {own}"}).status_code == 200
+    with engine.begin() as connection:
+        tokens.create(connection, name="admin", role=Role.VIEWER, now=now)
+    assert httpx.get(f"{api_url}/v1/studies", headers=headers).status_code == 200
+    assert httpx.get(f"{api_url}/v1/tokens", headers=headers).status_code == 403

@@ -39,8 +39,8 @@ def test_only_its_owner_and_admins_change_a_study(
     """Every change that the table has, under the study's id and its name; what a stranger asks for changes nothing."""
     number = str(submitter.post("/v1/studies", json=STUDY).json()["id"])
     before = submitter.get(f"/v1/studies/{number}").json()
-    changes = [key for key, rule in ACCESS.items() if rule == CHANGE]
-    assert len(changes) == 6
+    changes = [(method, path) for (method, path), rule in ACCESS.items() if rule == CHANGE and "{study}" in path]
+    assert len(changes) == 9
     with holder("tom", Role.SUBMITTER) as stranger:
         assert stranger.get(f"/v1/studies/{number}").json() == before
         for method, path in changes:
@@ -54,7 +54,8 @@ def test_only_its_owner_and_admins_change_a_study(
     for http in (submitter, admin):
         for method, path in changes:
             with subtests.test(method=method, path=path, by=http is admin):
-                # `cancel` comes before `pause` and `resume`, which a cancelled study answers 409.
+                # `cancel` comes before `pause` and `resume`, which a cancelled study answers 409; what `retry` has
+                # opened again cannot be deleted.
                 assert asked(http, method, path, number).status_code in (200, 409)
         assert http.post(f"/v1/studies/{number}/retry").status_code == 200
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 from sqlalchemy import Engine, text
+from streamlit.runtime.context import ContextProxy
 from streamlit.testing.v1 import AppTest
 
 import dashboard
@@ -122,3 +123,16 @@ def test_sessions_are_known_by_a_word_and_end() -> None:
     assert len(set(words)) == MOST_SESSIONS + 1
     sessions.end_all()
     assert sessions.client(words[1], now=later + MOST_SESSIONS) is None
+
+
+def test_the_dashboard_shows_nothing_under_a_foreign_name(
+    opened: Opened, secrets: dict[Role, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stranger's page whose name was made to mean this machine."""
+    monkeypatch.setenv("ACTINIUM_TOKEN", secrets[Role.VIEWER])
+    for host, known in (("evil.example:8322", False), ("127.0.0.1:8322", True), ("studies.example.org", True)):
+        monkeypatch.setenv("ACTINIUM_ALLOWED_HOSTS", "studies.example.org")
+        monkeypatch.setattr(ContextProxy, "headers", property(lambda _, host=host: {"Host": host}))
+        page = opened()
+        assert ("quince" in shown(page)) == known
+        assert bool(page.error) != known

@@ -73,7 +73,8 @@ DAMAGE = {
     "frames belong to somebody": "INSERT INTO frames SELECT 4, 1, 0, 0, layout_id, values FROM frames LIMIT 1",
     "no frames of dead attempts": "INSERT INTO frames SELECT 1, 1, 0, 0, layout_id, values FROM frames LIMIT 1",
     "the mirror was told, or will be": "DELETE FROM outbox WHERE kind = 'trial' AND subject_id = 2",
-    "datasets are whole": "UPDATE dataset_pieces SET content = '1234'",
+    "datasets are undamaged": "UPDATE dataset_pieces SET content = '12354'",
+    "datasets are whole": "UPDATE dataset_contents SET file_bytes = 4",
 }
 ALSO = {
     # A second success is no arrow either; who has no job has no row for reports to miss.

@@ -14,6 +14,7 @@ from actinium.job import Attempt, JobState, Lease, StudyId, StudyState
 from actinium.study import Design
 from db import models, queue, studies
 from db.extension import extend
+from db.limits import Quota
 
 Make = Callable[..., Design]
 Summary = Callable[..., TrialSummary]
@@ -178,13 +179,21 @@ def test_an_owner_has_no_more_trials_queued_than_the_limit(engine: Engine, desig
     def submit(name: str, owner: str = "ada", seeds: int = 2) -> StudyId:
         with engine.begin() as connection:
             made = design(name=name, seeds=seeds)
-            return studies.create(connection, made, owner=owner, now=now, most_queued=7)
+            return studies.create(connection, made, owner=owner, now=now, quota=Quota(queued_trials=7))
 
     first = submit("a")
     with pytest.raises(TooMany, match=r"ada would have more than 7 trials queued.*ACTINIUM_OWNER_QUEUED_TRIALS"):
         submit("b")
     with pytest.raises(TooMany), engine.begin() as connection:
-        extend(connection, first, parse_extension({"seeds": 4}), owner="bob", now=now, max_trials=99, most_queued=7)
+        extend(
+            connection,
+            first,
+            parse_extension({"seeds": 4}),
+            owner="bob",
+            now=now,
+            max_trials=99,
+            quota=Quota(queued_trials=7),
+        )
     submit("bobs", owner="bob")
     with engine.begin() as connection:
         assert studies.get(connection, first).trials == 4
@@ -200,7 +209,9 @@ def test_simultaneous_submissions_keep_the_limit(engine: Engine, design: Make, n
     def submit(number: int) -> bool:
         try:
             with engine.begin() as connection:
-                studies.create(connection, design(name=f"s{number}"), owner="ada", now=now, most_queued=9)
+                studies.create(
+                    connection, design(name=f"s{number}"), owner="ada", now=now, quota=Quota(queued_trials=9)
+                )
         except TooMany:
             return False
         return True

@@ -19,7 +19,7 @@ from actinium.frame import Frame, Layout, Outcome, TrialSummary
 from actinium.job import FailureClass, Lease, StudyId
 from actinium.study import expand, parse_study
 from actinium.trial import TrialConfig
-from db import artifacts, frames, mirror, outbox, queue, studies
+from db import artifacts, deletion, frames, mirror, outbox, queue, studies
 from services.sink.audit import Audit
 from services.sink.sink import LIVE_SECONDS, Sink
 from services.sink.tracking import Tracking
@@ -140,6 +140,26 @@ def test_a_finished_trial_is_a_finished_run_with_params_tags_and_metrics(scene: 
     assert scene.history(run, "validation_loss") == [(step, 0.5) for step in STEPS]
     assert run.info.end_time == round(scene.now.timestamp() * 1000) - 1000
     assert scene.waiting() == 0
+
+
+def test_the_experiment_of_a_deleted_study_goes_and_no_other(scene: Scene) -> None:
+    """Also where an id of MLflow's means another experiment by now."""
+    study = scene.submit()
+    (lease,) = scene.lease()
+    scene.frames(lease)
+    scene.complete(lease)
+    scene.tell()
+    with scene.engine.begin() as conn:
+        deletion.delete_study(conn, study, who="ada", now=scene.now)
+    own = scene.client.get_experiment_by_name(f"{scene.project}/study")
+    strange = scene.client.create_experiment(f"{scene.project}/strange", tags={"actinium.study_id": "77"})
+    with scene.engine.begin() as conn:
+        conn.execute(text("INSERT INTO mirror_removals VALUES (76, :id, '-infinity')"), {"id": strange})
+    scene.tell()
+    assert scene.client.get_experiment(own.experiment_id).lifecycle_stage == "deleted"
+    assert scene.client.get_experiment(strange).lifecycle_stage == "active"
+    with scene.engine.begin() as conn:
+        assert conn.execute(text("SELECT count(*) FROM mirror_removals")).scalar_one() == 0
 
 
 def test_frames_are_mirrored_while_the_trial_trains_and_the_run_goes_on(scene: Scene) -> None:

@@ -10,6 +10,7 @@ from actinium.errors import Conflict, TooMany
 from actinium.extension import Extension
 from actinium.job import FINAL_STATES, StudyId, StudyState
 from db import extension, studies
+from db.limits import Quota
 from queue_machine.base import Machine
 from queue_machine.model import CANCELLED, FAILED, LEASED, Job, Study
 
@@ -30,7 +31,7 @@ class People(Machine):
         design = self.designs[data.draw(st.integers(0, len(self.designs) - 1), label="design")]
         spec = design.spec.model_copy(update={"name": f"study {len(self.model.studies)}", "priority": priority})
         wanted = [config.pack_key() for _, config in design.trials()]
-        act = partial(studies.create, owner=owner, now=self.now, most_queued=most)
+        act = partial(studies.create, owner=owner, now=self.now, quota=Quota(queued_trials=most))
         try:
             with self.engine.begin() as connection:
                 number = act(connection, replace(design, spec=spec))

@@ -1,0 +1,2 @@
+-- Shared by all that link new trials with old ones (history_lock.sql).
+SELECT pg_advisory_xact_lock_shared(hashtextextended('history', 0))
