@@ -73,8 +73,10 @@ class Settings(BaseSettings):
     """What one owner may keep in all, admins excepted: studies, their trials, bytes of datasets; more is answered 403
     until something is deleted. None: any amount.
     """
-    submitter_priority: int = Field(default=0, ge=-100, le=100)
-    """The highest priority that submitters may give; with more, a study would take the slots of others' at work."""
+    submitter_priority: int = Field(default=10, ge=-100, le=100)
+    """The highest priority that submitters may give. Studies of a higher one take the slots of others' at work: with the
+    rest of the scale, to 100, an admin can always put a study first. 0: submitters put nothing before what others sent.
+    """
 
     failed_attempts_per_minute: int = Field(default=60, ge=0)
     """Tokens that open nothing from one address; more are answered 429. 0: any number."""

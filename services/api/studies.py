@@ -115,9 +115,10 @@ def change(
 ) -> StudyDocument:
     """Changes name, description, tags, notes or priority; what is not named stays."""
     changes = _changes(document)
-    check_priority(settings_of(request), caller, changes.get("priority", -100))
     with engine.begin() as connection:
         row = studies.patch(connection, study, now=at, **changes)
+        if "priority" in changes:
+            check_priority(settings_of(request), caller, row.priority)
     return study_document(row, settings_of(request))
 
 

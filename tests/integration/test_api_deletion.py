@@ -159,10 +159,11 @@ def test_an_owner_has_no_more_than_their_quota_and_an_admin_has_none(
 
 
 def test_a_submitter_takes_no_slots_from_others_by_priority(submitter: httpx.Client, admin: httpx.Client) -> None:
-    refused = submitter.post("/v1/studies", json={**STUDY, "priority": 1})
+    refused = submitter.post("/v1/studies", json={**STUDY, "priority": 11})
     assert refused.status_code == 403 and "ACTINIUM_SUBMITTER_PRIORITY" in refused.text
     made = submitter.post("/v1/studies", json={**STUDY, "priority": -5}).json()["id"]
     assert submitter.patch(f"/v1/studies/{made}", json={"priority": 100}).status_code == 403
-    assert submitter.patch(f"/v1/studies/{made}", json={"priority": 0}).status_code == 200
+    assert submitter.get(f"/v1/studies/{made}").json()["priority"] == -5
+    assert submitter.patch(f"/v1/studies/{made}", json={"priority": 10}).status_code == 200
     assert admin.patch(f"/v1/studies/{made}", json={"priority": 100}).status_code == 200
     assert submitter.patch(f"/v1/studies/{made}", json={"notes": "raised for me"}).json()["priority"] == 100
