@@ -74,8 +74,9 @@ class Settings(BaseSettings):
     until something is deleted. None: any amount.
     """
     submitter_priority: int = Field(default=10, ge=-100, le=100)
-    """The highest priority that submitters may give. Studies of a higher one take the slots of others' at work: with the
-    rest of the scale, to 100, an admin can always put a study first. 0: submitters put nothing before what others sent.
+    """The highest priority that submitters may give. Studies of a higher one take the slots of others' at work: with
+    the rest of the scale, to 100, an admin can always put a study first. 0: submitters put nothing before what others
+    sent.
     """
 
     failed_attempts_per_minute: int = Field(default=60, ge=0)

@@ -12,6 +12,7 @@ import typer
 from actinium.cli import data, life, results, stack, studies, submission, token
 from actinium.cli.options import PLAIN
 from actinium.errors import ActiniumError
+from actinium.visible import visible
 
 app = typer.Typer(help="Studies of activation functions, normalization layers and initializations.", **PLAIN)
 for group in (stack, submission, studies, life, results):
@@ -34,5 +35,5 @@ def main() -> None:
 
 
 def _fail(sentence: str) -> None:
-    print(f"actinium: {sentence}", file=sys.stderr)
+    print(visible(f"actinium: {sentence}"), file=sys.stderr)
     raise SystemExit(1) from None

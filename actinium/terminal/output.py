@@ -1,4 +1,7 @@
-"""How the command line speaks: tables and sentences for people, JSON for programs, progress for whoever waits."""
+"""How the command line speaks: tables and sentences for people, JSON for programs, progress for whoever waits.
+
+Names, descriptions and errors are other people's, and a terminal obeys control characters: they are spelled out.
+"""
 
 import json
 import os
@@ -14,6 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from actinium.visible import visible
+
 PLAIN_WIDTH = 100
 """Width in characters where the output is no terminal."""
 
@@ -27,17 +32,17 @@ def console(*, stderr: bool = False) -> Console:
 
 def say(sentence: str) -> None:
     """Writes a sentence to standard output, never wrapped, so that addresses can be copied."""
-    sys.stdout.write(sentence + "\n")
+    sys.stdout.write(visible(sentence) + "\n")
 
 
 def complain(sentence: str) -> None:
     """Writes a sentence to standard error."""
-    sys.stderr.write(sentence + "\n")
+    sys.stderr.write(visible(sentence) + "\n")
 
 
 def show_json(document: Any) -> None:
     """Writes a document to standard output as JSON."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(visible(json.dumps(document, indent=2, ensure_ascii=False, default=str)) + "\n")
 
 
 def show_table(
@@ -47,12 +52,12 @@ def show_table(
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", show_edge=False)
     for column in columns:
         number = column in numbers
-        table.add_column(Text(column), justify="right" if number else "left", no_wrap=number, overflow="fold")
+        table.add_column(Text(visible(column)), justify="right" if number else "left", no_wrap=number, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     out = console()
     if title:
-        out.print(Text(title, style="bold"))
+        out.print(Text(visible(title), style="bold"))
     out.print(table)
 
 
@@ -82,7 +87,7 @@ def progress_of(name: str) -> Iterator[Watcher]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console(stderr=True)) as bar:
-        task = bar.add_task(name, total=None, counts="")
+        task = bar.add_task(visible(name), total=None, counts="")
 
         def watch(news: dict[str, Any], /) -> None:
             states = news["counts"]["states"]

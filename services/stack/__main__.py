@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from actinium.errors import ActiniumError
+from actinium.visible import visible
 from services.loop import utc_now
 from services.settings import Settings
 from services.stack import up
@@ -60,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def say(line: str) -> None:
     """A line on standard output."""
-    sys.stdout.write(line + "\n")
+    sys.stdout.write(visible(line) + "\n")
 
 
 def complain(line: str) -> None:
