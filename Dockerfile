@@ -1,5 +1,7 @@
-# One image for every Actinium service; docker-compose.yml gives each its command.
-FROM python:3.11-slim-bookworm
+# One image for every Actinium service; docker-compose.yml gives each its command. By digest the base is always the same:
+# --build-arg BASE=python:3.11-slim-bookworm@sha256:...
+ARG BASE=python:3.11-slim-bookworm
+FROM ${BASE}
 
 # Where pip looks beside its usual index (a folder or an address of wheels, for CPU builds of torch, say).
 ARG PIP_FIND_LINKS=""

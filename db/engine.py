@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 
-from actinium.errors import InvalidInput, Unavailable
+from actinium.errors import InvalidInput, StackError, Unavailable
 from db.documents import dumps
 from db.embedded import EmbeddedServer, embedded
 
@@ -102,7 +102,8 @@ def disk_full(error: BaseException) -> bool:
 def migrate(engine: Engine, *, to: str = "head") -> None:
     """Bring the schema to the newest version, or to the one given.
 
-    Safe to call from several processes at once: one works, the rest wait.
+    Safe to call from several processes at once: one works, the rest wait. StackError where a newer version of the code
+    has already been at work on it.
     """
     with engine.connect() as connection:
         connection.execute(text("SET lock_timeout = 0"))
@@ -111,6 +112,7 @@ def migrate(engine: Engine, *, to: str = "head") -> None:
         try:
             connection.execute(text("SET lock_timeout = '10s'"))
             connection.commit()
+            refuse_newer(connection)
             config = _migrations()
             config.attributes["connection"] = connection
             command.upgrade(config, to)
@@ -119,6 +121,16 @@ def migrate(engine: Engine, *, to: str = "head") -> None:
             connection.rollback()
             connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
             connection.commit()
+
+
+def refuse_newer(connection: Connection) -> None:
+    """StackError when the schema is of a version that this code does not know."""
+    found, known = revision(connection), revisions()
+    if found is not None and found not in known:
+        raise StackError(
+            f"the database has version {found} of the schema, this code knows {known[0]} and older: a newer Actinium "
+            "has worked on it; start that one again, or restore a backup into an empty database"
+        )
 
 
 def wait_ready(

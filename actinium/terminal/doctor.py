@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
 
@@ -39,8 +39,13 @@ class CheckResult:
 
 
 def examine(home: Path | None = None) -> Iterator[CheckResult]:
-    """Makes every check in turn."""
+    """Makes every check in turn. With ACTINIUM_URL, those of the service there: this machine need not run a stack."""
     folder = home or default_home()
+    if os.environ.get("ACTINIUM_URL"):
+        yield _api(folder)
+        yield from _dispatchers(folder)
+        yield from _mirror(folder)
+        return
     running = _answers(folder)
     yield _python()
     yield _packages()
@@ -49,6 +54,7 @@ def examine(home: Path | None = None) -> Iterator[CheckResult]:
     yield from _ports(running=running)
     yield _client_file(folder)
     yield _api(folder)
+    yield from _dispatchers(folder)
     yield from _mirror(folder)
     yield _torch()
 
@@ -153,18 +159,44 @@ def _api(home: Path) -> CheckResult:
         connection = ApiConnection(home=home, timeout=5.0, sleep=lambda _: None)
     except ActiniumError as error:
         return _result("api", False, str(error), otherwise="warn")
-    failed = _tried(lambda: connection.request("GET", "/v1/catalogue")) or _tried(
-        lambda: connection.request("GET", "/readyz")
-    )
+    with closing(connection):
+        failed = _tried(lambda: connection.request("GET", "/v1/catalogue")) or _tried(
+            lambda: connection.request("GET", "/readyz")
+        )
     return _result("api", failed is None, failed or f"{connection.url} answers, and knows the token", otherwise="warn")
+
+
+def _items(home: Path, path: str) -> list[dict[str, Any]] | None:
+    """What the API lists; None where it does not answer."""
+    try:
+        with closing(ApiConnection(home=home, timeout=5.0, sleep=lambda _: None)) as connection:
+            items: list[dict[str, Any]] = connection.request("GET", path).json()["items"]
+    except ActiniumError:
+        return None
+    return items
+
+
+def _dispatchers(home: Path) -> Iterator[CheckResult]:
+    """Whether somebody trains; nothing where the API does not answer."""
+    items = _items(home, "/v1/dispatchers")
+    if items is None:
+        return
+    slots = sum(item["slots"] for item in items)
+    halted = [item["halted"] for item in items if item["halted"]]
+    if halted:
+        yield _result("dispatchers", False, halted[0], otherwise="warn")
+    elif not slots:
+        why = "no dispatcher is alive" if not items else "no slot can be used; do the Ray workers run?"
+        yield _result("dispatchers", False, f"nothing is trained: {why}", otherwise="warn")
+    else:
+        busy = sum(item["busy"] for item in items)
+        yield _result("dispatchers", True, f"{len(items)} with {slots} slots, {busy} of which train")
 
 
 def _mirror(home: Path) -> Iterator[CheckResult]:
     """What somebody deleted in MLflow, or was lost there; nothing where the API does not answer."""
-    try:
-        with closing(ApiConnection(home=home, timeout=5.0, sleep=lambda _: None)) as connection:
-            items = connection.request("GET", "/v1/mirror").json()["items"]
-    except ActiniumError:
+    items = _items(home, "/v1/mirror")
+    if items is None:
         return
     for item in items:
         what = f"{item['deleted_runs']} runs were deleted there"

@@ -1,6 +1,7 @@
 """`status`: each part with its state, process, address, log and restarts; and how wide packs are measured to pay."""
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,12 @@ MOST_WIDTHS = 60
 
 
 def status(settings: Settings, *, as_json: bool, say: Callable[[str], object]) -> bool:
-    """Print how the home's stack stands; whether there is one."""
+    """Print how the home's stack stands, or else the service at ACTINIUM_URL; whether there is one."""
     home = settings.home.expanduser().absolute()
     running = home.exists() and is_running(home)
+    elsewhere = os.environ.get("ACTINIUM_URL")
+    if elsewhere and not running:
+        return status_elsewhere(elsewhere, as_json=as_json, say=say)
     state = StackState.read(home)
     measured = measured_widths(home) if running else []
     workers = dispatchers(home) if running else []
@@ -50,6 +54,33 @@ def status(settings: Settings, *, as_json: bool, say: Callable[[str], object]) -
             say("")
             say(widths_table(measured))
     return running
+
+
+def status_elsewhere(url: str, *, as_json: bool, say: Callable[[str], object]) -> bool:
+    """Print how a service stands that was started in another way (docker-compose.yml), as its API tells; whether it
+    answers the token. Its processes, logs and restarts are its supervisor's to show.
+    """
+    try:
+        with Client(url, timeout=SECONDS, sleep=lambda _: None) as client:
+            workers, measured = client.dispatchers(), client.pack_widths(limit=MOST_WIDTHS)
+            missing = client.mirror_missing()
+    except ActiniumError as error:
+        say(json.dumps({"url": url, "running": False, "error": str(error)}) if as_json else f"{url}: {error}")
+        return False
+    if as_json:
+        found = {"dispatchers": workers, "pack_widths": measured, "mirror_missing": missing}
+        say(json.dumps({"url": url, "running": True, **found}, indent=2))
+        return True
+    say(f"{url} answers, and knows the token")
+    say("")
+    say(dispatchers_table(workers) if workers else "NO DISPATCHER IS ALIVE: nothing is trained")
+    if missing:
+        say("")
+        say(f"MLflow lacks what it was told of {len(missing)} studies; `actinium doctor` names them")
+    if measured:
+        say("")
+        say(widths_table(measured))
+    return True
 
 
 def measured_widths(home: Path) -> list[dict[str, Any]]:

@@ -1,6 +1,8 @@
-"""Asking for a study to be mirrored anew by API, client and command line; and what doctor says is missing in MLflow."""
+"""Asking for a study to be mirrored anew; what doctor says; and status and doctor of a service that runs elsewhere."""
 
+import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -11,7 +13,10 @@ from actinium.client import Client
 from actinium.home import ClientFile
 from actinium.job import Role
 from actinium.terminal import doctor
-from db import mirror
+from db import dispatchers, mirror
+from db.dispatchers import Standing
+from services.settings import Settings
+from services.stack.status import status
 
 SMALL = {"name": "small", "factors": {"activation": ["relu", "elu"]}, "seeds": 2}
 
@@ -73,3 +78,28 @@ def test_doctor_says_what_is_missing_in_mlflow_and_what_puts_it_back(
     )
     assert [one["deleted_runs"] for one in client.mirror_missing()] == [3]
     assert client.mirror("small")["trials"] == 4 and client.mirror_missing() == []
+
+
+def test_status_and_doctor_tell_of_the_service_at_actinium_url(
+    engine: Engine, api_url: str, secrets: dict[Role, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with docker-compose.yml, where no home has a stack."""
+    monkeypatch.setenv("ACTINIUM_URL", api_url)
+    monkeypatch.setenv("ACTINIUM_TOKEN", secrets[Role.VIEWER])
+    said: list[str] = []
+    settings = Settings(home=tmp_path)
+    assert status(settings, as_json=False, say=said.append)
+    assert said[0] == f"{api_url} answers, and knows the token" and "NO DISPATCHER IS ALIVE: nothing is trained" in said
+    found = {result.check: result for result in doctor.examine(tmp_path)}
+    assert found["api"].verdict == "ok" and found["mlflow"].verdict == "ok" and "disk" not in found
+    assert found["dispatchers"].detail == "nothing is trained: no dispatcher is alive"
+    at = datetime.now(UTC)
+    with engine.begin() as conn:
+        standing = Standing(holder="d", started_at=at, seen_at=at, slots=2, busy=1)
+        dispatchers.report(conn, standing, silent_seconds=30.0)
+    assert status(settings, as_json=True, say=said.append)
+    assert json.loads(said[-1])["dispatchers"][0]["busy"] == 1
+    found = {result.check: result for result in doctor.examine(tmp_path)}
+    assert found["dispatchers"].detail == "1 with 2 slots, 1 of which train"
+    monkeypatch.setenv("ACTINIUM_TOKEN", "act_wrong")
+    assert not status(settings, as_json=False, say=said.append)
