@@ -94,6 +94,7 @@ def run(given: argparse.Namespace, home: Path, *, say: Callable[[str], object]) 
             seed=given.seed,
             mirror_seconds=given.minutes * 60.0,
             say=say,
+            rare=True,
         )
 
 

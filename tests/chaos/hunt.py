@@ -94,10 +94,12 @@ def hunt(
     seed: int,
     mirror_seconds: float,
     say: Say,
+    rare: bool = False,
 ) -> Result:
     """The study under `events` blows spread over at most `seconds`, then in peace; the account of the first.
 
-    `mirror_seconds`: how long MLflow may take to catch up when nothing trains any more.
+    `mirror_seconds`: how long MLflow may take to catch up when nothing trains any more. `rare`: MLflow's database is
+    lost and the stack restarted too, and in the end the study is mirrored anew, as a person would ask for.
     """
     quarry = Quarry(home=running.home)
     journal = running.home / "logs" / "chaos.jsonl"
@@ -112,6 +114,7 @@ def hunt(
         events=events,
         seconds=seconds,
         freeze_seconds=FROZEN_LEASES * lease_seconds,
+        rare=rare,
     )
     began = time.monotonic()
     watching.start()
@@ -130,6 +133,9 @@ def hunt(
         raise watcher.error
     say(f"the study has ended after {hunted:.0f} s and {monkey.struck} events")
     wait_ready(running)
+    if rare:
+        with running.client() as client:
+            client.mirror(study)
     expected = undisturbed(running, shape)  # while MLflow catches up
     say("the undisturbed study has ended")
     engine = make_engine(embedded(running.home).url, pool_size=1)

@@ -20,20 +20,29 @@ class Act(StrEnum):
     KILL = "kill"  # SIGKILL
     FREEZE = "freeze"  # SIGSTOP until after its leases have run out, then SIGCONT: it comes back as a zombie
     RESTART = "restart"  # asked to end in order
+    CRASH = "crash"  # SIGSEGV, as of a fault in native code
+    DROP = "drop"  # its data is lost
 
 
 ONCE: Sequence[tuple[Victim, Act]] = (
     *((victim, Act.KILL) for victim in (Victim.WORKER, Victim.RAYLET, Victim.HEAD, Victim.DISPATCHER)),
     *((victim, Act.RESTART) for victim in (Victim.WORKER, Victim.DISPATCHER)),
+    (Victim.WORKER, Act.CRASH),
 )
 """Blows after which actors must be made, which takes longest."""
 TWICE: Sequence[tuple[Victim, Act]] = (
-    *((victim, act) for victim in (Victim.SINK, Victim.MLFLOW, Victim.API, Victim.POSTGRES) for act in Act),
+    *(
+        (victim, act)
+        for victim in (Victim.SINK, Victim.MLFLOW, Victim.API, Victim.POSTGRES)
+        for act in (Act.KILL, Act.FREEZE, Act.RESTART)
+    ),
     *((victim, Act.FREEZE) for victim in (Victim.WORKER, Victim.RAYLET, Victim.DISPATCHER)),
     (Victim.BACKEND, Act.KILL),
 )
 CARDS = (*ONCE, *TWICE, *TWICE)
 """Blows are dealt from a shuffled deck of these, and when it is used up from another."""
+RARE: Sequence[tuple[Victim, Act]] = ((Victim.STORE, Act.DROP), (Victim.STACK, Act.RESTART))
+"""In the first deck of a long hunt, once: each takes the time of many blows."""
 ALONE = {Victim.POSTGRES: "PostgreSQL's own processes are left to notice"}
 """Whom SIGKILL hits without its offspring, and why."""
 ASKED: Mapping[Victim, int] = {Victim.POSTGRES: signal.SIGINT}
@@ -67,6 +76,8 @@ class Monkey:
     events: int
     seconds: float
     freeze_seconds: float
+    rare: bool = False
+    """Whether RARE blows are dealt."""
     struck: int = 0
     _rng: Random = field(init=False)
     _cards: list[tuple[Victim, Act]] = field(default_factory=list)
@@ -106,11 +117,22 @@ class Monkey:
     def _deck(self) -> Iterator[tuple[Victim, Act]]:
         """The cards in their order; a new deck below them when few are left."""
         if len(self._cards) < len(CARDS):
-            self._cards += self._rng.sample(CARDS, len(CARDS))
+            deck = (*CARDS, *RARE) if self.rare else CARDS
+            self.rare = False
+            self._cards += self._rng.sample(deck, len(deck))
         return iter(tuple(self._cards))
 
     def _hit(self, victim: Victim, act: Act, family: Family, *, now: float, done: float) -> None:
         match act:
+            case Act.RESTART if victim is Victim.STACK:
+                self.let_go(now=now)  # what is frozen does not end in order
+                self.quarry.restart_stack()
+                hit = [family[0].pid]
+            case Act.DROP:
+                self.quarry.drop_store()
+                hit = _send(family, signal.SIGKILL)
+            case Act.CRASH:
+                hit = _send(family, signal.SIGSEGV)
             case Act.KILL:
                 hit = _send(family[:1] if victim in ALONE else family, signal.SIGKILL)
             case Act.RESTART:

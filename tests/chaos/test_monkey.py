@@ -7,7 +7,7 @@ from random import Random
 
 import psutil
 import pytest
-from chaos.monkey import CARDS, WITHIN, Act, Monkey
+from chaos.monkey import CARDS, RARE, WITHIN, Act, Monkey
 from chaos.victims import Quarry, Victim
 
 
@@ -30,6 +30,17 @@ class Zoo(Quarry):
     def find(self, victim: Victim, rng: Random) -> list[psutil.Process]:
         return [] if victim in self.away else self.prey[victim]
 
+    def drop_store(self) -> None:
+        self.deeds.append("drop store")
+
+    def restart_stack(self) -> None:
+        self.deeds.append("restart stack")
+
+    @property
+    def deeds(self) -> list[str]:
+        found: list[str] = self.__dict__.setdefault("done", [])
+        return found
+
     @property
     def prey(self) -> dict[Victim, list[psutil.Process]]:
         if "cells" not in self.__dict__:
@@ -39,7 +50,9 @@ class Zoo(Quarry):
         return found
 
 
-def monkey(folder: Path, *, seed: int = 3, events: int = len(CARDS), quarry: Quarry | None = None) -> Monkey:
+def monkey(
+    folder: Path, *, seed: int = 3, events: int = len(CARDS), quarry: Quarry | None = None, rare: bool = False
+) -> Monkey:
     return Monkey(
         quarry=quarry or Zoo(home=folder),
         journal=folder / "chaos.jsonl",
@@ -47,6 +60,7 @@ def monkey(folder: Path, *, seed: int = 3, events: int = len(CARDS), quarry: Qua
         events=events,
         seconds=1000.0,
         freeze_seconds=5.0,
+        rare=rare,
     )
 
 
@@ -71,6 +85,14 @@ def test_a_seed_is_a_sequence_of_blows_and_a_deck_has_them_all(seed: int, tmp_pa
     (tmp_path / "c").mkdir()
     hunt(monkey(tmp_path / "c", seed=seed + 10))
     assert blows(tmp_path / "c") != blows(tmp_path / "a")
+
+
+def test_rare_blows_are_dealt_once_in_a_long_hunt_and_undo_what_is_frozen(tmp_path: Path) -> None:
+    zoo = Zoo(home=tmp_path)
+    hunt(monkey(tmp_path, quarry=zoo, events=3 * len(CARDS), rare=True))
+    assert [blows(tmp_path).count(rare) for rare in RARE] == [1, 1]
+    assert sorted(zoo.deeds) == ["drop store", "restart stack"]
+    assert zoo.prey[Victim.STORE][0].got == [signal.SIGKILL] and zoo.prey[Victim.STACK][0].got == []
 
 
 def test_blows_wait_for_progress_and_no_longer_than_their_share_of_the_time(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The processes of one stack that may be struck, found through what the stack has written down of itself."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +10,10 @@ from random import Random
 from typing import TypeAlias
 
 import psutil
+import psycopg
+from stack_fixture import stack_environment
 
+from db.embedded import embedded
 from services.stack import processes
 from services.stack.state import StackState
 
@@ -25,6 +30,8 @@ class Victim(StrEnum):
     API = "api"
     POSTGRES = "postgres"  # the postmaster; frozen with all of its processes
     BACKEND = "backend"  # one client's process: PostgreSQL then restarts all of them
+    STORE = "store"  # MLflow's database
+    STACK = "stack"  # all of it, by its own commands
 
 
 Family: TypeAlias = list[psutil.Process]
@@ -67,11 +74,44 @@ class Quarry:
         found = [processes.find(part.process) for part in parts if part.name.startswith("dispatcher")]
         return [[process] for process in found if process is not None]
 
+    def supervisors(self) -> list[Family]:
+        """The supervisor."""
+        state = StackState.read(self.home)
+        process = None if state is None else processes.find(state.supervisor)
+        return [] if process is None else [[process]]
+
     def backends(self) -> list[Family]:
         """Processes in which PostgreSQL answers clients of the database `actinium`."""
         server = self.part("postgres")
         clients = [] if server is None else _offspring(server)
         return [[one] for one in clients if _holds(lambda one: " actinium [local]" in " ".join(one.cmdline()), one)]
+
+    def drop_store(self) -> None:
+        """MLflow's database is lost, and an empty one is in its place."""
+        server = embedded(self.home)
+        with psycopg.connect(host=str(server.sockets), user="postgres", dbname="postgres", autocommit=True) as admin:
+            admin.execute("DROP DATABASE IF EXISTS mlflow WITH (FORCE)")
+            admin.execute("CREATE DATABASE mlflow")
+
+    def restart_stack(self) -> None:
+        """`down`, and `up` at the same addresses."""
+        state = StackState.read(self.home)
+        assert state is not None
+        where = {part.name: part.address for part in state.parts if part.address}
+        ports = {
+            f"ACTINIUM_{name.upper()}_PORT": where[name].rsplit(":", 1)[1]
+            for name in ("api", "dashboard", "mlflow", "ray")
+        }
+        told = stack_environment(self.home) | ports
+        for command in (("down",), ("up", "--detach")):
+            done = subprocess.run(
+                [sys.executable, "-m", "services.stack", *command],
+                env=told,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
 
 
 def _offspring(process: psutil.Process) -> Sequence[psutil.Process]:
@@ -103,4 +143,6 @@ FINDERS: Mapping[Victim, Callable[[Quarry], list[Family]]] = {
     Victim.API: lambda quarry: quarry.family("api"),
     Victim.POSTGRES: lambda quarry: quarry.family("postgres"),
     Victim.BACKEND: Quarry.backends,
+    Victim.STORE: lambda quarry: quarry.family("mlflow"),
+    Victim.STACK: lambda quarry: quarry.supervisors(),
 }
