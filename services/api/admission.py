@@ -12,14 +12,14 @@ from db import dispatchers
 from workers.memory import in_words, memory_need
 
 
-def check_memory(
-    connection: Connection, cells: Sequence[tuple[Cell, TrialConfig]], *, now: datetime, silent_seconds: float
-) -> None:
-    """InvalidInput with the arithmetic of each cell that needs more memory, alone, than the largest machine or
-    accelerator of the dispatchers that are alive has. Where none is alive nothing is known, and nothing refused.
-    """
+def largest_memory(connection: Connection, *, now: datetime, silent_seconds: float) -> int | None:
+    """Bytes of the largest machine or accelerator of the dispatchers that are alive; None where nothing is known."""
     known = [one.memory_bytes for one in dispatchers.living(connection, now=now, silent_seconds=silent_seconds)]
-    most = max((memory for memory in known if memory is not None), default=None)
+    return max((memory for memory in known if memory is not None), default=None)
+
+
+def check_memory(cells: Sequence[tuple[Cell, TrialConfig]], most: int | None) -> None:
+    """InvalidInput with the arithmetic of each cell of which a trial alone needs more than `most` bytes."""
     if most is None:
         return
     needs: dict[tuple[int, ...], str | None] = {}

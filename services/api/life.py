@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from actinium.extension import Extension, parse_extension
 from db import deletion, extension, studies, trials
 from services.api.access import Caller, Database, Now, OwnStudy, quota_of
-from services.api.admission import check_memory
+from services.api.admission import check_memory, largest_memory
 from services.api.answers import extended_document, retried_document, study_document
 from services.api.body import json_body
 from services.api.datasets import finder
@@ -94,7 +94,9 @@ def extend(
     wanted, find = parse_extension(document), finder(engine)
     with engine.begin() as connection:
         spec, cells = studies.get(connection, study).spec, trials.cells(connection, study)
+        most = largest_memory(connection, now=at, silent_seconds=settings.lease_seconds)
     prepared = extension.prepare(spec, cells, wanted, max_trials=settings.max_trials, find=find)
+    check_memory([(cell.cell, cell.config) for cell in prepared.fresh], most)
     with engine.begin() as connection:
         added = extension.extend(
             connection,
@@ -108,8 +110,5 @@ def extend(
             idempotency_key=idempotency_key,
             quota=quota_of(settings, caller),
         )
-        if added.cells:
-            new = [(cell.cell, cell.config) for cell in studies.cells(connection, study)[-added.cells :]]
-            check_memory(connection, new, now=at, silent_seconds=settings.lease_seconds)
         row = studies.get(connection, study)
     return extended_document(row, settings, cells=added.cells, trials=added.trials)

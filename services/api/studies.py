@@ -15,7 +15,7 @@ from actinium.study import StudySpec, expand, parse_study
 from db import reports, studies, trials
 from services.api import arrow
 from services.api.access import Caller, Database, Now, OwnStudy, check_priority, quota_of
-from services.api.admission import check_memory
+from services.api.admission import check_memory, largest_memory
 from services.api.answers import run_link, study_document, study_item, study_links, trial_document
 from services.api.body import json_body
 from services.api.datasets import finder
@@ -52,9 +52,9 @@ def submit(
     spec = parse_study(with_stored(document, find))
     design = expand(spec, max_trials=settings.max_trials, find=find)
     check_priority(settings, caller, spec.priority)
-    fitting = [(cell.cell, cell.config) for cell in design.cells]
     with engine.begin() as connection:
-        check_memory(connection, fitting, now=at, silent_seconds=settings.lease_seconds)
+        most = largest_memory(connection, now=at, silent_seconds=settings.lease_seconds)
+    check_memory([(cell.cell, cell.config) for cell in design.cells], most)
     if dry_run:
         response.status_code = 200
         preflight: Preflight = request.app.state.preflight
