@@ -16,6 +16,7 @@ import psycopg
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from actinium.child import clean_environment
 from actinium.errors import InvalidInput, StackError, first_line
 from db import dump, integrity, queue
 from db.__main__ import make_database
@@ -202,7 +203,7 @@ def bring_mlflow(url: str, to: str | None = None) -> None:
     """MLflow's tables, made by MLflow itself: at a version, or brought to its newest."""
     done = subprocess.run(  # noqa: S603 - our own module
         python("-m", "services.sink.store", *([] if to is None else [to])),
-        env={**os.environ, "MLFLOW_BACKEND_STORE_URI": url, "MLFLOW_DISABLE_TELEMETRY": "true"},
+        env=clean_environment(MLFLOW_BACKEND_STORE_URI=url, MLFLOW_DISABLE_TELEMETRY="true"),
         capture_output=True,
         text=True,
         timeout=MLFLOW_SECONDS,
