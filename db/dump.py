@@ -12,7 +12,7 @@ from psycopg import sql
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection, Engine, func, select, table, text
 
-from actinium.errors import Conflict
+from actinium.errors import Conflict, InvalidInput
 from db.binary_copy import psycopg_connection
 
 VERSION_TABLE = "alembic_version"
@@ -91,6 +91,18 @@ def tables(conn: Connection) -> list[Table]:
     return ordered
 
 
+def check_own(conn: Connection, given: Iterable[Table], rows: Iterable[str], sequences: Iterable[str]) -> None:
+    """InvalidInput where a backup names a table, column or sequence that the schema does not have: it is not trusted,
+    and the server's own tables (roles, settings) have names, too.
+    """
+    own = {table.name: set(table.columns) for table in tables(conn)}
+    numbered = set(conn.execute(text("SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'")).scalars())
+    strange = [table.name for table in given if not set(table.columns) <= own.get(table.name, set())]
+    strange += [name for name in rows if name not in own] + [name for name in sequences if name not in numbered]
+    if strange:
+        raise InvalidInput(f"it names {strange[0][:80]!r}, of which this schema has no such table, column or sequence")
+
+
 def copy_out(conn: Connection, table: Table) -> Iterator[bytes]:
     """The table's rows as COPY's text, a line a row, in blocks of whatever size the server sends."""
     command = sql.SQL("COPY {} ({}) TO STDOUT").format(*_words(table))
@@ -112,7 +124,10 @@ def copy_in(conn: Connection, table: Table, blocks: Iterable[bytes]) -> int:
 
 def counts(conn: Connection, names: Iterable[str]) -> dict[str, int]:
     """How many rows each table has."""
-    return {name: int(conn.execute(select(func.count()).select_from(table(name))).scalar_one()) for name in names}
+    return {
+        name: int(conn.execute(select(func.count()).select_from(table(name, schema="public"))).scalar_one())
+        for name in names
+    }
 
 
 def sequences(conn: Connection) -> dict[str, int]:
@@ -168,11 +183,13 @@ def _without_limits(conn: Connection) -> None:
 
 
 def _words(table: Table) -> tuple[sql.Identifier, sql.Composed]:
-    return sql.Identifier(table.name), sql.SQL(", ").join(map(sql.Identifier, table.columns))
+    return sql.Identifier("public", table.name), sql.SQL(", ").join(map(sql.Identifier, table.columns))
 
 
 def _quoted(name: str) -> str:
-    """A name for a statement. Names come from a catalogue or a backup's manifest, and are plain words."""
+    """A name of the schema's own for a statement. Names come from a catalogue or a backup's manifest, and are plain
+    words; without its schema a name would be looked for among the server's own first.
+    """
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise Conflict(f"{name[:120]!r} is no table's name")
-    return f'"{name}"'
+    return f'public."{name}"'

@@ -28,6 +28,7 @@ import psutil
 import psycopg
 from psycopg import sql
 
+from actinium.child import clean_environment
 from actinium.errors import StackError
 
 DATABASES = ("actinium", "mlflow")
@@ -172,7 +173,6 @@ def binaries() -> Path:
 
 def _run(program: str, *arguments: str, user: str | None, check: bool = True, log: Path | None = None) -> None:
     """Run one of the wheel's programs. Output goes to files: the server inherits it, and a pipe would never close."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
     with tempfile.TemporaryFile() as output:
         finished = subprocess.run(  # noqa: S603 - our own programs and arguments, no shell
             [binaries() / program, *arguments],
@@ -180,7 +180,7 @@ def _run(program: str, *arguments: str, user: str | None, check: bool = True, lo
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd="/",
-            env=environment | {"LC_ALL": "C"},
+            env=clean_environment(LC_ALL="C"),
             user=user,
             group=pwd.getpwnam(user).pw_gid if user else None,
             extra_groups=[] if user else None,

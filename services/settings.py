@@ -115,6 +115,8 @@ class Settings(BaseSettings):
     """How many different networks of a study that is only tried out are looked at."""
     preflight_seconds: float = Field(default=15.0, gt=0.0)
     """How long that may take; what is not ready then is left out."""
+    preflight_bytes: int = Field(default=2 * 2**30, ge=2**28)
+    """How much memory that may allocate."""
     max_nesting: int = Field(default=32, ge=4)
     """Deepest nesting of a JSON body."""
     pool_size: int = Field(default=10, ge=1)

@@ -2,7 +2,9 @@
 known from the headers and accepted.
 """
 
+import ast
 import io
+import re
 import struct
 import zipfile
 import zlib
@@ -56,6 +58,11 @@ class Header:
         return count
 
 
+LENGTHS = {(1, 0): "<H", (2, 0): "<I"}
+"""How the length of an array's header is written, by version of numpy's format."""
+LARGEST_HEADER = 10_000
+
+
 def is_zip(content: bytes) -> bool:
     """Whether there is a zip's end of directory where it belongs."""
     end = content.rfind(END_OF_DIRECTORY, -65_557)
@@ -83,15 +90,8 @@ def read_header(archive: zipfile.ZipFile, name: str, *, text: bool = False) -> H
     information = archive.getinfo(f"{name}.npy")
     with archive.open(information) as stream:
         try:
-            version = np.lib.format.read_magic(stream)
-            read = {
-                (1, 0): np.lib.format.read_array_header_1_0,
-                (2, 0): np.lib.format.read_array_header_2_0,
-            }.get(version)
-            if read is None:
-                raise ValueError(f"version {version} of the format")
-            shape, fortran_order, dtype = read(stream)
-        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+            shape, fortran_order, dtype = _described(stream)
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, struct.error) as error:
             raise refusal(name, f"no array in numpy's format ({str(error)[:120]}); {MEND}") from error
         offset = stream.tell()
     _check_type(name, dtype, text=text)
@@ -101,6 +101,28 @@ def read_header(archive: zipfile.ZipFile, name: str, *, text: bool = False) -> H
     if information.file_size != offset + header.elements() * dtype.itemsize:
         raise refusal(name, f"has not the size that its shape {shape} of {dtype} needs; {MEND}")
     return header
+
+
+def _described(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order and type that a header names. Read by hand: numpy's own reader, which wants to understand headers
+    that Python 2 wrote, raises a dozen kinds of errors at what others make of them.
+    """
+    version = np.lib.format.read_magic(stream)
+    if version not in LENGTHS:
+        raise ValueError(f"version {version} of the format")
+    form = LENGTHS[version]
+    (length,) = struct.unpack(form, stream.read(struct.calcsize(form)))
+    if length > LARGEST_HEADER:
+        raise ValueError(f"a header of {length} bytes")
+    found = ast.literal_eval(stream.read(length).decode("latin-1").strip())
+    if not isinstance(found, dict) or found.keys() != {"descr", "fortran_order", "shape"}:
+        raise ValueError("the header does not name type, order and shape")
+    descr, order, shape = found["descr"], found["fortran_order"], found["shape"]
+    if not isinstance(order, bool) or not isinstance(shape, tuple) or any(type(size) is not int for size in shape):
+        raise ValueError("the header's shape or order is none")
+    if not isinstance(descr, str) or not re.fullmatch(r"[<>|=]?[A-Za-z?][0-9]{0,6}", descr):
+        raise ValueError(f"it has the type {str(descr)[:40]}, which is none of plain numbers")
+    return shape, order, np.dtype(descr)
 
 
 def _check_type(name: str, dtype: np.dtype[Any], *, text: bool) -> None:

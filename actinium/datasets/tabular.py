@@ -6,17 +6,16 @@ the service or take its memory. Legend: N rows, D columns of inputs.
 """
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from actinium.child import clean_environment
 from actinium.datasets.archive import LONGEST_TEXT, refusal, written
 from actinium.datasets.file import check_size
 from actinium.errors import FieldError, InvalidInput, TooLarge
@@ -52,12 +51,9 @@ def read_table(content: bytes, *, label: str | None, most_bytes: int) -> tuple[b
     """
     command = [sys.executable, "-m", "actinium.datasets.tabular", str(most_bytes)]
     request = json.dumps({"label": label}).encode() + b"\n" + content
-    # Nothing of the service's own environment, where its secrets are, but what finds libraries.
-    environment = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "LANG") if name in os.environ}
-    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
     try:
         child = subprocess.run(  # noqa: S603 - our own module, and nothing of the file on the command line
-            command, input=request, capture_output=True, timeout=SECONDS, env=environment, check=False
+            command, input=request, capture_output=True, timeout=SECONDS, env=clean_environment(), check=False
         )
     except subprocess.TimeoutExpired as error:
         raise refusal("", f"the table took more than {SECONDS:g} s to read; give fewer rows or an .npz") from error

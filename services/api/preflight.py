@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from actinium.child import bound_memory, clean_environment
 from actinium.levels.initializations import PROCEDURES
 from actinium.study import Design
 from actinium.trial import TrialConfig
@@ -152,13 +153,17 @@ class Preflight:
 
 
 def looked_at(configs: Sequence[TrialConfig], settings: Settings) -> list[dict[str, Any]]:
-    """What the child process said until it ended or its time was over; it is gone afterwards."""
+    """What the child process said until it ended or its time or memory was over; it is gone afterwards. It runs
+    expressions that anybody may have written: it holds no secret, and no more memory than the settings say.
+    """
     root = settings.data_root()
     request = {"configs": [config.model_dump(mode="json") for config in configs], "data_root": str(root)}
     command = [sys.executable, "-m", "workers.preflight"]
+    environment = clean_environment(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     with subprocess.Popen(  # noqa: S603 - our own module, and nothing of the request on the command line
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
     ) as child:
+        bound_memory(child.pid, settings.preflight_bytes)
         try:
             said, _ = child.communicate(json.dumps(request).encode(), timeout=settings.preflight_seconds)
         except subprocess.TimeoutExpired:

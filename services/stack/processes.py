@@ -6,6 +6,7 @@ instance id, so that no process of another stack has it.
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -23,7 +24,7 @@ MARK = "ACTINIUM_PART"
 SECRETS = frozenset({"ACTINIUM_TOKEN", "ACTINIUM_ADMIN_TOKEN", "ACTINIUM_VIEWER_TOKEN", "ACTINIUM_DATABASE_URL"})
 """Variables that a part has only if its command sets them; they are not inherited from whoever starts the stack."""
 LOG_BYTES = 20_000_000
-"""A log larger than this is put aside when its part is started."""
+"""A log larger than this is put aside, in place of the one that was put aside before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +37,7 @@ class Command:
 
 def start(command: Command, *, mark: str, log_file: Path, cwd: Path) -> "subprocess.Popen[bytes]":
     """Start a process in a session of its own, its output appended to `log_file`."""
-    if log_file.exists() and log_file.stat().st_size > LOG_BYTES:
-        log_file.replace(log_file.with_suffix(".log.1"))
+    rotate(log_file)
     inherited = {name: value for name, value in os.environ.items() if name not in SECRETS}
     environment = {**inherited, **command.environment, MARK: mark}
     with log_file.open("ab") as output:
@@ -50,6 +50,21 @@ def start(command: Command, *, mark: str, log_file: Path, cwd: Path) -> "subproc
             env=environment,
             start_new_session=True,
         )
+
+
+def rotate(log_file: Path) -> None:
+    """Put a log aside once it has grown large, also while a process writes to it: copied and then emptied, because the
+    process keeps the file that it has open, and appends to whatever its end is. A full disk is no error: what was
+    written remains.
+    """
+    try:
+        if log_file.stat().st_size > LOG_BYTES:
+            aside = log_file.with_suffix(".log.1")
+            shutil.copyfile(log_file, aside)
+            aside.chmod(0o600)
+            os.truncate(log_file, 0)
+    except OSError as error:
+        log.debug("%s is not put aside: %s", log_file, error)
 
 
 def give_way(pid: int, nice: int) -> None:

@@ -16,6 +16,7 @@ import psycopg
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from actinium.child import clean_environment
 from actinium.errors import InvalidInput, StackError, first_line
 from db import dump, integrity, queue
 from db.__main__ import make_database
@@ -147,6 +148,8 @@ def _fill(
             say("nothing of MLflow is in the backup: what was mirrored before is not mirrored again")
         with ExitStack() as transactions:
             conns = {name: transactions.enter_context(dump.writing(engines[name])) for name in wanted}
+            for whose, conn in conns.items():
+                dump.check_own(conn, wanted[whose].tables, wanted[whose].rows, wanted[whose].sequences)
             folders = {folder_of(name): name for name in wanted}
             for section, found in groupby(members(file), key=lambda member: member.section):
                 if name := folders.get(section):
@@ -164,6 +167,8 @@ def _load(conn: Connection, database: DatabaseManifest, found: Iterator[Member])
     """A database's rows, tables in the file's order."""
     tables = {table.name: table for table in database.tables}
     for name, pieces in groupby(found, key=lambda member: member.name.split("/")[2]):
+        if name not in tables:
+            raise InvalidInput(f"it has rows of {name[:80]!r}, which its manifest does not name")
         dump.copy_in(conn, tables[name], chain.from_iterable(piece.rows() for piece in pieces))
 
 
@@ -202,7 +207,7 @@ def bring_mlflow(url: str, to: str | None = None) -> None:
     """MLflow's tables, made by MLflow itself: at a version, or brought to its newest."""
     done = subprocess.run(  # noqa: S603 - our own module
         python("-m", "services.sink.store", *([] if to is None else [to])),
-        env={**os.environ, "MLFLOW_BACKEND_STORE_URI": url, "MLFLOW_DISABLE_TELEMETRY": "true"},
+        env=clean_environment(MLFLOW_BACKEND_STORE_URI=url, MLFLOW_DISABLE_TELEMETRY="true"),
         capture_output=True,
         text=True,
         timeout=MLFLOW_SECONDS,

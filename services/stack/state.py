@@ -88,8 +88,14 @@ def write_private(path: Path, text: str) -> None:
 
 
 def prepare_home(home: Path) -> None:
-    """Make the home and its folders; StackError in a sentence when that cannot be."""
+    """Make the home and its folders, closed to others: logs and databases are nobody else's. StackError in a sentence
+    when that cannot be.
+    """
     try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if home.stat().st_uid == os.getuid():
+            # PostgreSQL does not run as root: its own user must pass through root's home, and may not read it.
+            home.chmod(0o711 if os.getuid() == 0 else 0o700)
         for folder in (home, home / "logs", home / "run"):
             folder.mkdir(parents=True, exist_ok=True)
             probe = folder / f".probe.{os.getpid()}"

@@ -23,6 +23,8 @@ START_TRIES = 3
 """After so many crashes of one part before the stack was ever up, starting is given up."""
 CHECK_SECONDS = 5.0
 """How often a part that is ready is asked whether it still answers."""
+LOG_SECONDS = 10.0
+"""How often logs are looked at that may have grown too large."""
 RECHECK_SECONDS = 1.0
 """How often one that does not is asked again."""
 STOPPED_LATE = (("api", "mlflow"), ("ray",), (DATABASE,))
@@ -58,6 +60,7 @@ class Supervisor:
     up: bool = False
     """Whether every part has answered at once, or those that are late are waited for no longer (`go_on`)."""
     _written: StackState | None = None
+    _logs_at: datetime | None = None
     _unwritten: str | None = None
     """Why the state could not be written last."""
     _self: ProcessMark = field(default_factory=processes.mark_of_self)
@@ -77,7 +80,15 @@ class Supervisor:
             if unit.state is PartState.WAITING and self._may_start(unit, now=now):
                 self._start(unit, now=now)
         self.up = self.up or self.is_ready()
+        self._rotate_logs(now=now)
         self.write_down()
+
+    def _rotate_logs(self, *, now: datetime) -> None:
+        """The parts' logs and this process's own, every LOG_SECONDS: one client alone may write 90 kB a second."""
+        if self._logs_at is None or now >= self._logs_at:
+            self._logs_at = now + timedelta(seconds=LOG_SECONDS)
+            for path in (self.plan.home / "logs" / "stack.log", *(unit.runner.log(self.plan) for unit in self.units)):
+                processes.rotate(path)
 
     def is_ready(self) -> bool:
         """Whether every part answers."""

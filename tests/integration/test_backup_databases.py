@@ -1,6 +1,7 @@
 """Backup and restore between databases: every row, every number, one moment; older versions, and what is refused."""
 
 import io
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.exc import DBAPIError
 
 from actinium.datasets.table import StoredDataset
-from actinium.errors import Conflict, StackError
+from actinium.errors import Conflict, InvalidInput, StackError
 from actinium.frame import Frame, Layout, TrialSummary
 from actinium.job import JobState, Role
 from actinium.study import Design
@@ -23,6 +24,9 @@ from db.engine import EmbeddedServer, make_engine, migrate, revision, revisions
 from db.outbox import StudyNews, TrialNews
 from services.settings import Settings
 from services.stack import restore as restoring
+from services.stack.archive.manifest import MANIFEST, Digest, Manifest
+from services.stack.archive.reader import members
+from services.stack.archive.writer import Writer
 from services.stack.backup import backup, write
 from services.stack.restore import restore
 
@@ -190,6 +194,44 @@ def test_an_older_backup_is_brought_up_to_date_and_a_newer_one_refused(
     with pytest.raises(StackError, match=r"this code knows 0011 and older: install the newer Actinium"):
         restore(settings(other, tmp_path / "c"), new, now=now, say=str)
     assert not (tmp_path / "c").exists()
+
+
+def forged(source: Path, target: Path, before: str, after: str) -> None:
+    """The backup with a word of its manifest and of its members' names changed, and every digest right."""
+    with source.open("rb") as file, target.open("wb") as out:
+        writer, digest = Writer(out), Digest()
+        for member in members(file):
+            content = b"".join(member.blocks())
+            if member.name == MANIFEST:
+                manifest = json.loads(content.decode().replace(f'"{before}"', f'"{after}"'))
+                manifest["databases"]["actinium"]["part"] = digest.section().model_dump()
+                writer.end(Manifest.model_validate(manifest))
+                return
+            name = member.name.replace(f"/{before}/", f"/{after}/")
+            writer._add(name, io.BytesIO(content), len(content), digest)
+
+
+FORGED = [
+    *(("tokens", "pg_authid"), ("tokens", "pg_settings"), ("tokens", "x")),
+    *(("digest", "secret"), ("tokens_id_seq", "pg_x")),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), FORGED)
+def test_a_forged_backup_writes_to_no_table_but_the_schemas(
+    lived: Engine, other: Engine, now: datetime, tmp_path: Path, before: str, after: str
+) -> None:
+    """The server's own tables have names, too: with a row in pg_authid there is a superuser more."""
+    real, fake = tmp_path / "b.tar", tmp_path / "forged.tar"
+    backup(settings(lived, tmp_path / "a"), str(real), now=now, say=lambda _: None)
+    forged(real, fake, before, after)
+    with other.connect() as conn:
+        roles = conn.execute(text("SELECT count(*) FROM pg_roles")).scalar_one()
+    with pytest.raises(InvalidInput, match="no such table, column or sequence"):
+        restore(settings(other, tmp_path / "b"), str(fake), now=now, say=lambda _: None)
+    with other.connect() as conn:
+        assert conn.execute(text("SELECT count(*) FROM pg_roles")).scalar_one() == roles
+        assert conn.execute(text("SELECT count(*) FROM studies")).scalar_one() == 0
 
 
 def test_what_is_not_empty_stays_as_it_is(lived: Engine, other: Engine, now: datetime, tmp_path: Path) -> None:

@@ -207,3 +207,40 @@ def test_no_cut_of_a_file_is_taken_for_a_file() -> None:
         changed = good[:place] + bytes([good[place] ^ 0x41]) + good[place + 1 :]
         with suppress(InvalidInput, TooLarge):
             assert read_dataset(changed, most_bytes=ROOM).sha256() == address
+
+
+STRANGE_HEADERS = {
+    "brackets": "(" * 9_000,
+    "brackets in the shape": "{'descr': '<f4', 'fortran_order': False, 'shape': " + "(" * 4_000 + ")" * 4_000 + "}",
+    "a sign for each": "-" * 9_000 + "1",
+    "a tuple for a type": "{'descr': ('<f4',), 'fortran_order': False, 'shape': (12, 2)}",
+    "fields": "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (12, 2)}",
+    "an open string": "{'descr': '<f4",
+    "a huge number": "{'descr': '<f4', 'fortran_order': False, 'shape': (" + "9" * 5_000 + ",)}",
+    "words for sizes": "{'descr': '<f4', 'fortran_order': False, 'shape': ('12', 2)}",
+    "truth for sizes": "{'descr': '<f4', 'fortran_order': False, 'shape': (True, 2)}",
+    "a key more": "{'descr': '<f4', 'fortran_order': False, 'shape': (12, 2), 'x': 1}",
+    "no mapping": "1",
+    "null bytes": "\0" * 100,
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("header", STRANGE_HEADERS.values(), ids=list(STRANGE_HEADERS))
+def test_no_header_breaks_the_reader(header: str) -> None:
+    """numpy's own raises a dozen kinds of errors at these, one of them from the module that reads Python."""
+    member = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("inputs.npy", member)
+        archive.writestr("labels.npy", saved(LABELS))
+    with pytest.raises(InvalidInput, match="no array in numpy's format"):
+        read_dataset(file.getvalue(), most_bytes=ROOM)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("kind", ["|u1", "<f4", ">f8", "<i2", ">i4", "|b1", "<f2"])
+def test_what_numpy_writes_is_read(kind: str, order: Any) -> None:
+    images = np.asarray(np.arange(24).reshape(12, 2) % 2, dtype=kind, order=order)
+    arrays = read_dataset(npz(inputs=images, labels=LABELS), most_bytes=ROOM)
+    np.testing.assert_array_equal(arrays.inputs[:, :, 0, 0], images)

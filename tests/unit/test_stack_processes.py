@@ -1,8 +1,10 @@
 """Processes are found by their mark and told apart by their start: nothing is left, and no stranger is hit."""
 
+import itertools
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from services.stack import processes
 from services.stack.processes import Command
-from services.stack.state import ProcessMark
+from services.stack.state import ProcessMark, prepare_home
 
 # A child that starts a grandchild in a session of its own, and leaves it behind.
 LEAVES_ONE = (
@@ -100,3 +102,38 @@ def test_a_part_inherits_no_secret_that_its_command_does_not_name(
     child = processes.start(command, mark=f"{instance}/part", log_file=tmp_path / "out.log", cwd=tmp_path)
     assert child.wait(timeout=60) == 0
     assert wait_for_output(tmp_path, child) == "['ACTINIUM_LEASE_SECONDS', 'ACTINIUM_PART', 'ACTINIUM_TOKEN']"
+
+
+def test_a_log_is_put_aside_while_its_process_goes_on_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever one client makes a service write, a log has an end; and the process writes to the same file."""
+    monkeypatch.setattr(processes, "LOG_BYTES", 5_000)
+    log_file = tmp_path / "api.log"
+    code = "import sys\nfor line in sys.stdin: print(line.strip() * 40, flush=True)"
+    with log_file.open("ab") as output:
+        command = [sys.executable, "-c", code]
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, text=True)
+    assert child.stdin is not None
+    sizes = []
+    for number in range(60):
+        child.stdin.write(f"line{number:03}\n")
+        child.stdin.flush()
+        deadline = time.monotonic() + 30
+        while f"line{number:03}" not in log_file.read_text() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        sizes.append(log_file.stat().st_size)
+        processes.rotate(log_file)
+    child.stdin.close()
+    assert child.wait(30) == 0
+    assert max(sizes) < 6_000 and sum(later < earlier for earlier, later in itertools.pairwise(sizes)) >= 2
+    kept = (tmp_path / "api.log.1").read_text() + log_file.read_text()
+    assert "line059" in kept and "\0" not in kept
+    assert (tmp_path / "api.log.1").stat().st_mode & 0o077 == 0
+
+
+def test_a_home_is_closed_to_others(tmp_path: Path) -> None:
+    """A new one, and one that was made before."""
+    for home in (tmp_path / "new", tmp_path / "old"):
+        if home.name == "old":
+            home.mkdir(mode=0o755)
+        prepare_home(home)
+        assert home.stat().st_mode & 0o777 == (0o711 if os.getuid() == 0 else 0o700)
