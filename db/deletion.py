@@ -8,7 +8,7 @@ from actinium.errors import Conflict, NotFound
 from actinium.job import StudyId, StudyState
 from db import audit
 from db.datasets import get as dataset_of
-from db.models import dataset_contents, dataset_pieces, datasets, studies
+from db.models import dataset_contents, dataset_pieces, datasets, jobs, mirrored_trials, outbox, studies, trials
 from db.statements import statement
 from db.studies import get
 
@@ -28,12 +28,28 @@ def delete_study(conn: Connection, study_id: StudyId, *, who: str, now: datetime
     if reusing:
         ids = ", ".join(map(str, reusing))
         raise Conflict(f"the studies {ids} show results of study {study_id}; delete those first", ids=list(reusing))
-    conn.execute(select(studies.c.id).where(studies.c.id == study_id).with_for_update())
+    _hold(conn, study_id)
     conn.execute(text("SET LOCAL actinium.deleting = 'study'"))
     conn.execute(text("SET LOCAL statement_timeout = 0"))
     conn.execute(statement("delete_study"), {"study_id": study_id})
     detail = {"name": study.name, "project": study.project, "owner": study.owner, "trials": study.trials}
     audit.record(conn, now=now, who=who, action="delete", subject=f"study {study_id}", detail=detail)
+
+
+def _hold(conn: Connection, study_id: StudyId) -> None:
+    """Lock whatever of a study somebody else may lock, in everybody's order (docs/state_machine.md)."""
+    own = select(trials.c.id).where(trials.c.study_id == study_id)
+    for wanted in (
+        select(jobs.c.trial_id).where(jobs.c.study_id == study_id).order_by(jobs.c.trial_id),
+        select(mirrored_trials.c.trial_id)
+        .where(mirrored_trials.c.trial_id.in_(own))
+        .order_by(mirrored_trials.c.trial_id),
+        select(outbox.c.subject_id)
+        .where(outbox.c.kind == "trial", outbox.c.subject_id.in_(own))
+        .order_by(outbox.c.subject_id),
+        select(studies.c.id).where(studies.c.id == study_id),
+    ):
+        conn.execute(wanted.with_for_update())
 
 
 def delete_dataset(conn: Connection, name: str, *, who: str, now: datetime) -> None:

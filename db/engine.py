@@ -1,7 +1,10 @@
 """Connections to PostgreSQL, and the schema's migrations."""
 
+import logging
 import time
 from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 import psycopg
 from alembic import command
@@ -10,9 +13,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
-from actinium.errors import InvalidInput, StackError, Unavailable
+from actinium.errors import InvalidInput, StackError, Unavailable, first_line
 from db.documents import dumps
 from db.embedded import EmbeddedServer, embedded
 
@@ -23,16 +26,26 @@ __all__ = [
     "embedded",
     "make_engine",
     "migrate",
+    "retry_deadlocks",
     "revision",
     "revisions",
     "wait_ready",
 ]
+
+log = logging.getLogger(__name__)
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 DATABASE_AWAY = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
 """Raised by a statement or COPY when the server is gone or restarts, or a timeout is reached: try again later."""
 
 DISK_FULL = "53100"
 """What PostgreSQL calls it (SQLSTATE)."""
+LOST_TO_ANOTHER = ("40P01", "40001")
+"""A deadlock, and a serialization failure (SQLSTATE)."""
+RETRY_PAUSES = (0.02, 0.1, 0.4)
+"""Seconds before the second, third and fourth try of a transaction that lost to another."""
 
 MIGRATION_LOCK = 8_901_325_704
 """Advisory lock key: one migration at a time, whoever starts it."""
@@ -97,6 +110,29 @@ def revision(conn: Connection) -> str | None:
 def disk_full(error: BaseException) -> bool:
     """Whether an error of the database says that its disk has no room left."""
     return getattr(getattr(error, "orig", error), "sqlstate", None) == DISK_FULL
+
+
+def retry_deadlocks(act: Callable[Given, Result]) -> Callable[Given, Result]:
+    """A function whose transactions are tried again where PostgreSQL has ended one of them to resolve a deadlock. It
+    must be one that may be called again after its transactions were rolled back.
+
+    Transactions lock in one order (docs/state_machine.md), so that this should not happen; whoever loses all the same
+    need not be told.
+    """
+
+    @wraps(act)
+    def tried(*given: Given.args, **named: Given.kwargs) -> Result:
+        for pause in RETRY_PAUSES:
+            try:
+                return act(*given, **named)
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) not in LOST_TO_ANOTHER:
+                    raise
+                log.warning("a transaction lost to another one (%s) and is tried again", first_line(error))
+            time.sleep(pause)
+        return act(*given, **named)
+
+    return tried
 
 
 def migrate(engine: Engine, *, to: str = "head") -> None:

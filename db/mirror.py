@@ -39,8 +39,8 @@ def mirror_anew(conn: Connection, study_id: StudyId, *, whole: bool) -> int:
     `whole`: every run is made anew, whatever it shows.
     """
     due = list(conn.execute(statement("mirror_anew"), {"study_id": study_id, "whole": whole}).scalars())
-    outbox.announce(conn, kind="study", subjects=[study_id])
     outbox.announce(conn, kind="trial", subjects=due)
+    outbox.announce(conn, kind="study", subjects=[study_id])
     conn.execute(delete(mirror_findings).where(mirror_findings.c.study_id == study_id))
     return len(due)
 

@@ -143,9 +143,9 @@ def advance_trial(
 
 
 def defer(conn: Connection, *, now: datetime, news: Sequence[MirrorNews], seconds: float) -> None:
-    """This news could not be mirrored; try again in a while."""
-    for item in news:
-        kind, subject = ("study", item.study_id) if isinstance(item, StudyNews) else ("trial", item.trial_id)
+    """This news could not be mirrored; try again in a while. Trials before studies, as everybody locks them."""
+    keys = [("study", item.study_id) if isinstance(item, StudyNews) else ("trial", item.trial_id) for item in news]
+    for kind, subject in sorted(keys, key=lambda key: (key[0] == "study", key[1])):
         conn.execute(
             update(rows)
             .where(rows.c.kind == kind, rows.c.subject_id == subject)

@@ -1,13 +1,13 @@
 """The durable queue: leases of jobs, their ends, failures and rescues.
 
-Every function runs in the caller's transaction and takes `now`. Jobs are locked before studies, in order of id.
+Every function runs in the caller's transaction and takes `now`. Locks are taken in the order of docs/state_machine.md.
 docs/state_machine.md draws the states. The policy of failures is the constants below; its mechanism is
 `sql/end_attempt.sql`.
 """
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select, update
@@ -68,6 +68,29 @@ class Ended:
 
     requeued: frozenset[TrialId]
     failed: frozenset[TrialId]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aftermath:
+    """What ends of attempts leave to be written behind them in their transaction: news of trials for the mirror, then
+    the studies. Whoever writes several ends collects it and settles it once, so that all jobs are locked before any of
+    it.
+    """
+
+    trials: set[TrialId] = field(default_factory=set)
+    studies: set[StudyId] = field(default_factory=set)
+
+    def settle(self, conn: Connection, *, now: datetime) -> None:
+        """Write it, as the last thing of a transaction."""
+        outbox.announce(conn, kind="trial", subjects=self.trials)
+        touch(conn, self.studies, now=now)
+
+
+def hold(conn: Connection, attempts: Collection[Attempt]) -> None:
+    """Lock the jobs of attempts until the transaction ends, in order of id; for whoever goes on to end them one kind
+    after another.
+    """
+    conn.execute(statement("hold"), {"trial_ids": sorted(attempt.trial_id for attempt in attempts)})
 
 
 def lease(
@@ -171,11 +194,16 @@ def complete(conn: Connection, *, now: datetime, attempt: Attempt, summary: Tria
 
 
 def complete_many(
-    conn: Connection, *, now: datetime, results: Sequence[tuple[Attempt, TrialSummary]]
+    conn: Connection,
+    *,
+    now: datetime,
+    results: Sequence[tuple[Attempt, TrialSummary]],
+    aftermath: Aftermath | None = None,
 ) -> frozenset[TrialId]:
     """Record results; the trials whose attempt held its lease. Of the others nothing is written.
 
-    Summary, state, report row, outbox and the study's revision change together. Frames of earlier attempts go.
+    Summary, state, report row, outbox and the study's revision change together; the last two are left to the caller who
+    collects an `aftermath`. Frames of earlier attempts go.
     """
     if not results:
         return frozenset()
@@ -189,12 +217,14 @@ def complete_many(
     retried = [Attempt(trial_id=row.trial_id, attempt=row.attempt) for row in accepted if row.attempt > 1]
     if retried:
         conn.execute(statement("forget_earlier"), _fences(retried))
-    finished = [TrialId(row.trial_id) for row in accepted]
-    held = set(finished)
-    reports.write_rows(conn, [result for result in results if result[0].trial_id in held])
-    outbox.announce(conn, kind="trial", subjects=finished)
-    touch(conn, {StudyId(row.study_id) for row in accepted}, now=now)
-    return frozenset(finished)
+    finished = frozenset(TrialId(row.trial_id) for row in accepted)
+    reports.write_rows(conn, [result for result in results if result[0].trial_id in finished])
+    left = aftermath or Aftermath()
+    left.trials.update(finished)
+    left.studies.update(StudyId(row.study_id) for row in accepted)
+    if aftermath is None:
+        left.settle(conn, now=now)
+    return finished
 
 
 def fail(
@@ -207,8 +237,10 @@ def fail(
     halve: bool = False,
     final: bool = False,
     crashed: bool = False,
+    aftermath: Aftermath | None = None,
 ) -> Ended:
-    """End attempts of one pack that failed together; `attempts` are all of its lanes that had not finished.
+    """End attempts of one pack that failed together; `attempts` are all of its lanes that had not finished. The outbox
+    and the study's revision are left to the caller who collects an `aftermath`.
 
     Class `trial`: a pack of several is queued again in halves, nobody blamed, until the guilty lane stands alone; a
     trial alone is tried once more, then failed. Class `infrastructure`: queued again after a backoff, up to a limit.
@@ -234,6 +266,7 @@ def fail(
         width=(len(attempts) + 1) // 2 if narrower or crashed else 1 if by_trial else NO_WIDTH_LIMIT,
         failure_class=failure_class,
         error=error,
+        aftermath=aftermath,
     )
 
 
@@ -273,6 +306,7 @@ def rescue(conn: Connection, *, now: datetime) -> int:
     by_holder: dict[str, list[Attempt]] = {}
     for row in expired:
         by_holder.setdefault(row.holder, []).append(Attempt(trial_id=TrialId(row.trial_id), attempt=row.attempt))
+    left = Aftermath()
     for holder, attempts in by_holder.items():
         _end(
             conn,
@@ -282,7 +316,9 @@ def rescue(conn: Connection, *, now: datetime) -> int:
             infrastructure_blame=1,
             failure_class=FailureClass.INFRASTRUCTURE,
             error=f"the lease ran out: {holder} or its node went silent",
+            aftermath=left,
         )
+    left.settle(conn, now=now)
     return len(expired)
 
 
@@ -304,6 +340,7 @@ def _end(
     width: int = NO_WIDTH_LIMIT,
     failure_class: FailureClass | None = None,
     error: str | None = None,
+    aftermath: Aftermath | None = None,
 ) -> Ended:
     rows = conn.execute(
         statement("end_attempt"),
@@ -332,8 +369,11 @@ def _end(
         requeued=frozenset(TrialId(row.trial_id) for row in rows if row.state == JobState.QUEUED),
         failed=frozenset(TrialId(row.trial_id) for row in rows if row.state == JobState.FAILED),
     )
-    outbox.announce(conn, kind="trial", subjects=ended.failed)
-    touch(conn, {StudyId(row.study_id) for row in rows if row.state == JobState.FAILED}, now=now)
+    left = aftermath or Aftermath()
+    left.trials.update(ended.failed)
+    left.studies.update(StudyId(row.study_id) for row in rows if row.state == JobState.FAILED)
+    if aftermath is None:
+        left.settle(conn, now=now)
     return ended
 
 

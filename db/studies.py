@@ -79,8 +79,8 @@ def create(
     study_id = StudyId(made)
     grid.write_cells(conn, study_id, design.cells)
     grid.write_trials(conn, study_id, design.seeded())
-    outbox.announce(conn, kind="study", subjects=[study_id])
     reuse.write_jobs(conn, study_id, first_place=0, reuse=design.spec.reuse, who=owner, now=now)
+    outbox.announce(conn, kind="study", subjects=[study_id])
     limits.check_trials(conn, owner=owner, quota=quota)
     return study_id
 

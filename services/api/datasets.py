@@ -20,6 +20,7 @@ from actinium.names import DATASET_NAME, matching
 from actinium.objectives import ObjectiveName
 from db import datasets, deletion
 from db.datasets import DatasetRow
+from db.engine import retry_deadlocks
 from services.api.access import Caller, Database, Now, OwnDataset, quota_of
 from services.api.body import spooled
 from services.api.documents import Answer
@@ -108,6 +109,7 @@ async def file_body(request: Request) -> bytes:
     responses={200: {"model": DatasetDocument, "description": "It was there already"}},
     openapi_extra=BODY,
 )
+@retry_deadlocks
 def add(
     request: Request,
     response: Response,
@@ -162,6 +164,7 @@ def ls(engine: Database) -> dict[str, list[DatasetDocument]]:
 
 
 @router.delete("/datasets/{name}", status_code=204)
+@retry_deadlocks
 def delete(engine: Database, caller: Caller, at: Now, name: OwnDataset) -> Response:
     """Deletes a dataset that was added, when no open study trains on it. The audit says who did."""
     with engine.begin() as connection:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from actinium.extension import Extension, parse_extension
 from db import deletion, extension, studies, trials
+from db.engine import retry_deadlocks
 from services.api.access import Caller, Database, Now, OwnStudy, quota_of
 from services.api.admission import check_memory, largest_memory
 from services.api.answers import extended_document, retried_document, study_document
@@ -19,6 +20,7 @@ router = APIRouter(prefix="/v1", tags=["studies"])
 
 
 @router.post("/studies/{study}/cancel")
+@retry_deadlocks
 def cancel(request: Request, engine: Database, caller: Caller, at: Now, study: OwnStudy) -> StudyDocument:
     """Cancels what has not finished; results that are there stay."""
     with engine.begin() as connection:
@@ -28,6 +30,7 @@ def cancel(request: Request, engine: Database, caller: Caller, at: Now, study: O
 
 
 @router.post("/studies/{study}/pause")
+@retry_deadlocks
 def pause(request: Request, engine: Database, caller: Caller, at: Now, study: OwnStudy) -> StudyDocument:
     """Stops leasing its trials and takes back those in training; once resumed they go on from their last checkpoint."""
     with engine.begin() as connection:
@@ -37,6 +40,7 @@ def pause(request: Request, engine: Database, caller: Caller, at: Now, study: Ow
 
 
 @router.post("/studies/{study}/resume")
+@retry_deadlocks
 def resume(request: Request, engine: Database, at: Now, study: OwnStudy) -> StudyDocument:
     """Goes on with what was paused."""
     with engine.begin() as connection:
@@ -46,6 +50,7 @@ def resume(request: Request, engine: Database, at: Now, study: OwnStudy) -> Stud
 
 
 @router.post("/studies/{study}/archive")
+@retry_deadlocks
 def archive(
     request: Request,
     engine: Database,
@@ -61,6 +66,7 @@ def archive(
 
 
 @router.delete("/studies/{study}", status_code=204)
+@retry_deadlocks
 def delete(engine: Database, caller: Caller, at: Now, study: OwnStudy) -> Response:
     """Deletes a study that has ended, with trials, frames, artifacts, checkpoints and its experiment in MLflow. The
     audit says who did.
@@ -71,6 +77,7 @@ def delete(engine: Database, caller: Caller, at: Now, study: OwnStudy) -> Respon
 
 
 @router.post("/studies/{study}/retry")
+@retry_deadlocks
 def retry(request: Request, engine: Database, caller: Caller, at: Now, study: OwnStudy) -> Retried:
     """Queues again what failed or was cancelled."""
     with engine.begin() as connection:
@@ -80,6 +87,7 @@ def retry(request: Request, engine: Database, caller: Caller, at: Now, study: Ow
 
 
 @router.post("/studies/{study}/extend", openapi_extra=body_of(Extension))
+@retry_deadlocks
 def extend(
     request: Request,
     engine: Database,

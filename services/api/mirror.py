@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 
 from actinium.job import StudyId
 from db import mirror, studies
+from db.engine import retry_deadlocks
 from services.api.access import Database, OwnStudy
 from services.api.documents import Answer
 
@@ -40,6 +41,7 @@ class MissingList(Answer):
 
 
 @router.post("/studies/{study}/mirror")
+@retry_deadlocks
 def mirror_anew(
     engine: Database,
     study: OwnStudy,

@@ -13,6 +13,7 @@ from actinium.frame import Outcome
 from actinium.job import JobState, StudyState
 from actinium.study import StudySpec, expand, parse_study
 from db import reports, studies, trials
+from db.engine import retry_deadlocks
 from services.api import arrow
 from services.api.access import Caller, Database, Now, OwnStudy, check_priority, quota_of
 from services.api.admission import check_memory, largest_memory
@@ -36,6 +37,7 @@ Json = Annotated[Any, Depends(json_body)]
     responses={200: {"model": Submitted, "description": "With dry_run: what it would be"}},
     openapi_extra=body_of(StudySpec),
 )
+@retry_deadlocks
 def submit(
     request: Request,
     response: Response,
@@ -110,6 +112,7 @@ def show(request: Request, engine: Database, study: StudyReference) -> StudyDocu
 
 
 @router.patch("/studies/{study}", openapi_extra=body_of(StudyChanges))
+@retry_deadlocks
 def change(
     request: Request, engine: Database, caller: Caller, at: Now, study: OwnStudy, document: Json
 ) -> StudyDocument:

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from actinium.errors import InvalidInput, NotFound
 from actinium.explain import explain
 from db import audit, tokens
+from db.engine import retry_deadlocks
 from db.rows import LARGEST_ID
 from services.api.access import Caller, Database, Now
 from services.api.documents import TokenCreated, TokenDocument, TokenRequest
@@ -16,6 +17,7 @@ router = APIRouter(prefix="/v1", tags=["tokens"])
 
 
 @router.post("/tokens", status_code=201, openapi_extra=body_of(TokenRequest))
+@retry_deadlocks
 def create(engine: Database, caller: Caller, at: Now, document: Json) -> TokenCreated:
     """Makes a token. Its secret is in the answer, this once; what is stored is its hash."""
     try:
@@ -41,6 +43,7 @@ def ls(engine: Database) -> dict[str, list[TokenDocument]]:
 
 
 @router.delete("/tokens/{token_id}", status_code=204)
+@retry_deadlocks
 def revoke(engine: Database, caller: Caller, at: Now, token_id: str) -> Response:
     """Revokes a token. The last valid admin token cannot be revoked (409): nobody could make another."""
     known = token_id.isascii() and token_id.isdigit() and len(token_id) < 20 and int(token_id) <= LARGEST_ID

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from actinium.errors import first_line
 from actinium.job import Attempt, Lease
 from db import datasets, dispatchers, queue
-from db.engine import DATABASE_AWAY, disk_full
+from db.engine import DATABASE_AWAY, disk_full, retry_deadlocks
 from services.dispatcher.fleet import Fleet, SlotId
 from services.dispatcher.ledger import Ledger
 from services.dispatcher.pack import PackRun
@@ -212,6 +212,7 @@ class Dispatcher:
             least.stopping = True
             self._fleet.stop(slot)
 
+    @retry_deadlocks
     def _lease_pack(self, device: str, *, share: int, now: datetime) -> list[Lease]:
         """A pack no wider than measured to be good, and no wider than a slot's share of what is due; or one that goes
         on from a checkpoint, as it was.
@@ -239,6 +240,7 @@ class Dispatcher:
                     self._fleet.hold(stored.sha256, content)
             return leases
 
+    @retry_deadlocks
     def _release(self, attempts: Sequence[Attempt], *, now: datetime) -> None:
         if attempts:
             with self._engine.begin() as conn:

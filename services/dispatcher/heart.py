@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine
 
 from db import dispatchers, queue
+from db.engine import retry_deadlocks
 from services.dispatcher.ledger import Ledger
 from services.dispatcher.roster import Roster
 
@@ -36,6 +37,7 @@ class Heart:
         self._last_touch: datetime | None = None
         self._rescue_from: datetime | None = None
 
+    @retry_deadlocks
     def run_once(self, *, now: datetime) -> None:
         """One beat."""
         asked = self._ledger.held()

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Engine
 
 from actinium.job import Attempt, FailureClass
 from db import artifacts, frames, queue, widths
+from db.engine import retry_deadlocks
 from services.dispatcher.ledger import Ledger
 from services.dispatcher.pack import PackRun, Unsaved
 from workers.memory import memory_need
@@ -22,6 +23,7 @@ class Recorder:
         self._engine = engine
         self._ledger = ledger
 
+    @retry_deadlocks
     def save(self, pack: PackRun, *, now: datetime) -> None:
         """Write everything of `pack` that is not in the database yet. Raises when the database is away.
 
@@ -32,10 +34,12 @@ class Recorder:
         unsaved = pack.unsaved()
         if unsaved or pack.ended():
             with self._engine.begin() as conn:
-                taken = 0
-                if unsaved.layout is not None:
+                taken, left = 0, queue.Aftermath()
+                if unsaved.layout is not None and unsaved.frames:
                     taken = frames.write(conn, unsaved.layout, unsaved.frames, ending=unsaved.ending())
-                accepted = queue.complete_many(conn, now=now, results=unsaved.results)
+                elif unsaved.results and unsaved.unfinished:
+                    queue.hold(conn, unsaved.ending())
+                accepted = queue.complete_many(conn, now=now, results=unsaved.results, aftermath=left)
                 artifacts.write(conn, {trial: own for trial, own in unsaved.artifacts.items() if trial in accepted})
                 if unsaved.broken is not None and unsaved.unfinished:
                     queue.fail(
@@ -47,7 +51,9 @@ class Recorder:
                         halve=unsaved.broken.halve,
                         final=unsaved.broken.final,
                         crashed=unsaved.broken.crashed,
+                        aftermath=left,
                     )
+                left.settle(conn, now=now)
                 if pack.ended():
                     self._remember(conn, pack, unsaved, now=now)
             if taken < len(unsaved.frames):
@@ -63,6 +69,7 @@ class Recorder:
                 queue.checkpointed(conn, attempts=attempts, step=last.step, name=last.name)
         self._ledger.remove(pack.saved())
 
+    @retry_deadlocks
     def _stop_cell(self, pack: PackRun, attempt: Attempt, *, now: datetime) -> None:
         """A trial has run out of memory alone: its cell's other seeds need as much."""
         config = pack.leases[0].config  # a pack's trials need the same
@@ -87,6 +94,7 @@ class Recorder:
             width = counted_as(len(pack.leases))
             widths.measured(conn, pack_key=pack_key, device=pack.device, width=width, seconds=seconds, now=now)
 
+    @retry_deadlocks
     def give_up(self, pack: PackRun, *, error: str, now: datetime) -> None:
         """End a pack whose news the database refuses: its open trials fail with the reason."""
         attempts = pack.open_attempts()

@@ -104,7 +104,7 @@ def test_rescue_reads_only_what_is_leased(crowded: Connection, now: datetime) ->
     assert rows_read(plan, "jobs") == 64
 
 
-@pytest.mark.parametrize("name", ["heartbeat", "complete", "end_attempt"])
+@pytest.mark.parametrize("name", ["heartbeat", "complete", "end_attempt", "hold"])
 def test_writes_of_an_attempt_go_by_its_trial(crowded: Connection, now: datetime, name: str) -> None:
     pack = queue.lease(crowded, now=now, holder="d", lease_seconds=30, width=16)
     parameters = {
@@ -118,6 +118,10 @@ def test_writes_of_an_attempt_go_by_its_trial(crowded: Connection, now: datetime
         "trial_limit": 2,
         "infrastructure_blame": 1,
         "infrastructure_limit": 5,
+        "crash_blame": 0,
+        "crash_limit": 3,
+        "memory_blame": 0,
+        "steady": 60.0,
         "company": 2,
         "backoff_first": 2.0,
         "backoff_most": 120.0,
