@@ -1,4 +1,4 @@
-"""What MLflow should show and does not: asked for by people (`mirror_anew`), and found by the sink's audit."""
+"""What MLflow should show and does not: asked for by people (`mirror_anew`), and found by the sink's inspection."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -46,22 +46,22 @@ def serve(settings: Settings, *, stop: threading.Event) -> None:
     engine = open_database(settings, stop=stop)
     for name, value in CLIENT_SETTINGS.items():
         os.environ.setdefault(name, value)
-    from services.sink.audit import AUDIT_SECONDS, Audit
+    from services.sink.inspection import INSPECTION_SECONDS, Inspection
     from services.sink.sink import Sink  # the client reads its settings when it is imported
     from services.sink.tracking import Tracking
 
     tracking = Tracking(settings.mlflow_url)
     sink = Sink(engine=engine, tracking=tracking, stopping=stop.is_set, pulse=pulse.beat)
-    audit, audit_at = Audit(engine=engine, tracking=tracking), utc_now()
+    inspection, inspection_at = Inspection(engine=engine, tracking=tracking), utc_now()
     failures = 0
     while not stop.is_set():
         pulse.beat()  # MLflow may be away: this service waits for it, and that is its work then
         pause = 0.0
         try:
             pause = 0.0 if sink.run_once(now=utc_now()) else IDLE_SECONDS
-            if pause and utc_now() >= audit_at:
-                audit.run_once(now=utc_now())
-                audit_at = utc_now() + timedelta(seconds=AUDIT_SECONDS)
+            if pause and utc_now() >= inspection_at:
+                inspection.run_once(now=utc_now())
+                inspection_at = utc_now() + timedelta(seconds=INSPECTION_SECONDS)
             failures = 0
         except (Unavailable, *DATABASE_AWAY) as error:
             failures += 1

@@ -20,7 +20,7 @@ from actinium.job import FailureClass, Lease, StudyId
 from actinium.study import expand, parse_study
 from actinium.trial import TrialConfig
 from db import artifacts, deletion, frames, mirror, outbox, queue, studies
-from services.sink.audit import Audit
+from services.sink.inspection import Inspection
 from services.sink.sink import LIVE_SECONDS, Sink
 from services.sink.tracking import Tracking
 from services.sink.wording import params
@@ -546,11 +546,11 @@ def test_an_id_that_now_is_anothers_is_not_trusted(scene: Scene) -> None:
 
 
 def test_what_somebody_deleted_in_mlflow_is_found_and_forgotten_once_it_is_back(scene: Scene) -> None:
-    study, audit = finished(scene, seeds=3), Audit(engine=scene.engine, tracking=Tracking(scene.url))
+    study, inspection = finished(scene, seeds=3), Inspection(engine=scene.engine, tracking=Tracking(scene.url))
 
     def missing() -> list[tuple[str | None, int]]:
-        audit.run_once(now=scene.now)
-        audit.run_once(now=scene.now)  # the end of the table: it begins anew
+        inspection.run_once(now=scene.now)
+        inspection.run_once(now=scene.now)  # the end of the table: it begins anew
         with scene.engine.begin() as conn:
             return [(one.experiment, one.deleted_runs) for one in mirror.missing(conn)]
 

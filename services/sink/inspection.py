@@ -10,11 +10,11 @@ from services.sink.tracking import Tracking
 
 log = logging.getLogger(__name__)
 
-AUDIT_SECONDS = 5.0
+INSPECTION_SECONDS = 5.0
 """The time between two studies that are looked at."""
 
 
-class Audit:
+class Inspection:
     """One round looks at one study, each in its turn. What is missing is noted for `actinium doctor`. It is not put
     back: whoever deleted it may have meant it, and `actinium mirror` brings it back.
     """
