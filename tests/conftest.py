@@ -6,9 +6,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from psycopg import sql
@@ -21,11 +23,18 @@ from db.engine import EmbeddedServer, embedded, make_engine, migrate
 pytest_plugins = ("repeatable", "stack_fixture", "ray_fixture")
 
 NUMBERS = itertools.count()
+PATIENCE = 120.0
+"""Seconds that a test's request waits for each part of an answer, unless it says otherwise. httpx would give up after
+five, which a machine with several busy processes needs for some answers.
+"""
 
 
 def pytest_configure() -> None:
-    """One thread for arithmetic, as workers have it; it must be said before torch is imported."""
+    """One thread for arithmetic, as workers have it, said before torch is imported; and patience with answers."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # The one object that httpx's functions and clients have as the default of `timeout`.
+    default = signature(httpx.get).parameters["timeout"].default
+    default.read = default.write = default.pool = PATIENCE
 
 
 @pytest.fixture(scope="session")

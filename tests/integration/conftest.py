@@ -21,7 +21,7 @@ Train = Callable[..., list[Lease]]
 
 @pytest.fixture
 def api_settings(database_url: str) -> Settings:
-    """Small limits, news soon, and wrong tokens as many as a test likes."""
+    """Small limits, news soon, patience with preflights, and wrong tokens as many as a test likes."""
     return Settings(
         database_url=database_url,
         max_body_bytes=20_000,
@@ -29,6 +29,7 @@ def api_settings(database_url: str) -> Settings:
         event_seconds=0.02,
         mlflow_url="http://mlflow",
         failed_attempts_per_minute=0,
+        preflight_seconds=100.0,
     )
 
 

@@ -238,7 +238,7 @@ TEXTS = {
     "deep": "[" * 2_000,
     "null": "name: 'a\0b'",
     "binary": "name: !!binary aGVsbG8=",
-    "date": "name: s\ndescription: 2020-01-01",
+    "date": "name: s\ndescription: !!timestamp 2020-01-01",
     "set": "name: s\ntags: !!set {a, b}",
     "surrogate": 'name: s\ndescription: "\\ud800"',
     "infinity": "name: s\ntraining: {learning_rate: .inf}",

@@ -23,9 +23,10 @@ def messages(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixt
 
 
 DAMAGES = (
-    "update studies set spec = jsonb_set(spec::jsonb, '{seeds}', '0')::json",
-    "alter table summaries rename to elsewhere",
+    ("update studies set spec = jsonb_set(spec::jsonb, '{seeds}', '0')::json", "/v1/studies/s"),
+    ("alter table summaries rename to elsewhere", "/v1/studies/s/trials"),
 )
+"""What is damaged, and a route that reads it."""
 
 
 def test_a_fault_is_500_with_the_request_in_the_log(
@@ -33,11 +34,11 @@ def test_a_fault_is_500_with_the_request_in_the_log(
 ) -> None:
     """Damaged data stands for any fault: the answer shows no inside, the log has the traceback."""
     submitter.post("/v1/studies", json={"name": "s"})
-    for number, damage in enumerate(DAMAGES):
+    for number, (damage, path) in enumerate(DAMAGES):
         with subtests.test(damage=damage):
             with engine.begin() as connection:
                 connection.execute(text(damage))
-            answer = submitter.get("/v1/studies", headers={"X-Request-ID": f"find-{number}"})
+            answer = submitter.get(path, headers={"X-Request-ID": f"find-{number}"})
             assert answer.status_code == 500
             assert answer.headers["Content-Type"] == "application/problem+json"
             assert answer.json()["request_id"] == answer.headers["X-Request-ID"] == f"find-{number}"

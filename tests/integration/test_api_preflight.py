@@ -40,7 +40,7 @@ def test_a_dry_run_warns_of_vanishing_gradients_and_writes_nothing(
 ) -> None:
     """sqrt(64) 0.02 = 0.16 a layer for tanh; cells that differ in the learning rate alone share one look."""
     before = row_counts()
-    seen = submitter.post("/v1/studies?dry_run=true", json=GRID, timeout=60).json()["preflight"]
+    seen = submitter.post("/v1/studies?dry_run=true", json=GRID).json()["preflight"]
     assert row_counts() == before
     assert [row["cell"] for row in seen] == [cell.cell for cell in design_of().cells]
     by_activation = {row["cell"]["activation"]: row for row in seen}

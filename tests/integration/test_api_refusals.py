@@ -116,13 +116,17 @@ def test_routes_that_are_not_there(submitter: httpx.Client) -> None:
     for method, path in (
         ("GET", "/v1/nothing"),
         ("GET", "/v1/claims"),
-        ("GET", "/v1/datasets/digits"),
+        ("GET", "/v1/datasets/digits/rows"),
         ("GET", "/"),
     ):
         assert "no route" in refused(submitter.request(method, path), 404)["detail"]
-    wrong = submitter.delete("/v1/studies/s")
-    refused(wrong, 405)
-    assert wrong.headers["Allow"] == "GET, PATCH"  # of all routes at the path
+    for method, path, allowed in (
+        ("PUT", "/v1/studies/s", "DELETE, GET, PATCH"),  # of all routes at the path
+        ("GET", "/v1/datasets/digits", "DELETE"),
+    ):
+        wrong = submitter.request(method, path)
+        refused(wrong, 405)
+        assert wrong.headers["Allow"] == allowed
 
 
 MISSING = [
@@ -206,19 +210,19 @@ def test_request_ids(viewer: httpx.Client) -> None:
     assert viewer.get("/v1/studies", headers={"X-Request-ID": "a b\tc"}).headers["X-Request-ID"].isalnum()
 
 
-def test_pages_have_an_end(submitter: httpx.Client, subtests: pytest.Subtests) -> None:
+def test_pages_have_an_end(admin: httpx.Client, subtests: pytest.Subtests) -> None:
     """Wherever the document has a `limit`: none, less than none and a thousand million are 422, the most is not."""
-    submitter.post("/v1/studies", json=STUDY)
-    paths = submitter.get("/openapi.json").json()["paths"]
+    admin.post("/v1/studies", json=STUDY)
+    paths = admin.get("/openapi.json").json()["paths"]
     paged = {
         path: parameter["schema"]["maximum"]
         for path, operations in paths.items()
         for parameter in operations.get("get", {}).get("parameters", ())
         if parameter["name"] == "limit"
     }
-    assert set(paged) >= {"/v1/studies", "/v1/studies/{study}/trials", "/v1/pack-widths"}
+    assert set(paged) >= {"/v1/studies", "/v1/studies/{study}/trials", "/v1/pack-widths", "/v1/audit"}
     for path, most in paged.items():
         for limit in (0, -1, most + 1, 10**9, 2**63, "1.5", ""):
             with subtests.test(path=path, limit=limit):
-                refused(submitter.get(path.format(study=1), params={"limit": limit}), 422, "query.limit")
-        assert submitter.get(path.format(study=1), params={"limit": most}).status_code == 200
+                refused(admin.get(path.format(study=1), params={"limit": limit}), 422, "query.limit")
+        assert admin.get(path.format(study=1), params={"limit": most}).status_code == 200

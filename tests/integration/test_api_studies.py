@@ -53,7 +53,7 @@ def test_a_study_is_submitted_and_shown(submitter: httpx.Client, viewer: httpx.C
 def test_a_dry_run_writes_nothing(submitter: httpx.Client, row_counts: Callable[[], dict[str, int]]) -> None:
     """The same answer without an id, and the same refusals."""
     before = row_counts()
-    answer = submitter.post("/v1/studies?dry_run=true", json=GRID, timeout=60)
+    answer = submitter.post("/v1/studies?dry_run=true", json=GRID)
     assert answer.status_code == 200
     assert answer.json()["id"] is None
     assert answer.json()["trials"] == 6
