@@ -19,14 +19,16 @@ LARGEST_ARTIFACT = 2**20
 class Outcome(StrEnum):
     """The scientific end of a trial that ran to its end.
 
-    converged: the study fixed a target value and the trial reached it at two evaluations running; without a fixed
-    value, its last validation accuracy is beyond what needs no learning: the best constant guess and 4 standard errors
-    (docs/decisions/0002, for numbers and images 0021). stalled: finite to the end, but not converged. diverged: the
-    loss became NaN, infinite, or over 10 times the first one, which counts as at least a constant guess's (SCIENCE D2):
-    ln(classes), or the targets' variance.
+    converged: the study fixed a target value, and the trial reached it at two evaluations running. learned: it did not,
+    or there was no fixed target, and its last network beats the best constant guess on the validation part: in balanced
+    accuracy, where there are classes, by a test that a perfect network passes at every size. stalled: it does not.
+    diverged: the training was lost: its loss was not finite, or over 10 times the first one (which counts as at least a
+    constant guess's: ln(classes), or the targets' variance) for an epoch, and 100 steps at least, without coming back
+    (docs/decisions/0045).
     """
 
     CONVERGED = "converged"
+    LEARNED = "learned"
     STALLED = "stalled"
     DIVERGED = "diverged"
 
