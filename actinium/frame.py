@@ -33,6 +33,10 @@ class Outcome(StrEnum):
     DIVERGED = "diverged"
 
 
+OUTCOME_VERSION = 2
+"""Raised when outcomes are decided differently. The first called converged whatever beat a constant guess."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """The names of a frame's values, in their order; written once, referred to by every frame."""
@@ -75,10 +79,11 @@ class TrialSummary(BaseModel):
     """A trial's result. Exactly one is kept for each trial that succeeded.
 
     `metrics`: flat, final values by metric name (`dead_unit_rate`, `dead_unit_rate/layer_03`, ...); rates are
-    fractions; a measurement that does not apply or is not finite is absent. For a diverged trial they are those of
-    its last finite frame. What is measured at some points of the schedule only has the value of the last of those
-    points, so a trial that ends between two of them, diverged or stopped early, still has one. `measurement_versions`:
-    by quantity, the version of its definition (`actinium.measurements`) where that is not 1. `probe_seconds` is the
+    fractions; a measurement that does not apply or is not finite is absent. All are of one network: the last one, or
+    the best one where the trial asked for it. A diverged trial's are those of a network that knows nothing: error of
+    chance, a constant guess's losses, and what became of its units until the last point of their trajectory.
+    `measurement_versions`: by quantity (and for `outcome`), the version of its definition where that is not 1
+    (`actinium.measurements`). `probe_seconds` is the
     part of `seconds` spent on measuring, this lane's share of both. `precision`: the arithmetic of its training steps,
     which on a CPU is float32 where tf32 was asked for.
     """

@@ -74,7 +74,9 @@ def spread(last: int, *, points: int, spacing: Literal["log", "linear"]) -> list
     if points < 2 * SETTLED_POINTS:
         return _logarithmic(last, points)
     begin = int(last * (1 - SETTLED_SHARE))
-    tail = _distinct(begin + Fraction((last - begin) * number, SETTLED_POINTS) for number in range(1, SETTLED_POINTS + 1))
+    tail = _distinct(
+        begin + Fraction((last - begin) * number, SETTLED_POINTS) for number in range(1, SETTLED_POINTS + 1)
+    )
     if begin + 1 < points - len(tail):
         return spread(last, points=points, spacing="linear")
     return [*_logarithmic(begin, points - len(tail)), *tail]

@@ -44,8 +44,11 @@ from actinium.task import Augmentation as Augmentation
 from actinium.task import Shift as Shift
 from actinium.task import Task as Task
 
-SPEC_VERSION = 1
-"""Raised whenever the meaning of a field, a level or a measurement changes, so that old digests do not match."""
+SPEC_VERSION = 2
+"""Raised whenever the meaning of a field or a level changes, so that old digests do not match. Measurements have
+versions of their own (`actinium.measurements`). 2: schedules with points of their own in the last fifth, patience in
+epochs, decisions at evaluations.
+"""
 
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
@@ -53,9 +56,9 @@ OPTIMIZERS = ("sgd", "adam", "adamw")
 
 class EarlyStopping(Document):
     """A trial ends when its evaluation loss has not fallen below its lowest by more than `min_delta` for `patience`
-    epochs (Prechelt 1998); it is looked at where trials are evaluated (`actinium.schedules`). The network that is judged
-    (tested, validated, probed) is the last one, or with `restore_best` that of the lowest evaluation loss, also where
-    the trial is not ended early.
+    epochs (Prechelt 1998); it is looked at where trials are evaluated (`actinium.schedules`). The network that is
+    judged (tested, validated, probed) is the last one, or with `restore_best` that of the lowest evaluation loss, also
+    where the trial is not ended early.
     """
 
     patience: int = Field(default=3, ge=1, le=10_000)

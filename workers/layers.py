@@ -76,9 +76,7 @@ class Pass:
         return cls(training=True, moves_statistics=True, draws=draws, trace=trace)
 
     @classmethod
-    def measuring(
-        cls, *, batch: int | None = None, trace: Trace | None = None, draws: StepDraws | None = None
-    ) -> Self:
+    def measuring(cls, *, batch: int | None = None, trace: Trace | None = None, draws: StepDraws | None = None) -> Self:
         """In training mode, by the statistics of batches of so many examples, but nothing moves."""
         return cls(training=True, batch=batch, trace=trace, draws=draws)
 

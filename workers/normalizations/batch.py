@@ -110,9 +110,7 @@ def batch_normalize(
     return y
 
 
-def _batches(
-    folded: Tensor, level: Normalization, affine: Affine, running: RunningStatistics, batch: int
-) -> Tensor:
+def _batches(folded: Tensor, level: Normalization, affine: Affine, running: RunningStatistics, batch: int) -> Tensor:
     """Every `batch` examples of [B, K, ...] as a training step of them would be normalized; no statistics move."""
     count, rest = divmod(folded.shape[0], batch)
     assert not rest, f"{folded.shape[0]} examples are no whole batches of {batch}"

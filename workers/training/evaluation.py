@@ -84,12 +84,13 @@ def train_eval_gap(model: LaneModel, data: PackData) -> Tensor:
         lanes = min(max(room, 1), end - start)
         part, part_data = model.narrow(start, lanes), data.narrow(start, lanes)
         own, running = part_data.tally(), part_data.tally()
-        for chunk in part_data.test[:, : count - count % size].split(max(room // lanes, 1) * size, dim=1):
+        for chunk in torch.split(part_data.test[:, : count - count % size], max(room // lanes, 1) * size, dim=1):
             inputs, targets = part_data.tested().take(chunk)
             for how, tally in ((Pass.measuring(batch=size), own), (Pass.evaluation(), running)):
                 tally.add(part.forward(part.params, inputs, how), targets)
         gaps[start : start + lanes] = running.scores().error - own.scores().error
-    return gaps
+    kept = torch.tensor([keeps_statistics(config.normalization) for config in model.configs], device=gaps.device)
+    return torch.where(kept, gaps, math.nan)  # lanes without lie between those with them
 
 
 @torch.no_grad()
@@ -105,7 +106,7 @@ def learned(
     predicted = torch.cat(
         [
             model.forward(model.params, data.take(chunk)[0], Pass.evaluation()).argmax(-1)
-            for chunk in data.validation.split(max(room, 1), dim=1)
+            for chunk in torch.split(data.validation, max(room, 1), dim=1)
         ],
         1,
     )

@@ -97,8 +97,11 @@ class LaneRecord:
         return Outcome.LEARNED if learned else Outcome.STALLED
 
     def measured(self, values: NDArray[np.float32], of_trajectory: NDArray[np.bool_]) -> None:
-        """A point of the trajectory: values [S], of which those that every point has [S] are remembered."""
-        self.fates = np.where(of_trajectory, values, np.nan).astype(np.float32)
+        """A point of the trajectory: values [S], of which those that every point has [S] are remembered; a point at
+        which the network's outputs are not finite has none, and what was remembered stays.
+        """
+        if self.fates is None or np.isfinite(values[of_trajectory]).any():
+            self.fates = np.where(of_trajectory, values, np.nan).astype(np.float32)
 
     def metrics(
         self, series: Sequence[str], values: NDArray[np.float32], extra: Mapping[str, float]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from actinium.errors import InvalidInput
 from actinium.frame import (
+    OUTCOME_VERSION,
     Checkpointed,
     CheckpointFailed,
     LaneFinished,
@@ -100,9 +101,9 @@ def train_pack(
 
     Yields a PackFrames at every step of `frame_steps()` and a LaneFinished for each lane. A lane whose training is lost
     (at an evaluation) has one more frame, with its losses, then its summary, and leaves, as does one that stops early;
-    the others go on as if it had never been there. Lanes are numbered by their place in `configs`. `captured`: each step is
-    replayed as a CUDA graph, where the trials allow it (`workers.training.captured`). Raises DatasetMissing for absent
-    data files.
+    the others go on as if it had never been there. Lanes are numbered by their place in `configs`. `captured`: each
+    step is replayed as a CUDA graph, where the trials allow it (`workers.training.captured`). Raises DatasetMissing for
+    absent data files.
 
     `keeper` gets checkpoints between steps, each told by a Checkpointed, and may end the pack with one. With what
     `checkpoint` gives, the pack goes on from there: the frames until then come first, then those that it would have
@@ -163,7 +164,7 @@ class Pack:
             for config, constant, before in zip(ordered, constant_guesses(self._data, ordered), prepared, strict=True)
         ]
         self._examples = evaluation_examples(self._data)
-        self._of_units = self._probes.of_trajectory(FIRST_SERIES)
+        self._of_units = np.concatenate([np.zeros(len(FIRST_SERIES), bool), self._probes.of_trajectory()])
         self._device_name = describe_device(device)
         self._sound = self._model.snapshot()
         """The networks as they were at the last evaluation at which their training was not lost."""
@@ -246,7 +247,9 @@ class Pack:
 
     def _probed(self, step: int) -> NDArray[np.float32]:
         """What is measured beside the evaluation: [L, S - 2]."""
-        judged = self._judged(self._model) if step in self._milestones.judged else np.full((len(self._lanes), 3), np.nan)
+        judged = (
+            self._judged(self._model) if step in self._milestones.judged else np.full((len(self._lanes), 3), np.nan)
+        )
         probed = np.concatenate([judged, self._probes.measure(step)], axis=1)
         self._charge(probing=True)
         return probed.astype(np.float32)
@@ -270,8 +273,8 @@ class Pack:
     # ---- ends -------------------------------------------------------------------------------------------------
 
     def _finished(self, places: Sequence[int], values: NDArray[np.float32] | None = None) -> list[LaneFinished]:
-        """Summaries of the lanes at `places`. One network is judged in everything: the last one, or where the trial asks
-        for it, the one of the lowest evaluation loss.
+        """Summaries of the lanes at `places`. One network is judged in everything: the last one, or where the trial
+        asks for it, the one of the lowest evaluation loss.
 
         `values` [L, S]: what this step's frame measured of all living lanes; None where it did not measure everything.
         """
@@ -299,9 +302,9 @@ class Pack:
         return found
 
     def _in_full(self, networks: LaneModel) -> NDArray[np.float32]:
-        """Everything that a frame can measure, of these networks of all living lanes: [L, S]; no losses of evaluations."""
+        """Everything that a frame can measure, of these networks of all living lanes, but for evaluations: [L, S]."""
         evaluations = np.full((len(self._lanes), len(EVALUATION_SERIES)), np.nan)
-        probed = self._probes.measure_all(networks, self._steps.taken)
+        probed = self._probes.measure_all(networks)
         return np.concatenate([evaluations, self._judged(networks), probed], axis=1).astype(np.float32)
 
     def _lost(self, places: Sequence[int]) -> list[LaneFinished]:
@@ -334,7 +337,7 @@ class Pack:
             pack_width=self._width,
             device=self._device_name,
             precision=precision_on(self._data.scale.device, self._config.training.precision),
-            measurement_versions=versions(metrics),
+            measurement_versions={**versions(metrics), "outcome": OUTCOME_VERSION},
         )
 
     def _stopped(self) -> list[LaneFinished]:
