@@ -40,8 +40,8 @@ class LaneRecord:
     evaluation_losses: list[float] = field(default_factory=list)
     high_steps: int = 0
     """For how many steps the training loss has been high without coming back."""
-    fates: NDArray[np.float32] | None = None
-    """What the last point of the trajectory measured of units, [S]; NaN for all else."""
+    fates: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, dtype=np.float32))
+    """What the last point of the trajectory measured of units, [S]; NaN for all else, and before there was one."""
     seconds: float = 0.0
     probe_seconds: float = 0.0
 
@@ -100,7 +100,7 @@ class LaneRecord:
         """A point of the trajectory: values [S], of which those that every point has [S] are remembered; a point at
         which the network's outputs are not finite has none, and what was remembered stays.
         """
-        if self.fates is None or np.isfinite(values[of_trajectory]).any():
+        if np.isfinite(values[of_trajectory]).any():
             self.fates = np.where(of_trajectory, values, np.nan).astype(np.float32)
 
     def metrics(
@@ -143,7 +143,7 @@ NUMBERS = ("high_steps", "seconds", "probe_seconds")
 
 def recorded(records: Sequence[LaneRecord]) -> dict[str, NDArray[Any]]:
     """What lanes remember, but for what their configs and data say anew, as a checkpoint's arrays; every lane has at
-    least one evaluation and one point of its trajectory.
+    least one evaluation.
     """
     names = (*LISTS, *NUMBERS, "fates")
     return {f"record/{name}": np.array([getattr(record, name) for record in records]) for name in names}

@@ -21,7 +21,6 @@ from actinium.frame import (
     CheckpointFailed,
     LaneFinished,
     Layout,
-    Outcome,
     PackEvent,
     PackFrames,
     TrialSummary,
@@ -31,35 +30,18 @@ from actinium.schedules import spaced
 from actinium.trial import TrialConfig
 from workers.checkpoints.state import Keeper, PackState, PastFrames, named, networks, put_networks
 from workers.initializations.lsuv import scale_to_unit_variance
-from workers.layers import LaneModel
 from workers.models import build_model, parameter_count
 from workers.models.slices import lane_order
-from workers.probes import PackProbes, probe_series
-from workers.probes.families import artifacts
+from workers.probes import PackProbes
 from workers.procedures import Prepared, prepare
 from workers.training.batches import epoch_order, pack_data
 from workers.training.best import BestNetworks
 from workers.training.constant_guess import constant_guesses
-from workers.training.evaluation import (
-    JUDGED_POINTS,
-    evaluate,
-    evaluation_examples,
-    learned,
-    precise_error,
-    train_eval_gap,
-)
+from workers.training.evaluation import JUDGED_POINTS, evaluate, evaluation_examples
+from workers.training.judging import EVALUATION_SERIES, JUDGED_SERIES, LOSS_SERIES, Judge, Judgement, frame_series
 from workers.training.outcome import LaneRecord, put_records, recorded
 from workers.training.precision import precision_on
 from workers.training.steps import Steps
-
-EVALUATION_SERIES = ("train_loss", "evaluation_loss")
-"""At every evaluation."""
-VALIDATION_SERIES = ("validation_loss", "validation_accuracy")
-GAP_SERIES = "train_eval_gap"
-FIRST_SERIES = (*EVALUATION_SERIES, *VALIDATION_SERIES, GAP_SERIES)
-"""Those of the training loop itself; the probes' stand behind them."""
-END_METRICS = ("test_loss", "test_error", "precise_test_error")
-"""Of the network that is judged; besides, those of the objective."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +66,7 @@ class Milestones:
 
 def pack_layout(config: TrialConfig) -> Layout:
     """The series of a trial's frames; equal for equal pack keys."""
-    return Layout(series=(*FIRST_SERIES, *probe_series(config)))
+    return Layout(series=frame_series(config))
 
 
 def train_pack(
@@ -159,18 +141,20 @@ class Pack:
                 parameters=parameter_count(config, self._model.params),
                 constant=constant,
                 prepared=before.metrics,
+                fates=np.full(len(self._series), np.nan, dtype=np.float32),
                 seconds=before.seconds,
             )
             for config, constant, before in zip(ordered, constant_guesses(self._data, ordered), prepared, strict=True)
         ]
         self._examples = evaluation_examples(self._data)
-        self._of_units = np.concatenate([np.zeros(len(FIRST_SERIES), bool), self._probes.of_trajectory()])
+        self._of_units = np.concatenate([np.zeros(len(LOSS_SERIES), bool), self._probes.of_trajectory()])
         self._device_name = describe_device(device)
         self._sound = self._model.snapshot()
         """The networks as they were at the last evaluation at which their training was not lost."""
         self._values: NDArray[np.float32] | None = None
         """What the last frame measured of the living lanes, [L, S]."""
         self._best = BestNetworks(self._model)
+        self._judge = Judge(model=self._model, data=self._data, probes=self._probes, best=self._best)
         self._clock = clock
         self._keeper = keeper
         self._past = PastFrames()
@@ -247,19 +231,12 @@ class Pack:
 
     def _probed(self, step: int) -> NDArray[np.float32]:
         """What is measured beside the evaluation: [L, S - 2]."""
-        judged = (
-            self._judged(self._model) if step in self._milestones.judged else np.full((len(self._lanes), 3), np.nan)
-        )
+        judged = np.full((len(self._lanes), len(JUDGED_SERIES)), np.nan)
+        if step in self._milestones.judged:
+            judged = self._judge.judged(self._model)
         probed = np.concatenate([judged, self._probes.measure(step)], axis=1)
         self._charge(probing=True)
         return probed.astype(np.float32)
-
-    def _judged(self, networks: LaneModel) -> NDArray[np.float64]:
-        """Loss and accuracy on the whole validation part, and the train-eval gap on test batches: [L, 3]."""
-        scores = evaluate(networks, self._data, self._data.validation)
-        columns = [scores.loss, 1.0 - scores.error, train_eval_gap(networks, self._data)]
-        found: NDArray[np.float64] = torch.stack([column.double() for column in columns], dim=1).cpu().numpy()
-        return found
 
     def _charge(self, *, probing: bool = False) -> None:
         """Share the time since the last charge among the living lanes."""
@@ -273,71 +250,40 @@ class Pack:
     # ---- ends -------------------------------------------------------------------------------------------------
 
     def _finished(self, places: Sequence[int], values: NDArray[np.float32] | None = None) -> list[LaneFinished]:
-        """Summaries of the lanes at `places`. One network is judged in everything: the last one, or where the trial
-        asks for it, the one of the lowest evaluation loss.
-
-        `values` [L, S]: what this step's frame measured of all living lanes; None where it did not measure everything.
+        """Summaries of the lanes at `places`, as they are now. `values` [L, S]: what this step's frame measured of all
+        living lanes; None where it did not measure everything.
         """
-        if not places:
-            return []
-        networks = self._best.instead_of(self._model)
-        if values is None or networks is not self._model:
-            values = self._in_full(networks)
-        accuracies = values[:, self._series.index("validation_accuracy")].tolist()
-        constants = [record.constant for record in self._records]
-        learned_something = learned(networks, self._data, constants, [1.0 - accuracy for accuracy in accuracies])
-        whole = self._probes.of_whole_trials()
-        tested = evaluate(networks, self._data.tested(), self._data.test)
-        precise = precise_error(networks, self._data)
-        ends = torch.stack([tested.loss, tested.error, precise, *tested.extra.values()], dim=1).tolist()
-        names = (*END_METRICS, *tested.extra)
-        self._charge()
-        found = []
-        for place in places:
-            record, extra = self._records[place], dict(zip(names, ends[place], strict=True)) | whole[place]
-            metrics = record.metrics(self._series, values[place], extra)
-            summary = self._summary(record, record.outcome(learned=learned_something[place]), metrics)
-            left = artifacts(self._config, networks, place)
-            found.append(LaneFinished(lane=self._lanes[place], summary=summary, artifacts=left))
-        return found
-
-    def _in_full(self, networks: LaneModel) -> NDArray[np.float32]:
-        """Everything that a frame can measure, of these networks of all living lanes, but for evaluations: [L, S]."""
-        evaluations = np.full((len(self._lanes), len(EVALUATION_SERIES)), np.nan)
-        probed = self._probes.measure_all(networks)
-        return np.concatenate([evaluations, self._judged(networks), probed], axis=1).astype(np.float32)
+        return self._summarized(places, self._judge.at_their_end(self._records, places, values)) if places else []
 
     def _lost(self, places: Sequence[int]) -> list[LaneFinished]:
-        """Summaries of the lanes at `places`, whose training is lost: what such a trial counts as, what became of its
-        units until the last point of its trajectory, and apart from that the error that it had before.
-        """
-        if not places:
-            return []
-        whole = self._probes.of_whole_trials()
-        before = evaluate(self._sound, self._data.tested(), self._data.test).error.tolist()
-        self._charge()
-        found = []
-        for place in places:
-            record = self._records[place]
-            extra = {**whole[place], **record.as_lost(), "test_error_before_divergence": before[place]}
-            fates = np.full(len(self._series), np.nan, np.float32) if record.fates is None else record.fates
-            summary = self._summary(record, Outcome.DIVERGED, record.metrics(self._series, fates, extra))
-            found.append(LaneFinished(lane=self._lanes[place], summary=summary))
-        return found
+        """Summaries of the lanes at `places`, whose training is lost."""
+        return self._summarized(places, self._judge.lost(self._records, places, self._sound)) if places else []
 
-    def _summary(self, record: LaneRecord, outcome: Outcome, metrics: dict[str, float]) -> TrialSummary:
+    def _summarized(self, places: Sequence[int], judgements: Sequence[Judgement]) -> list[LaneFinished]:
+        """What is told of the lanes at `places`, each with its judgement; judging is charged to all living lanes."""
+        self._charge()
+        return [
+            LaneFinished(
+                lane=self._lanes[place],
+                summary=self._summary(self._records[place], judgement),
+                artifacts=judgement.artifacts,
+            )
+            for place, judgement in zip(places, judgements, strict=True)
+        ]
+
+    def _summary(self, record: LaneRecord, judgement: Judgement) -> TrialSummary:
         return TrialSummary(
-            outcome=outcome,
+            outcome=judgement.outcome,
             steps=self._steps.taken,
             seconds=record.seconds,
             probe_seconds=record.probe_seconds,
-            metrics=metrics,
+            metrics=dict(judgement.metrics),
             probe_examples=self._probes.examples,
             parameters=record.parameters,
             pack_width=self._width,
             device=self._device_name,
             precision=precision_on(self._data.scale.device, self._config.training.precision),
-            measurement_versions={**versions(metrics), "outcome": OUTCOME_VERSION},
+            measurement_versions={**versions(judgement.metrics), "outcome": OUTCOME_VERSION},
         )
 
     def _stopped(self) -> list[LaneFinished]:
