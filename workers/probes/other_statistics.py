@@ -23,7 +23,7 @@ RUNNING, RECOMPUTED = "dead_unit_rate_running", "dead_unit_rate_recomputed"
 
 def dead_rates(pack: ProbedPack, epsilon: float) -> dict[str, Tensor]:
     """By series name, [L]: the share of all units that are gradient-dead over the probe set in eval mode; NaN in lanes
-    that keep no statistics.
+    that keep no statistics, or whose outputs are not finite.
     """
     lanes = [lane for lane, config in enumerate(pack.model.configs) if keeps_statistics(config.normalization)]
     nowhere = torch.full((len(pack.model.configs),), torch.nan, dtype=torch.float64, device=pack.data.scale.device)
@@ -51,9 +51,11 @@ def _rate(pack: ProbedPack, model: LaneModel, data: PackData, epsilon: float) ->
         ]
         trace = Trace()
         inputs, _ = part_data.take(pack.examples_of(part_data, 0, first_examples))
-        part.forward(part.params, inputs, Pass.evaluation(trace=trace))
+        outputs = part.forward(part.params, inputs, Pass.evaluation(trace=trace))
         for layer, z, h in zip(layers, trace.preactivations, trace.activations, strict=True):
             layer.add(z, h)
         decide_silence(pack, part, part_data, layers, (), seen=first_examples, as_trained=False)
-        rates.append(torch.cat([quantity.by_unit() for quantity in dead], 1).mean(1))
+        finite = torch.isfinite(outputs).all(2).all(1)
+        rate = torch.cat([quantity.by_unit() for quantity in dead], 1).mean(1)
+        rates.append(torch.where(finite, rate, torch.nan))
     return torch.cat(rates)
