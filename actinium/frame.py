@@ -19,16 +19,22 @@ LARGEST_ARTIFACT = 2**20
 class Outcome(StrEnum):
     """The scientific end of a trial that ran to its end.
 
-    converged: the study fixed a target value and the trial reached it at two evaluations running; without a fixed
-    value, its last validation accuracy is beyond what needs no learning: the best constant guess and 4 standard errors
-    (docs/decisions/0002, for numbers and images 0021). stalled: finite to the end, but not converged. diverged: the
-    loss became NaN, infinite, or over 10 times the first one, which counts as at least a constant guess's (SCIENCE D2):
-    ln(classes), or the targets' variance.
+    converged: the study fixed a target value, and the trial reached it at two evaluations running. learned: it did not,
+    or there was no fixed target, and its last network beats the best constant guess on the validation part: in balanced
+    accuracy, where there are classes, by a test that a perfect network passes at every size. stalled: it does not.
+    diverged: the training was lost: its loss was not finite, or over 10 times the first one (which counts as at least a
+    constant guess's: ln(classes), or the targets' variance) for an epoch, and 100 steps at least, without coming back
+    (docs/decisions/0045).
     """
 
     CONVERGED = "converged"
+    LEARNED = "learned"
     STALLED = "stalled"
     DIVERGED = "diverged"
+
+
+OUTCOME_VERSION = 2
+"""Raised when outcomes are decided differently. The first called converged whatever beat a constant guess."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +79,11 @@ class TrialSummary(BaseModel):
     """A trial's result. Exactly one is kept for each trial that succeeded.
 
     `metrics`: flat, final values by metric name (`dead_unit_rate`, `dead_unit_rate/layer_03`, ...); rates are
-    fractions; a measurement that does not apply or is not finite is absent. For a diverged trial they are those of
-    its last finite frame. What is measured at some points of the schedule only has the value of the last of those
-    points, so a trial that ends between two of them, diverged or stopped early, still has one. `measurement_versions`:
-    by quantity, the version of its definition (`actinium.measurements`) where that is not 1. `probe_seconds` is the
+    fractions; a measurement that does not apply or is not finite is absent. All are of one network: the last one, or
+    the best one where the trial asked for it. A diverged trial's are those of a network that knows nothing: error of
+    chance, a constant guess's losses, and what became of its units until the last point of their trajectory.
+    `measurement_versions`: by quantity (and for `outcome`), the version of its definition where that is not 1
+    (`actinium.measurements`). `probe_seconds` is the
     part of `seconds` spent on measuring, this lane's share of both. `precision`: the arithmetic of its training steps,
     which on a CPU is float32 where tf32 was asked for.
     """

@@ -39,22 +39,26 @@ from actinium.probes import GradientFlow as GradientFlow
 from actinium.probes import Probes as Probes
 from actinium.probes import Schedule as Schedule
 from actinium.procedures import invalid_procedure
+from actinium.schedules import evaluation_steps, spread, trajectory_steps
 from actinium.task import Augmentation as Augmentation
 from actinium.task import Shift as Shift
 from actinium.task import Task as Task
 
-SPEC_VERSION = 1
-"""Raised whenever the meaning of a field, a level or a measurement changes, so that old digests do not match."""
+SPEC_VERSION = 2
+"""Raised whenever the meaning of a field or a level changes, so that old digests do not match. Measurements have
+versions of their own (`actinium.measurements`). 2: schedules with points of their own in the last fifth, patience in
+epochs, decisions at evaluations.
+"""
 
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
 
 
 class EarlyStopping(Document):
-    """A trial ends when its validation loss has not fallen below its lowest by more than `min_delta` at `patience`
-    evaluations running (Prechelt 1998). Evaluations are the points of `probes.schedule`. The network tested is the
-    last one, or with `restore_best` that of the lowest validation loss, also where the trial is not ended early;
-    `best_validation_loss` says how far they are apart.
+    """A trial ends when its evaluation loss has not fallen below its lowest by more than `min_delta` for `patience`
+    epochs (Prechelt 1998); it is looked at where trials are evaluated (`actinium.schedules`). The network that is
+    judged (tested, validated, probed) is the last one, or with `restore_best` that of the lowest evaluation loss, also
+    where the trial is not ended early.
     """
 
     patience: int = Field(default=3, ge=1, le=10_000)
@@ -164,9 +168,13 @@ class TrialConfig(Document):
         digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:12]
         return f"{self.model.kind}-{self.task.dataset}-b{training.batch_size}-{digest}"
 
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps of an epoch; its last, incomplete batch is dropped."""
+        return self.task.train_count() // self.training.batch_size
+
     def steps(self) -> int:
-        """Optimizer steps in all; the last, incomplete batch of an epoch is dropped."""
-        return self.training.epochs * (self.task.train_count() // self.training.batch_size)
+        """Optimizer steps in all."""
+        return self.training.epochs * self.steps_per_epoch()
 
     def run_name(self) -> str:
         """`activation·normalization·initialization·sSEED`."""
@@ -293,23 +301,21 @@ class TrialConfig(Document):
         return None
 
     def probe_steps(self) -> list[int]:
-        """The steps measured: unique, ascending, step 0 and the last one included.
+        """The steps at which the study asked for measurements: ascending, step 0 and the last one included."""
+        schedule = self.probes.schedule
+        return spread(self.steps(), points=schedule.points, spacing=schedule.spacing)
 
-        With logarithmic spacing the points are evenly spaced in log(step + 1). Rounding merges the earliest ones, so
-        free points are added until `points` are distinct or every step is taken.
-        """
-        last, schedule = self.steps(), self.probes.schedule
-        wanted = min(schedule.points, last + 1)
-        raw = wanted
-        while True:
-            chosen = set()
-            for i in range(raw):
-                share = i / (raw - 1) if raw > 1 else 1.0
-                chosen.add(round((last + 1) ** share - 1) if schedule.spacing == "log" else round(last * share))
-            if len(chosen) >= wanted:
-                break
-            raw += 1
-        return sorted(chosen)
+    def evaluation_steps(self) -> list[int]:
+        """The steps at which the trial is evaluated, and everything is decided, whatever is measured."""
+        return evaluation_steps(epochs=self.training.epochs, steps_per_epoch=self.steps_per_epoch())
+
+    def trajectory_steps(self) -> list[int]:
+        """The steps at which it is looked what becomes of units; none where dead units are not probed."""
+        return trajectory_steps(self.steps()) if self.probes.dead_units else []
+
+    def frame_steps(self) -> list[int]:
+        """The steps at which a trial has a frame, ascending: all those at which something is measured."""
+        return sorted({*self.probe_steps(), *self.evaluation_steps(), *self.trajectory_steps()})
 
 
 class SharedParts:

@@ -198,7 +198,7 @@ summaries = Table(
     Column("outcome", Text, nullable=False),
     Column("summary", JSONB, nullable=False),
     Column("measurement_versions", Text, Computed("summary ->> 'measurement_versions'::text", persisted=True)),
-    CheckConstraint("outcome IN ('converged', 'stalled', 'diverged')", name="outcome"),
+    CheckConstraint("outcome IN ('converged', 'learned', 'stalled', 'diverged')", name="outcome"),
     Index(None, "study_id", "outcome", "trial_id"),
 )
 

@@ -53,6 +53,9 @@ class Pass:
     draw compute what they do in evaluation.
     averaged: while running statistics are averaged anew at fixed weights, of how many batches they are the mean before
     this pass. None: they move by the momentum of their normalization.
+    batch: how many examples share the statistics of a batch normalization, in a pass of many batches at once: each run
+    of so many examples is normalized as a training step of them would be. None: all examples are one batch. A pass of
+    many batches moves no statistics.
     """
 
     training: bool
@@ -60,6 +63,7 @@ class Pass:
     trace: Trace | None = None
     draws: StepDraws | None = None
     averaged: int | None = None
+    batch: int | None = None
 
     @classmethod
     def evaluation(cls, *, trace: Trace | None = None) -> Self:
@@ -72,9 +76,9 @@ class Pass:
         return cls(training=True, moves_statistics=True, draws=draws, trace=trace)
 
     @classmethod
-    def measuring(cls, *, trace: Trace | None = None, draws: StepDraws | None = None) -> Self:
-        """In training mode, by the batch's statistics, but nothing moves."""
-        return cls(training=True, trace=trace, draws=draws)
+    def measuring(cls, *, batch: int | None = None, trace: Trace | None = None, draws: StepDraws | None = None) -> Self:
+        """In training mode, by the statistics of batches of so many examples, but nothing moves."""
+        return cls(training=True, batch=batch, trace=trace, draws=draws)
 
     @classmethod
     def averaging(cls, batches: int) -> Self:

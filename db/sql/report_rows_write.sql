@@ -1,5 +1,6 @@
--- What reports read of trials that have just succeeded: their metrics, packed, and their validation losses by step, out
--- of the frames of the attempt that did.
+-- What reports read of trials that have just succeeded: their metrics, packed, and their evaluation losses by step, out
+-- of the frames of the attempt that did. Frames that are no evaluations (NaN there) do not count; those of a trial that
+-- was trained before evaluations had a series of their own have the validation loss.
 -- Guard: called in the transaction that wrote the summaries, of the attempts that were accepted.
 -- The metrics come as one string of bytes, `:bytes` a trial: an array of bytes would be written and read as text.
 WITH given AS (
@@ -10,9 +11,12 @@ WITH given AS (
     ) WITH ORDINALITY AS given (trial_id, attempt, outcome, steps, versions, place)
 ),
 place AS MATERIALIZED (
-    SELECT id, array_position(series, 'validation_loss') AS position
-    FROM layouts
-    WHERE 'validation_loss' = ANY (series)
+    SELECT
+        id, series [position] = 'evaluation_loss' AS of_evaluations, position
+    FROM layouts, coalesce(
+        array_position(series, 'evaluation_loss'), array_position(series, 'validation_loss')
+    ) AS position
+    WHERE position IS NOT NULL
 ),
 curve AS (
     SELECT
@@ -22,6 +26,7 @@ curve AS (
     FROM given
     JOIN frames ON frames.trial_id = given.trial_id AND frames.attempt = given.attempt
     JOIN place ON place.id = frames.layout_id
+    WHERE NOT (place.of_evaluations AND frames.values[place.position] = 'NaN')
     GROUP BY frames.trial_id
 )
 INSERT INTO report_rows

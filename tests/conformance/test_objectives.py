@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
+from workers.training.trivial import constant_within, trivial_scores
 
 from actinium.frame import LaneFinished, Outcome, PackFrames
 from actinium.levels import Activation, Initialization, Normalization
@@ -21,7 +22,6 @@ from workers.models import build_model
 from workers.objectives import OBJECTIVE_FUNCTIONS, Measure, SquaredErrors, squared_error
 from workers.training.batches import epoch_order, pack_data
 from workers.training.train import train_pack
-from workers.training.trivial import constant_within, trivial_scores
 
 LINE = Task(dataset="regression_1d", parameters={"function": "linear", "noise": 0.2, "examples": 500})
 

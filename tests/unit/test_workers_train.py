@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from workers.training.trivial import Trivial
 
 from actinium.frame import LaneFinished, PackFrames
 from actinium.levels import Activation, Normalization
@@ -22,7 +23,6 @@ from workers.training.batches import epoch_order, pack_data
 from workers.training.evaluation import GAP_BATCH, evaluate, train_eval_gap
 from workers.training.outcome import LaneRecord
 from workers.training.train import pack_layout, train_pack
-from workers.training.trivial import Trivial
 
 BASE = TrialConfig(
     task=Task(train_examples=100),

@@ -7,6 +7,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 from trained import trained
+from workers.training.trivial import Trivial
 
 from actinium.datasets.table import StoredDataset
 from actinium.frame import LaneFinished, TrialSummary
@@ -16,7 +17,6 @@ from workers.training.augmentation import augmented
 from workers.training.evaluation import evaluate
 from workers.training.outcome import LaneRecord
 from workers.training.train import Pack, pack_layout
-from workers.training.trivial import Trivial
 
 BASE = TrialConfig(
     task=Task(train_examples=100),

@@ -32,6 +32,13 @@ class Affine:
             beta = torch.zeros_like(gamma)
         return None if gamma is None else gamma.flatten(), None if beta is None else beta.flatten()
 
+    def repeated(self, count: int) -> "Affine":
+        """Those of the folded channels, `count` times one behind the other."""
+        return Affine(
+            gamma=None if self.gamma is None else self.gamma.flatten().repeat(count),
+            beta=None if self.beta is None else self.beta.flatten().repeat(count),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunningStatistics:
@@ -90,6 +97,8 @@ def batch_normalize(
     assert running is not None, "batch normalization keeps running statistics"
     if not pass_.training:
         return _by(running.mean, running.var, folded, level, affine)
+    if pass_.batch is not None and pass_.batch < folded.shape[0]:
+        return _batches(folded, level, affine, running, pass_.batch)
     update = pass_.moves_statistics
     moving = running if update else replace(running, mean=running.mean.clone(), var=running.var.clone())
     if pass_.averaged is None:
@@ -99,6 +108,36 @@ def batch_normalize(
     if update and running.batches is not None:
         running.batches.add_(1.0)
     return y
+
+
+def _batches(folded: Tensor, level: Normalization, affine: Affine, running: RunningStatistics, batch: int) -> Tensor:
+    """Every `batch` examples of [B, K, ...] as a training step of them would be normalized; no statistics move."""
+    count, rest = divmod(folded.shape[0], batch)
+    assert not rest, f"{folded.shape[0]} examples are no whole batches of {batch}"
+    own = replace(
+        running,
+        mean=running.mean.flatten().repeat(count),
+        var=running.var.flatten().repeat(count),
+        batches=None if running.batches is None else running.batches.expand_as(running.mean).flatten().repeat(count),
+    )
+    y = TRAINING_RULES[level.name](
+        _side_by_side(folded, count), level, affine.repeated(count), own, level.number("momentum")
+    )
+    return _one_behind_the_other(y, count).reshape(folded.shape)
+
+
+def _side_by_side(folded: Tensor, count: int) -> Tensor:
+    """`count` equal runs of the examples of [B, K, ...] as channels of their own: [B / count, count K, P]."""
+    examples, channels = folded.shape[:2]
+    runs = folded.reshape(count, examples // count, channels, -1)
+    return runs.transpose(0, 1).reshape(examples // count, count * channels, -1)
+
+
+def _one_behind_the_other(side_by_side: Tensor, count: int) -> Tensor:
+    """What `_side_by_side` made of them, as they were: [B, K, P]."""
+    examples, channels, positions = side_by_side.shape
+    runs = side_by_side.view(examples, count, channels // count, positions)
+    return runs.transpose(0, 1).reshape(examples * count, channels // count, positions)
 
 
 def _by(mean: Tensor, var: Tensor, folded: Tensor, level: Normalization, affine: Affine) -> Tensor:
@@ -142,7 +181,6 @@ def _ghosts(
     ghosts = 1 if size is None else max(examples // int(size), 1)
     if ghosts == 1:
         return _plain(folded, level, affine, running, momentum)
-    gamma, beta = affine.flat()
     least, larger = divmod(examples, ghosts)
     done, means, variances = [], [], []
     start = 0
@@ -151,16 +189,9 @@ def _ghosts(
             continue
         part = folded[start : start + count * length]
         start += count * length
-        side_by_side = part.reshape(count, length, channels, -1).transpose(0, 1).reshape(length, count * channels, -1)
-        own = RunningStatistics(
-            mean=running.mean.flatten().repeat(count),
-            var=running.var.flatten().repeat(count),
-        )
-        repeated = Affine(
-            gamma=None if gamma is None else gamma.repeat(count), beta=None if beta is None else beta.repeat(count)
-        )
-        y = _plain(side_by_side, level, repeated, own, momentum)
-        done.append(y.view(length, count, channels, -1).transpose(0, 1).reshape(part.shape))
+        own = RunningStatistics(mean=running.mean.flatten().repeat(count), var=running.var.flatten().repeat(count))
+        y = _plain(_side_by_side(part, count), level, affine.repeated(count), own, momentum)
+        done.append(_one_behind_the_other(y, count).reshape(part.shape))
         means.append(own.mean.view(count, channels))
         variances.append(own.var.view(count, channels))
     _move(running, torch.cat(means).mean(0), torch.cat(variances).mean(0))

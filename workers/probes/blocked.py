@@ -1,8 +1,9 @@
 """Blocked units (SCIENCE D1): alive, and yet no gradient arrives: max |dL/dz| over the probe set is below a threshold.
 
-L is each example's own loss, in eval mode, so that neither the number of examples nor who stands beside an example
-counts. A pair is alive where one of its halves is. What blocks a unit stands above it: dead layers, weights of zero, a
-softmax that is certain throughout. Legend: L lanes, U units of all hidden layers, C of one.
+L is each example's own loss, so that the number of examples does not count; who stands beside an example counts only
+where a normalization goes by the batch, as it does in training. A pair is alive where one of its halves is. What blocks
+a unit stands above it: dead layers, weights of zero, a softmax that is certain throughout. Legend: L lanes, U units of
+all hidden layers, C of one.
 """
 
 from functools import partial
@@ -17,18 +18,19 @@ from workers.training.batches import PackData
 
 
 def blocked_units(
-    model: LaneModel, data: PackData, *, examples: int, epsilon: float, threshold: float, at_once: int
+    model: LaneModel, data: PackData, index: Tensor, *, batch: int, epsilon: float, threshold: float, at_once: int
 ) -> Tensor:
     """1[max_x |phi'(z_u)| >= epsilon and max_x |dL/dz_u| < threshold], [L, U] float64 of 0 and 1; NaN where a lane's
     numbers are not finite.
 
-    Over the first `examples` of the probe set, `at_once` in a pass. No parameter's gradient is computed or touched.
+    Over the examples at `index` [L, n], which are whole batches of `batch`, `at_once` batches in a pass. No parameter's
+    gradient is computed or touched.
     """
     steepest: list[Tensor] = []
     arriving: list[Tensor] = []
     finite = torch.ones(len(model.configs), dtype=torch.bool, device=data.scale.device)
-    for index in torch.split(data.train[:, :examples], at_once, dim=1):
-        chunks, gradients, outputs = _passed(model, *data.take(index), data.functions().loss)
+    for part in torch.split(index, at_once * batch, dim=1):
+        chunks, gradients, outputs = _passed(model, *data.take(part), data.functions().loss, batch)
         finite &= torch.isfinite(outputs).all(2).all(1)
         steepest = _higher(steepest, [chunk.peak(chunk.strongest) for chunk in chunks])
         arriving = _higher(arriving, [_arriving(*seen) for seen in zip(chunks, gradients, strict=True)])
@@ -37,14 +39,14 @@ def blocked_units(
 
 
 def _passed(
-    model: LaneModel, inputs: Tensor, targets: Tensor, loss: Loss
+    model: LaneModel, inputs: Tensor, targets: Tensor, loss: Loss, batch: int
 ) -> tuple[list[LayerChunk], tuple[Tensor, ...], Tensor]:
     """What a pass shows of every hidden layer, dL/dz of each, and the outputs."""
     params = {name: tensor.detach() for name, tensor in model.params.items()}
     trace = Trace()
     with torch.enable_grad():
         watched = inputs.detach().requires_grad_()
-        outputs = model.forward(params, watched, Pass.evaluation(trace=trace))
+        outputs = model.forward(params, watched, Pass.measuring(batch=batch, trace=trace))
         total = loss(outputs, targets).sum() * outputs.shape[1]
         gradients = torch.autograd.grad(total, trace.preactivations)
     chunks = [

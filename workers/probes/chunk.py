@@ -76,16 +76,21 @@ class LayerChunk:
         return values.amax(1) if self.lane_axis == 0 else values.flatten(3).amax(3).amax(0)
 
     def total(self, values: Tensor) -> Tensor:
-        """Each unit's sum, [L, C] float64; the terms of one part are added in the tensor's own precision."""
-        added = values.sum(1) if self.lane_axis == 0 else values.flatten(3).sum(3).sum(0)
-        return added.double()
+        """Each unit's sum, [L, C] float64."""
+        if self.lane_axis == 0:
+            return values.sum(1, dtype=torch.float64)
+        return values.flatten(3).sum(3, dtype=torch.float64).sum(0)
 
     def products(self, values: Tensor) -> Tensor:
-        """Each lane's X^T X, [L, C, C] float64: a row of X is an example (at a position), a column a unit."""
+        """Each lane's X^T X, [L, C, C] float64: a row of X is an example (at a position), a column a unit.
+
+        The products too are in float64: of a float32 one, singular values below a thousandth of the largest are noise.
+        """
+        exact = values.double()
         if self.lane_axis == 0:
-            return (values.mT @ values).double()
-        flat = values.flatten(3)
-        return (flat @ flat.mT).sum(0, dtype=torch.float64)
+            return exact.mT @ exact
+        flat = exact.flatten(3)
+        return (flat @ flat.mT).sum(0)
 
 
 def larger_half(values: Tensor, *, axis: int) -> Tensor:

@@ -9,6 +9,7 @@ with its weights; a projection belongs to the last layer of its block. Legend: L
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeAlias
 
 import torch
@@ -19,7 +20,7 @@ from actinium.trial import TrialConfig
 from workers.layers import LaneModel, Parameters, Pass
 from workers.probes.family import Family
 from workers.probes.gradient_slope import gradient_slope
-from workers.probes.probed_pack import ProbedPack, Stepped
+from workers.probes.probed_pack import ProbedPack
 from workers.probes.schedule import points_of
 from workers.training.batches import PackData
 
@@ -30,20 +31,26 @@ def measure(pack: ProbedPack, step: int) -> dict[str, Tensor]:
     """Internal covariate shift of every layer, by series name."""
     wanted = pack.config.probes.covariate_shift
     assert wanted is not None and pack.stepped is not None, "a step is needed to see what it does"
-    examples = min(wanted.examples, pack.examples)
-    return covariate_shift(list(pack.groups(pack.per_example * examples)), examples, pack.stepped)
+    asked = [
+        (model, _loss_on(model, data, inputs, targets, pack.batch))
+        for model, data, inputs, targets in pack.shown(wanted.examples)
+    ]
+    return covariate_shift(asked, partial(pack.stepped, pack.model.params))
 
 
 COVARIATE_SHIFT = Family(name="covariate_shift", steps=points_of("covariate_shift"), measure=measure)
 
 
-def covariate_shift(groups: Sequence[tuple[LaneModel, PackData]], examples: int, stepped: Stepped) -> dict[str, Tensor]:
-    """[L] float64 by series name, of the lanes of all groups of a pack in their order.
+def covariate_shift(
+    asked: Sequence[tuple[LaneModel, LossOf]], stepped: Callable[[Mapping[str, Tensor]], Parameters]
+) -> dict[str, Tensor]:
+    """[L] float64 by series name, of the lanes of all groups of a pack in their order: each group with its lanes'
+    losses as a function of the parameters. `stepped`: the pack's parameters as a step with these gradients would leave
+    them.
 
     ics: |G_i - G'_i|. ics_relative: that over |G_i|. ics_cosine: of the angle between the two. ics_slope: the OLS slope
     of ln ics_relative on i, from the second layer on (below the first there is nothing: 0, 0 and 1).
     """
-    asked = [(model, _loss_on(model, data, examples)) for model, data in groups]
     before = [gradients(loss, model.params, list(model.params)) for model, loss in asked]
     moved = stepped({name: torch.cat([group[name] for group in before]) for name in before[0]})
     parts: list[Tensor] = []
@@ -61,12 +68,11 @@ def covariate_shift(groups: Sequence[tuple[LaneModel, PackData]], examples: int,
     return {**values, "ics_slope": -gradient_slope(shift[1, :, 1:])}
 
 
-def _loss_on(model: LaneModel, data: PackData, examples: int) -> LossOf:
-    """The sum over lanes of each one's mean loss on its first examples, as a function of the parameters."""
-    inputs, targets = data.take(data.train[:, :examples])
+def _loss_on(model: LaneModel, data: PackData, inputs: Tensor, targets: Tensor, batch: int) -> LossOf:
+    """The sum over lanes of each one's mean loss, as a function of the parameters."""
 
     def loss(params: Parameters) -> Tensor:
-        outputs = model.forward(params, inputs, Pass.measuring())
+        outputs = model.forward(params, inputs, Pass.measuring(batch=batch))
         return data.functions().loss(outputs, targets).sum()
 
     return loss

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from actinium.schedules import spaced
 from actinium.trial import DeadUnits, TrialConfig
 from workers.activations import ACTIVATION_FUNCTIONS
 from workers.probes.chunk import UnitQuantity
@@ -14,15 +15,24 @@ from workers.probes.gathering import Gathered, LayerLook
 from workers.probes.gradient_dead import GradientDead
 from workers.probes.halves import Halves
 from workers.probes.off_units import OffUnits
+from workers.probes.other_statistics import RECOMPUTED, RUNNING, dead_rates
 from workers.probes.probed_pack import ProbedPack
 from workers.probes.saturated import Saturated
-from workers.probes.schedule import averaged_steps
-from workers.probes.trajectory import classify
+from workers.probes.schedule import averaged_steps, trajectory_steps
+from workers.probes.trajectory import classify, settled_frames
+
+OTHER_POINTS = 4
+"""Of the schedule's points: recomputed statistics take a pass over the training examples."""
 
 
 def _setting(config: TrialConfig) -> DeadUnits:
     assert config.probes.dead_units is not None
     return config.probes.dead_units
+
+
+def other_steps(config: TrialConfig) -> frozenset[int]:
+    """The measured steps at which dead units are looked for by other statistics too."""
+    return spaced(config.probe_steps(), OTHER_POINTS)
 
 
 def series(config: TrialConfig) -> list[Given]:
@@ -55,22 +65,35 @@ def gather(look: LayerLook) -> Gathered:
 
 def remember(pack: ProbedPack, units: Mapping[str, Tensor], finite: Tensor) -> None:
     """Which units are dead at this step."""
-    pack.dead.append((units["dead_unit_rate"] == 1) & finite.unsqueeze(1))
+    pack.dead_now = (units["dead_unit_rate"] == 1) & finite.unsqueeze(1)
+
+
+def measure(pack: ProbedPack, step: int) -> dict[str, Tensor]:
+    """Beside the rate as trained, at some steps those by running and by recomputed statistics."""
+    return dead_rates(pack, _setting(pack.config).epsilon) if step in other_steps(pack.config) else {}
 
 
 def end(pack: ProbedPack) -> dict[str, Tensor]:
-    """Shares of units by fate over the steps measured so far: network and layers."""
-    shares: dict[str, Tensor] = {}
-    for name, fates in classify(torch.stack(pack.dead), pack.steps).items():
-        shares |= pack.means(name, pack.by_layer(fates.double()))
-    return shares
+    """Shares of units by fate over the trajectory so far, network and layers; and on how many frames `died` rests."""
+    dead = torch.stack(pack.dead)
+    found = {"settled_frames": dead.new_full((dead.shape[1],), settled_frames(pack.steps), dtype=torch.float64)}
+    for name, fates in classify(dead, pack.steps).items():
+        found |= pack.means(name, pack.by_layer(fates))
+    return found
 
 
 DEAD_UNITS = Family(
     name="dead_units",
-    sparser={"saturated_rate": averaged_steps, "dormant_rate": averaged_steps},
+    steps=trajectory_steps,
+    sparser={
+        "saturated_rate": averaged_steps,
+        "dormant_rate": averaged_steps,
+        RUNNING: other_steps,
+        RECOMPUTED: other_steps,
+    },
     series=series,
     gather=gather,
     remember=remember,
+    measure=measure,
     end=end,
 )

@@ -1,7 +1,7 @@
 """Gradient flow (SCIENCE D4): delta_l = rms of dL/dz_l, and how it changes from layer to layer.
 
-L is the mean loss over the examples given; normalizations use the statistics of those, as in training, and
-leave the running ones alone. Legend: L lanes, B examples, D hidden layers.
+L is the mean loss over the examples given; normalizations go by the statistics of batches and ghosts of the study's own
+size, as in training, and leave the running ones alone. Legend: L lanes, B examples, D hidden layers.
 """
 
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ from workers.probes.schedule import points_of
 
 
 def preactivation_gradients(
-    model: LaneModel, inputs: Tensor, targets: Tensor, loss: Loss = cross_entropy
+    model: LaneModel, inputs: Tensor, targets: Tensor, loss: Loss = cross_entropy, *, batch: int | None = None
 ) -> tuple[Tensor, ...]:
     """dL/dz of every hidden layer, shaped as z in the trace, from inputs ([L, B, ...] or [B, L, ...], the model's
-    layout) and targets as `loss` has them.
+    layout) and targets as `loss` has them. `batch`: as in `workers.layers.Pass`.
 
     A lane's loss reaches no other lane's z, so the sum over lanes has each lane's own gradients. No parameter's
     gradient is computed or touched.
@@ -33,7 +33,7 @@ def preactivation_gradients(
     trace = Trace()
     with torch.enable_grad():
         watched = inputs.detach().requires_grad_()
-        outputs = model.forward(params, watched, Pass.measuring(trace=trace))
+        outputs = model.forward(params, watched, Pass.measuring(batch=batch, trace=trace))
         return torch.autograd.grad(loss(outputs, targets).sum(), trace.preactivations)
 
 
@@ -55,8 +55,8 @@ def measure(pack: ProbedPack, step: int) -> dict[str, Tensor]:
     flow = pack.config.probes.gradient_flow
     assert flow is not None
     by_layer, by_step, steps = [], [], pack.config.time_steps()
-    for model, data, inputs, targets in pack.shown(min(flow.examples, pack.examples)):
-        gradients = preactivation_gradients(model, inputs, targets, data.functions().loss)
+    for model, data, inputs, targets in pack.shown(flow.examples):
+        gradients = preactivation_gradients(model, inputs, targets, data.functions().loss, batch=pack.batch)
         by_layer.append(gradient_rms(gradients, model.lane_axis))
         if steps is not None:
             by_step.append(time_rms(gradients, steps))

@@ -1,7 +1,7 @@
 """Drift of what activations receive (SCIENCE B, bn-stable; Ioffe & Szegedy 2015, figure 1), against step 0.
 
 Of every unit's z, its mean m and standard deviation s over the first examples of the probe set (and positions), with
-the statistics of that batch, as in training. Legend: L lanes, U units of all hidden layers.
+the statistics of batches of the study's own size, as in training. Legend: L lanes, U units of all hidden layers.
 
     mean drift  |m_t - m_0| / s_0        std drift  |ln(s_t / s_0)|
 """
@@ -22,10 +22,10 @@ START = "start"
 
 
 @torch.no_grad()
-def unit_moments(model: LaneModel, inputs: Tensor) -> Tensor:
-    """m and s (biased) of z, [2, L, U] float64; inputs in the model's layout."""
+def unit_moments(model: LaneModel, inputs: Tensor, *, batch: int | None = None) -> Tensor:
+    """m and s (biased) of z, [2, L, U] float64; inputs in the model's layout; `batch` as in `workers.layers.Pass`."""
     trace = Trace()
-    model.forward(model.params, inputs, Pass.measuring(trace=trace))
+    model.forward(model.params, inputs, Pass.measuring(batch=batch, trace=trace))
     axes = (1,) if model.lane_axis == 0 else (0, 3, 4)
     found = [torch.var_mean(z.double(), axes, correction=0) for z in trace.preactivations]
     return torch.stack([torch.cat([mean for _, mean in found], 1), torch.cat([var for var, _ in found], 1).sqrt()])
@@ -45,8 +45,8 @@ def measure(pack: ProbedPack, step: int) -> dict[str, Tensor]:
     """How far units' inputs have moved since the first measured step."""
     wanted = pack.config.probes.input_drift
     assert wanted is not None
-    shown = pack.shown(min(wanted.examples, pack.examples))
-    now = torch.cat([unit_moments(model, inputs) for model, _, inputs, _ in shown], 1)
+    shown = pack.shown(wanted.examples)
+    now = torch.cat([unit_moments(model, inputs, batch=pack.batch) for model, _, inputs, _ in shown], 1)
     start = pack.memory.setdefault(START, now.movedim(1, 0))
     values: dict[str, Tensor] = {}
     for name, units in drift(start.movedim(0, 1), now).items():

@@ -33,7 +33,7 @@ class PackProbes:
         self._families = families_of(config)
         self._timetables = [family.timetable(config) for family in self._families]
         self._layers = len(config.layers())
-        self._steps = frozenset(config.probe_steps())
+        self._last = config.steps()
         self.examples = self._pack.examples
         """K, the size of the probe set."""
 
@@ -49,13 +49,42 @@ class PackProbes:
     def measure(self, step: int) -> NDArray[np.float32]:
         """The values of `probe_series`, [L, S]; NaN where one is not due, or the lane's numbers are not finite.
 
-        `step` is one of the config's probe steps; they come in ascending order. Raises ProbeFault where a family gives
+        `step` is one of the config's frame steps; they come in ascending order. Raises ProbeFault where a family gives
         other series than are due of it.
         """
-        assert step in self._steps, f"nothing is measured at step {step}"
         pack = self._pack
-        pack.steps.append(step)
-        asked = self._asked(step)
+        found = self._found(self._asked(step), step)
+        if step in pack.trajectory:
+            assert pack.dead_now is not None, "dead units are measured at every step of the trajectory"
+            pack.steps.append(step)
+            pack.dead.append(pack.dead_now)
+        return found
+
+    def measure_all(self, networks: LaneModel) -> NDArray[np.float32]:
+        """As `measure`, of everything, as at the last step, and of these networks of the living lanes in place of the
+        pack's own. No trajectory goes on by it.
+        """
+        pack = self._pack
+        own, pack.model = pack.model, networks
+        try:
+            return self._found(self._asked(self._last), self._last)
+        finally:
+            pack.model = own
+
+    def of_trajectory(self) -> NDArray[np.bool_]:
+        """Which of `probe_series` every point of a trajectory has, [S]."""
+        named = {
+            name
+            for timetable in self._timetables
+            for one, steps in timetable
+            if self._pack.trajectory <= steps
+            for name in one.series(self._layers)
+        }
+        return np.array([name in named for name in self._series], dtype=bool)
+
+    def _found(self, asked: Sequence[Asked], step: int) -> NDArray[np.float32]:
+        pack = self._pack
+        pack.looked_at = True
         values: dict[str, Tensor] = {}
         with torch.no_grad():
             gathered = look(pack, asked, step)
@@ -87,10 +116,10 @@ class PackProbes:
         return {**({"dead": torch.stack(pack.dead, 1)} if pack.dead else {}), **pack.memory}
 
     def restore(self, saved: Mapping[str, Tensor], *, steps: Sequence[int]) -> None:
-        """Go on after the frames at `steps`. Raises CheckpointUnusable where something is missing."""
+        """Go on after these steps of the trajectory. Raises CheckpointUnusable where something is missing."""
         pack, units = self._pack, sum(self._pack.widths)
         device = pack.data.scale.device
-        pack.steps = list(steps)
+        pack.steps, pack.looked_at = list(steps), True
         if pack.config.probes.dead_units:
             if "dead" not in saved or saved["dead"].shape[1:] != (len(steps), units):
                 raise CheckpointUnusable(f"it does not say which of {units} units were dead when")
@@ -103,7 +132,7 @@ class PackProbes:
         """
         pack = self._pack
         found: dict[str, Tensor] = {}
-        for family in self._families if pack.steps else ():
+        for family in self._families if pack.looked_at else ():
             if family.end is not None:
                 own = family.end(pack)
                 wanted = [s for one in family.given_at_end(pack.model.configs) for s in one.series(self._layers)]

@@ -13,10 +13,10 @@ from torch import Tensor
 from actinium.frame import layer_series
 from actinium.trial import TrialConfig
 from workers.layers import LaneModel, Parameters
-from workers.probes.schedule import averaged_steps, probe_examples
+from workers.probes.schedule import averaged_steps, in_batches, probe_examples
 from workers.training.batches import PackData
 
-Stepped: TypeAlias = Callable[[Mapping[str, Tensor]], Parameters]
+Stepped: TypeAlias = Callable[[Parameters, Mapping[str, Tensor]], Parameters]
 """All lanes' parameters as one step with these gradients would leave them; nothing else changes."""
 
 ELEMENTS_AT_ONCE = {"cpu": 2**18, "cuda": 2**26}
@@ -45,10 +45,17 @@ class ProbedPack:
         linear, activated = self.config.layers(), self.config.activated()
         self.widths = [min(z, h) for (z, _), (h, _) in zip(linear, activated, strict=True)]
         """Units of every layer; where activations double the channels or halve them, pairs."""
+        self.batch = self.config.training.batch_size
+        """Examples that share the statistics of a batch normalization in training."""
+        self.trajectory = frozenset(self.config.trajectory_steps())
         self.steps: list[int] = []
-        """Those measured so far."""
+        """Those of the trajectory until now."""
         self.dead: list[Tensor] = []
         """At each of them, [L, U] bool, where dead units are measured."""
+        self.dead_now: Tensor | None = None
+        """At the step that is being measured."""
+        self.looked_at = False
+        """Whether anything was measured yet."""
         self.memory: dict[str, Tensor] = {}
         """What families remember from one frame to the next, by a name of their own: [L, ...]."""
         self.finite = torch.ones(len(model.configs), dtype=torch.bool, device=data.scale.device)
@@ -66,6 +73,7 @@ class ProbedPack:
         self.dead = [dead[kept] for dead in self.dead]
         self.memory = {name: tensor[kept] for name, tensor in self.memory.items()}
         self.finite = self.finite[kept]
+        self.dead_now = None if self.dead_now is None else self.dead_now[kept]
 
     def groups(self, values_per_lane: int) -> Iterator[tuple[LaneModel, PackData]]:
         """The pack in groups of neighbouring lanes that are small enough to be passed through at once.
@@ -81,10 +89,25 @@ class ProbedPack:
         for first, end in pairwise([*cuts, len(self.model.configs)]):
             yield self.model.narrow(first, end - first), self.data.narrow(first, end - first)
 
+    def examples_of(self, data: PackData, first: int, end: int) -> Tensor:
+        """Those of the probe set from `first` to `end`, [l, n] positions in the dataset.
+
+        The probe set is laid out in batches of the training's size, each of its examples in one at least: what is
+        missing in the last batch are the first examples once more.
+        """
+        places = torch.arange(first, end, device=data.train.device) % self.examples
+        return data.train[:, places]
+
+    @property
+    def laid_out(self) -> int:
+        """Examples of the probe set as it is laid out in whole batches."""
+        return in_batches(self.examples, self.config)
+
     def shown(self, examples: int) -> Iterator[tuple[LaneModel, PackData, Tensor, Tensor]]:
-        """Groups with their first examples: inputs, and targets."""
-        for model, data in self.groups(self.per_example * examples):
-            yield model, data, *data.take(data.train[:, :examples])
+        """Groups with so many of their first examples, in whole batches: inputs, and targets."""
+        whole = in_batches(min(examples, self.examples), self.config)
+        for model, data in self.groups(self.per_example * whole):
+            yield model, data, *data.take(self.examples_of(data, 0, whole))
 
     def by_layer(self, units: Tensor) -> Sequence[Tensor]:
         """Of values [L, U] of all units, those of each layer."""

@@ -1,12 +1,14 @@
 """At which of a trial's measured steps a family is measured, and on how many examples.
 
 What is true of a unit on the whole probe set is decided at every measured step. Means over examples are taken at some
-of them (`averaged_steps`): a family that gathers anything else than silence is measured at those alone.
+of them (`averaged_steps`): a family that gathers anything else than silence is measured at those alone. Networks are
+looked at as they are trained, batch by batch, so that examples come in whole batches.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeAlias
 
+from actinium.schedules import spaced
 from actinium.trial import DeadUnits, TrialConfig
 
 Schedule: TypeAlias = Callable[[TrialConfig], frozenset[int]]
@@ -43,17 +45,23 @@ def points_of(setting: str) -> Schedule:
     return steps
 
 
-def spaced(steps: Sequence[int], points: int) -> frozenset[int]:
-    """`points` of the steps, evenly spaced among them."""
-    last, gaps = len(steps) - 1, min(points, len(steps)) - 1
-    return frozenset(steps[round(place * last / gaps)] for place in range(gaps + 1)) if gaps else frozenset(steps)
+def trajectory_steps(config: TrialConfig) -> frozenset[int]:
+    """The steps at which it is looked what becomes of units: all measured steps, and those of trajectories."""
+    return every_step(config) | frozenset(config.trajectory_steps())
 
 
 def probe_examples(config: TrialConfig) -> int:
-    """K, the size of the probe set: the first K of a trial's training examples (SCIENCE D1)."""
-    return min((config.probes.dead_units or DeadUnits()).examples, config.task.train_count())
+    """K, the size of the probe set: the first K of a trial's training examples (SCIENCE D1); a batch at least."""
+    wanted = min((config.probes.dead_units or DeadUnits()).examples, config.task.train_count())
+    return max(wanted, config.training.batch_size)
+
+
+def in_batches(examples: int, config: TrialConfig) -> int:
+    """So many examples, or a few more, that they are whole batches of the training."""
+    size = config.training.batch_size
+    return -(-examples // size) * size
 
 
 def averaged_examples(config: TrialConfig) -> int:
-    """How many of the probe set, its first ones, means over examples are taken of."""
-    return min(config.probes.averaged_examples, probe_examples(config))
+    """How many of the probe set, its first ones, means over examples are taken of: whole batches."""
+    return in_batches(min(config.probes.averaged_examples, probe_examples(config)), config)

@@ -1,5 +1,6 @@
-"""The pass over the probe set in eval mode that families share: each says what it gathers of a layer, all of it is
-gathered while the examples go by, part by part.
+"""The pass over the probe set that families share: each says what it gathers of a layer, all of it is gathered while
+the examples go by, part by part. Networks are as they are trained (SCIENCE D1): where a normalization goes by the
+batch, by batches and ghosts of the study's own size; elsewhere that is eval mode.
 
 Legend: L lanes, l of a group, C units of a layer, U of all.
 """
@@ -20,7 +21,7 @@ from workers.probes.family import Family, Given
 from workers.probes.gathering import Gathered, LayerLook, OutputsQuantity
 from workers.probes.halves import Halves
 from workers.probes.probed_pack import ProbedPack
-from workers.probes.schedule import averaged_examples
+from workers.probes.schedule import averaged_examples, in_batches
 from workers.probes.silence import decide_silence
 from workers.training.batches import PackData
 
@@ -116,7 +117,8 @@ def look(pack: ProbedPack, asked: Sequence[Asked], step: int) -> dict[str, dict[
         return {}
     averaging = step in pack.averaged_steps
     widest = pack.config.widest()
-    first = averaged_examples(pack.config) if averaging else min(FIRST_EXAMPLES, pack.examples)
+    few = in_batches(min(FIRST_EXAMPLES, pack.examples), pack.config)
+    first = averaged_examples(pack.config) if averaging else few
     groups = [
         _group(pack, model, data, asked, first=first, averaging=averaging)
         for model, data in pack.groups(widest * first)
@@ -151,18 +153,17 @@ def _group(
     }
     every_output = [quantity for of in outputs.values() for quantity in of]
     finite = torch.ones(lanes, dtype=torch.bool, device=data.scale.device)
-    at_once = max(1, pack.elements // (lanes * widest))
-    for index in torch.split(data.train[:, :first], at_once, dim=1):
+    batches = max(1, pack.elements // (lanes * widest * pack.batch))
+    for index in torch.split(pack.examples_of(data, 0, first), batches * pack.batch, dim=1):
         trace = Trace()
         inputs, _ = data.take(index)
-        logits = model.forward(model.params, inputs, Pass.evaluation(trace=trace))
+        logits = model.forward(model.params, inputs, Pass.measuring(batch=pack.batch, trace=trace))
         finite &= torch.isfinite(logits).all(2).all(1)
         for layer, z, h in zip(layers, trace.preactivations, trace.activations, strict=True):
             layer.add(z, h)
         for quantity in every_output:
             quantity.add(logits)
-    elements = pack.elements // widest
-    decide_silence(model, data, layers, every_output, seen=first, examples=pack.examples, elements=elements)
+    decide_silence(pack, model, data, layers, every_output, seen=first)
     found = {one.family.name: _found(pack, one, layers, outputs.get(one.family.name, ())) for one in asked}
     return found, finite
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from workers.layers import LaneModel, Pass, Trace
 from workers.probes.gathering import OutputsQuantity
+from workers.probes.probed_pack import ProbedPack
 from workers.training.batches import PackData
 
 GROWTH = 4
@@ -35,21 +36,21 @@ class SilentLayer(Protocol):
 
 
 def decide_silence(
+    pack: ProbedPack,
     model: LaneModel,
     data: PackData,
     layers: Sequence[SilentLayer],
     outputs: Sequence[OutputsQuantity],
     *,
     seen: int,
-    examples: int,
-    elements: int,
+    as_trained: bool = True,
 ) -> None:
-    """Show layers and outputs as many more of the first `examples` of the probe set as they need, `seen` of which they
-    have.
-
-    `elements`: lanes times examples in one pass, at most.
+    """Show layers and outputs of the group's `model` as many more examples of the probe set as they need, of which they
+    have `seen` the first: whole batches, where networks are looked at `as_trained`; otherwise in eval mode.
     """
-    examples = min(examples, data.train.shape[1])
+    examples = pack.laid_out if as_trained else pack.examples
+    unit = pack.batch if as_trained else 1
+    elements = pack.elements // pack.config.widest()
     while seen < examples:
         flags = [layer.undecided() for layer in layers]
         asking = [flag.any(1) for flag in flags if flag is not None]
@@ -62,11 +63,13 @@ def decide_silence(
         end = GROWTH * seen if (GROWTH + 1) * seen < examples else examples
         for some in _alike(model, lanes):
             open_units = [None if flag is None else _open(flag[some]) for flag in flags]
-            part, part_data = _only(model, data, some)
-            for index in torch.split(part_data.train[:, seen:end], max(1, elements // some.numel()), dim=1):
+            part, part_data = only(model, data, some.tolist())
+            at_once = max(1, elements // (some.numel() * unit)) * unit
+            for index in torch.split(pack.examples_of(part_data, seen, end), at_once, dim=1):
                 trace = Trace()
                 inputs, _ = part_data.take(index)
-                logits = part.forward(part.params, inputs, Pass.evaluation(trace=trace))
+                how = Pass.measuring(batch=pack.batch, trace=trace) if as_trained else Pass.evaluation(trace=trace)
+                logits = part.forward(part.params, inputs, how)
                 for layer, units, z, h in zip(layers, open_units, trace.preactivations, trace.activations, strict=True):
                     if units is not None:
                         layer.add_silence(part, some, units, z, h)
@@ -88,9 +91,8 @@ def _open(undecided: Tensor) -> Tensor | None:
     return undecided.int().topk(most, dim=1).indices if most else None
 
 
-def _only(model: LaneModel, data: PackData, lanes: Tensor) -> tuple[LaneModel, PackData]:
-    """These lanes of the group; the group stays as it is."""
-    places = lanes.tolist()
+def only(model: LaneModel, data: PackData, places: Sequence[int]) -> tuple[LaneModel, PackData]:
+    """These lanes of the group (ascending); the group stays as it is."""
     first, count = places[0], places[-1] + 1 - places[0]
     part, part_data = model.narrow(first, count), data.narrow(first, count)
     if len(places) < count:

@@ -68,7 +68,8 @@ def measure(pack: ProbedPack, step: int) -> dict[str, Tensor]:
     """Layers that are dead at this step, and at some steps units that are blocked."""
     values: dict[str, Tensor] = {}
     if pack.config.probes.dead_units:
-        wholly = torch.stack([dead.all(1) for dead in pack.by_layer(pack.dead[-1])], 1).double()
+        assert pack.dead_now is not None, "dead units are measured at every measured step, and before this family"
+        wholly = torch.stack([dead.all(1) for dead in pack.by_layer(pack.dead_now)], 1).double()
         flags = torch.where(pack.finite.unsqueeze(1), wholly, torch.nan)
         values["dead_layers"] = flags.sum(1)
         values |= {layer_series("layer_dead", layer): own for layer, own in enumerate(flags.unbind(1), start=1)}
@@ -84,10 +85,11 @@ def _blocked(pack: ProbedPack) -> dict[str, Tensor]:
         blocked_units(
             model,
             data,
-            examples=pack.examples,
+            pack.examples_of(data, 0, pack.laid_out),
+            batch=pack.batch,
             epsilon=dead_units.epsilon,
             threshold=_setting(pack.config).blocked,
-            at_once=max(1, pack.elements // (len(model.configs) * pack.per_example)),
+            at_once=max(1, pack.elements // (len(model.configs) * pack.per_example * pack.batch)),
         )
         for model, data in pack.groups(pack.per_example * averaged_examples(pack.config))
     ]

@@ -33,8 +33,11 @@ def shown_name(parameter: str) -> str:
     return parameter if own == SLOPE else own
 
 
-def weight_values(model: LaneModel, inputs: Tensor, targets: Tensor, loss: Loss = cross_entropy) -> dict[str, Tensor]:
-    """[L] float64 by series name, of every hidden layer; inputs in the model's layout, targets as `loss` takes them.
+def weight_values(
+    model: LaneModel, inputs: Tensor, targets: Tensor, loss: Loss = cross_entropy, *, batch: int | None = None
+) -> dict[str, Tensor]:
+    """[L] float64 by series name, of every hidden layer; inputs in the model's layout, targets as `loss` takes them,
+    `batch` as in `workers.layers.Pass`.
 
     weight_norm: |W|_F. weight_gradient_rms: |dL/dW|_F / sqrt(numel). weight_gradient_share: |dL/dW|_F / |W|_F.
     learned_slope: the mean over units of what a parametric rectifier learned, NaN elsewhere. opposite_cosine: the mean
@@ -43,7 +46,7 @@ def weight_values(model: LaneModel, inputs: Tensor, targets: Tensor, loss: Loss 
     """
     values: dict[str, Tensor] = {}
     learned = learned_means(model).get(SLOPE)
-    gradients = _gradients(model, inputs, targets, loss)
+    gradients = _gradients(model, inputs, targets, loss, batch)
     for number, layer in enumerate(model.hidden_names, start=1):
         weight = _whole(model.params, layer).detach().double()
         size = weight.flatten(1).norm(dim=1)
@@ -72,12 +75,12 @@ def _whole(tensors: Mapping[str, Tensor], layer: str) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
 
-def _gradients(model: LaneModel, inputs: Tensor, targets: Tensor, loss: Loss = cross_entropy) -> dict[str, Tensor]:
+def _gradients(model: LaneModel, inputs: Tensor, targets: Tensor, loss: Loss, batch: int | None) -> dict[str, Tensor]:
     params = {name: tensor.detach() for name, tensor in model.params.items()}
     with torch.enable_grad():
         watched = [name for layer in model.hidden_names for name in _names(params, layer)]
         leaves = [params[name].requires_grad_() for name in watched]
-        outputs = model.forward(params, inputs, Pass.measuring())
+        outputs = model.forward(params, inputs, Pass.measuring(batch=batch))
         total = loss(outputs, targets).sum()
         return dict(zip(watched, torch.autograd.grad(total, leaves, materialize_grads=True), strict=True))
 
@@ -117,8 +120,10 @@ def measure(pack: ProbedPack, step: int) -> dict[str, Tensor]:
     """
     wanted = pack.config.probes.weights
     assert wanted is not None
-    shown = pack.shown(min(wanted.examples, pack.examples))
-    groups = [weight_values(model, inputs, targets, data.functions().loss) for model, data, inputs, targets in shown]
+    groups = [
+        weight_values(model, inputs, targets, data.functions().loss, batch=pack.batch)
+        for model, data, inputs, targets in pack.shown(wanted.examples)
+    ]
     learned = learned_means(pack.model)
     learned.pop(SLOPE, None)
     pack.memory |= {f"{LEARNED}{name}": means for name, means in learned.items()}

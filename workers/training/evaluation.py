@@ -4,6 +4,7 @@ Legend: L lanes, B examples, n examples in all.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -13,27 +14,36 @@ from workers.layers import LaneModel, Pass
 from workers.normalizations.apply import keeps_statistics
 from workers.objectives import Scores
 from workers.training.batches import PackData
+from workers.training.constant_guess import ConstantGuess, learned_classes
 
 CHUNK_ELEMENTS = {"cpu": 2**20, "cuda": 2**28}
 """Elements of the largest layer, all lanes together, in one pass. More costs memory, on a CPU cache misses too."""
 
-GAP_BATCH = 256
-"""Most examples in a batch whose own statistics stand in for the running ones."""
-
 GAP_EXAMPLES = 2048
 """Most test examples of a lane on which the train-eval gap is measured."""
 
+PRECISE_BATCH = 256
 PRECISE_EXAMPLES = 2048
-"""Most training examples of a lane over which its running statistics are averaged anew."""
+"""Most training examples of a lane over which its running statistics are averaged anew, in batches of PRECISE_BATCH."""
 
-GAP_FRAMES = 3
-"""The gap takes two passes over those examples: it is measured at every third frame, and at the end."""
+JUDGED_POINTS = 8
+"""The gap takes two passes over those examples, and the whole validation part one: they are measured at so many of the
+schedule's points.
+"""
+
+EVALUATION_SHARE = 10
+MOST_WITHOUT_THINNING = 64
+"""Evaluations are on as many validation examples as a tenth of the training examples, and this many at least."""
 
 
-def gap_steps(config: TrialConfig) -> frozenset[int]:
-    """The measured steps at which the train-eval gap is measured too, the first and the last included."""
-    steps = config.probe_steps()
-    return frozenset([*steps[::GAP_FRAMES], steps[-1]])
+def evaluation_examples(data: PackData) -> Tensor:
+    """The examples on which lanes are evaluated while they train: the first of their validation parts, [L, n].
+
+    n is a tenth of the training examples (all of the validation part, where that is smaller), so that an evaluation
+    costs a thirtieth of an epoch's passes: four an epoch, then one, are less than a tenth of a training.
+    """
+    most = max(MOST_WITHOUT_THINNING, data.train.shape[1] // EVALUATION_SHARE)
+    return data.validation[:, :most]
 
 
 def elements_per_example(config: TrialConfig) -> int:
@@ -58,40 +68,63 @@ def evaluate(model: LaneModel, data: PackData, index: Tensor) -> Scores:
 def train_eval_gap(model: LaneModel, data: PackData) -> Tensor:
     """Err(running statistics) - Err(the batch's own) on the same test batches (SCIENCE D3): [L], on the device.
 
-    Test examples up to GAP_EXAMPLES, in equal batches of at most GAP_BATCH; the batches are the same whatever the
-    pack's width. NaN for lanes without batch normalization.
+    The batches are those of the training: of its size, and with its ghosts; of up to GAP_EXAMPLES test examples, as
+    many as fill whole batches (a test part that is smaller than a batch is one). NaN for lanes without batch
+    normalization.
     """
     gaps = data.scale.new_full((len(model.configs),), math.nan)
     batch_lanes = [lane for lane, config in enumerate(model.configs) if keeps_statistics(config.normalization)]
     if not batch_lanes:
         return gaps
     first, end = batch_lanes[0], batch_lanes[-1] + 1
-    index = data.test[first:end, :GAP_EXAMPLES]
-    batches = math.ceil(index.shape[1] / GAP_BATCH)
-    room = CHUNK_ELEMENTS[index.device.type] // (GAP_BATCH * elements_per_example(model.configs[0]))
+    count = min(data.test.shape[1], GAP_EXAMPLES)
+    size = min(model.configs[0].training.batch_size, count)
+    room = CHUNK_ELEMENTS[data.test.device.type] // (size * elements_per_example(model.configs[0]))
     for start in range(first, end, max(room, 1)):
         lanes = min(max(room, 1), end - start)
         part, part_data = model.narrow(start, lanes), data.narrow(start, lanes)
         own, running = part_data.tally(), part_data.tally()
-        for chunk in part_data.test[:, : index.shape[1]].tensor_split(batches, dim=1):
+        for chunk in torch.split(part_data.test[:, : count - count % size], max(room // lanes, 1) * size, dim=1):
             inputs, targets = part_data.tested().take(chunk)
-            for pass_, tally in ((Pass.measuring(), own), (Pass.evaluation(), running)):
-                tally.add(part.forward(part.params, inputs, pass_), targets)
+            for how, tally in ((Pass.measuring(batch=size), own), (Pass.evaluation(), running)):
+                tally.add(part.forward(part.params, inputs, how), targets)
         gaps[start : start + lanes] = running.scores().error - own.scores().error
-    return gaps
+    kept = torch.tensor([keeps_statistics(config.normalization) for config in model.configs], device=gaps.device)
+    return torch.where(kept, gaps, math.nan)  # lanes without lie between those with them
+
+
+@torch.no_grad()
+def learned(
+    model: LaneModel, data: PackData, constants: Sequence[ConstantGuess], errors: Sequence[float]
+) -> list[bool]:
+    """Whether each lane's network beats the best constant guess on its validation part, where its error is `errors`:
+    of classes by its balanced accuracy (`learned_classes`), else by its error.
+    """
+    if data.objective != "classification":
+        return [error < constant.error for error, constant in zip(errors, constants, strict=True)]
+    room = CHUNK_ELEMENTS[data.validation.device.type] // (len(constants) * elements_per_example(model.configs[0]))
+    predicted = torch.cat(
+        [
+            model.forward(model.params, data.take(chunk)[0], Pass.evaluation()).argmax(-1)
+            for chunk in torch.split(data.validation, max(room, 1), dim=1)
+        ],
+        1,
+    )
+    labels = data.labels[data.validation]
+    return [learned_classes(*lane) for lane in zip(predicted.cpu().numpy(), labels.cpu().numpy(), strict=True)]
 
 
 @torch.no_grad()
 def with_precise_statistics(model: LaneModel, data: PackData) -> LaneModel:
     """A copy whose running statistics are those of its weights as they are (Wu & Johnson 2021).
 
-    The mean over batches of at most GAP_BATCH of the lane's first training examples, PRECISE_EXAMPLES at most, of the
-    batches' means and unbiased variances; every batch is normalized by itself, with no noise and no bounds.
+    The mean over batches of at most PRECISE_BATCH of the lane's first training examples, PRECISE_EXAMPLES at most, of
+    the batches' means and unbiased variances; every batch is normalized by itself, with no noise and no bounds.
     """
     precise = model.snapshot()
     index = data.train[:, :PRECISE_EXAMPLES]
-    batches = math.ceil(index.shape[1] / GAP_BATCH)
-    room = CHUNK_ELEMENTS[index.device.type] // (GAP_BATCH * elements_per_example(model.configs[0]))
+    batches = math.ceil(index.shape[1] / PRECISE_BATCH)
+    room = CHUNK_ELEMENTS[index.device.type] // (PRECISE_BATCH * elements_per_example(model.configs[0]))
     lanes, width = len(model.configs), max(room, 1)
     for start in range(0, lanes, width):
         count = min(width, lanes - start)

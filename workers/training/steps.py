@@ -65,9 +65,9 @@ class Steps:
         self._loss_sum += losses.detach()
 
     @torch.no_grad()
-    def stepped(self, gradients: Mapping[str, Tensor]) -> Parameters:
+    def stepped(self, params: Parameters, gradients: Mapping[str, Tensor]) -> Parameters:
         """The parameters as a step with these gradients would leave them; nothing of the training is moved."""
-        params = {name: tensor.detach().clone() for name, tensor in self._model.params.items()}
+        params = {name: tensor.detach().clone() for name, tensor in params.items()}
         given = {name: gradient.clone() for name, gradient in gradients.items()}
         self._move(copy.deepcopy(self._optimizer), params, given)
         return params

@@ -4,9 +4,11 @@ There is one loop. A single trial is a pack of one lane. Legend: L living lanes,
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 
 from actinium.errors import InvalidInput
 from actinium.frame import (
+    OUTCOME_VERSION,
     Checkpointed,
     CheckpointFailed,
     LaneFinished,
@@ -23,32 +26,47 @@ from actinium.frame import (
     TrialSummary,
 )
 from actinium.measurements import versions
+from actinium.schedules import spaced
 from actinium.trial import TrialConfig
 from workers.checkpoints.state import Keeper, PackState, PastFrames, named, networks, put_networks
 from workers.initializations.lsuv import scale_to_unit_variance
-from workers.layers import LaneModel
 from workers.models import build_model, parameter_count
 from workers.models.slices import lane_order
-from workers.probes import PackProbes, probe_series
-from workers.probes.families import artifacts
+from workers.probes import PackProbes
 from workers.procedures import Prepared, prepare
 from workers.training.batches import epoch_order, pack_data
 from workers.training.best import BestNetworks
-from workers.training.evaluation import evaluate, gap_steps, precise_error, train_eval_gap
+from workers.training.constant_guess import constant_guesses
+from workers.training.evaluation import JUDGED_POINTS, evaluate, evaluation_examples
+from workers.training.judging import EVALUATION_SERIES, JUDGED_SERIES, LOSS_SERIES, Judge, Judgement, frame_series
 from workers.training.outcome import LaneRecord, put_records, recorded
 from workers.training.precision import precision_on
 from workers.training.steps import Steps
-from workers.training.trivial import trivial_scores
 
-LOSS_SERIES = ("train_loss", "validation_loss", "validation_accuracy")
-GAP_SERIES = "train_eval_gap"
-END_METRICS = ("test_loss", "test_error", GAP_SERIES, "precise_test_error")
-"""Of the networks at the last frame that was measured in full; besides, those of the objective."""
+
+@dataclass(frozen=True, kw_only=True)
+class Milestones:
+    """The steps at which something is decided or judged: evaluations, points of the trajectories of units, and the
+    points at which the whole validation part and the train-eval gap are measured.
+    """
+
+    evaluations: frozenset[int]
+    trajectory: frozenset[int]
+    judged: frozenset[int]
+
+    @classmethod
+    def of(cls, config: TrialConfig) -> Self:
+        """Those of a trial; equal for equal pack keys."""
+        return cls(
+            evaluations=frozenset(config.evaluation_steps()),
+            trajectory=frozenset(config.trajectory_steps()),
+            judged=spaced(config.probe_steps(), JUDGED_POINTS),
+        )
 
 
 def pack_layout(config: TrialConfig) -> Layout:
     """The series of a trial's frames; equal for equal pack keys."""
-    return Layout(series=(*LOSS_SERIES, GAP_SERIES, *probe_series(config)))
+    return Layout(series=frame_series(config))
 
 
 def train_pack(
@@ -63,11 +81,11 @@ def train_pack(
 ) -> Iterator[PackEvent]:
     """Train trials that share a pack key, from step 0 to the last.
 
-    Yields a PackFrames at every step of `probe_steps()` and a LaneFinished for each lane. A lane whose loss diverges
-    has one more frame, with its losses, then its summary, and leaves, as does one that stops early; the others go
-    on as if it had never been there. Lanes are numbered by their place in `configs`. `captured`: each step is
-    replayed as a CUDA graph, where the trials allow it (`workers.training.captured`). Raises DatasetMissing for absent
-    data files.
+    Yields a PackFrames at every step of `frame_steps()` and a LaneFinished for each lane. A lane whose training is lost
+    (at an evaluation) has one more frame, with its losses, then its summary, and leaves, as does one that stops early;
+    the others go on as if it had never been there. Lanes are numbered by their place in `configs`. `captured`: each
+    step is replayed as a CUDA graph, where the trials allow it (`workers.training.captured`). Raises DatasetMissing for
+    absent data files.
 
     `keeper` gets checkpoints between steps, each told by a Checkpointed, and may end the pack with one. With what
     `checkpoint` gives, the pack goes on from there: the frames until then come first, then those that it would have
@@ -115,22 +133,28 @@ class Pack:
             put_networks(saved, "now", self._model)
             prepared = [Prepared(metrics=metrics) for metrics in saved.prepared]
         self._steps = Steps(self._model, self._data, captured=captured)
-        self._gap_steps = gap_steps(self._config)
+        self._milestones = Milestones.of(self._config)
         self._probes = PackProbes(configs=ordered, model=self._model, data=self._data, stepped=self._steps.stepped)
         self._records = [
             LaneRecord(
                 config=config,
                 parameters=parameter_count(config, self._model.params),
-                trivial=trivial,
+                constant=constant,
                 prepared=before.metrics,
+                fates=np.full(len(self._series), np.nan, dtype=np.float32),
                 seconds=before.seconds,
             )
-            for config, trivial, before in zip(ordered, trivial_scores(self._data, ordered), prepared, strict=True)
+            for config, constant, before in zip(ordered, constant_guesses(self._data, ordered), prepared, strict=True)
         ]
+        self._examples = evaluation_examples(self._data)
+        self._of_units = np.concatenate([np.zeros(len(LOSS_SERIES), bool), self._probes.of_trajectory()])
         self._device_name = describe_device(device)
-        self._measured = self._model.snapshot()
-        """The networks as they were at the last frame."""
+        self._sound = self._model.snapshot()
+        """The networks as they were at the last evaluation at which their training was not lost."""
+        self._values: NDArray[np.float32] | None = None
+        """What the last frame measured of the living lanes, [L, S]."""
         self._best = BestNetworks(self._model)
+        self._judge = Judge(model=self._model, data=self._data, probes=self._probes, best=self._best)
         self._clock = clock
         self._keeper = keeper
         self._past = PastFrames()
@@ -146,7 +170,7 @@ class Pack:
         for step, at, rows in self._past:
             yield frames_of(self._lanes, step=step, time=at, rows=rows)
             self._charged = self._clock()
-        for step in self._config.probe_steps():
+        for step in self._config.frame_steps():
             if step <= done:
                 continue
             while not self._steps.train_to(step, interrupted=interrupted):
@@ -160,52 +184,59 @@ class Pack:
             if not self._lanes:
                 return
             self._charged = self._clock()
-        yield from self._finished(range(len(self._lanes)), self._model)
+        yield from self._finished(range(len(self._lanes)), self._values)
 
     # ---- frames -----------------------------------------------------------------------------------------------
 
     def _measure(self) -> tuple[PackFrames, list[LaneFinished]]:
-        """This step's frame of every living lane, and the summaries of those that diverged and leave."""
-        scores = evaluate(self._model, self._data, self._data.validation)
-        losses = torch.stack([self._steps.mean_loss(), scores.loss, 1.0 - scores.error], dim=1).cpu().numpy()
-        rows = np.full((len(self._lanes), len(self._series)), np.nan, dtype=np.float32)
-        rows[:, : len(LOSS_SERIES)] = losses
-        for record, values in zip(self._records, losses.tolist(), strict=True):
-            record.saw(*values)
-        self._best.saw(self._model, [record.validation_losses[-1] for record in self._records])
-        self._charge()
-
-        lanes = list(self._lanes)
-        alive = [place for place, record in enumerate(self._records) if not record.diverged()]
-        gone = [place for place, record in enumerate(self._records) if record.diverged()]
-        finished = self._finished(gone, self._measured)
-        if gone:
-            self._keep(alive)
-        if alive:
-            rows[alive, len(LOSS_SERIES) :] = self._probed()
+        """This step's frame of every living lane, and the summaries of those that leave."""
+        step, lanes = self._steps.taken, list(self._lanes)
+        rows = np.full((len(lanes), len(self._series)), np.nan, dtype=np.float32)
+        evaluating = step in self._milestones.evaluations
+        living = list(range(len(lanes)))
+        finished: list[LaneFinished] = []
+        if evaluating:
+            rows[:, : len(EVALUATION_SERIES)] = self._evaluated(step)
+            lost = [place for place, record in enumerate(self._records) if record.diverged()]
+            finished += self._lost(lost)
+            living = [place for place in living if place not in lost]
+            if lost:
+                self._keep(living)
+        if living:
+            rows[living, len(EVALUATION_SERIES) :] = self._probed(step)
+            self._values = rows[living]
             if self._keeper is not None:
-                self._past.add(self._steps.taken, self._charged - self._begun, rows[alive])
-            due = self._due()
-            for record, place in zip(self._records, alive, strict=True):
-                record.measured(rows[place], due)
+                self._past.add(step, self._charged - self._begun, self._values)
+            if step in self._milestones.trajectory:
+                for record, values in zip(self._records, self._values, strict=True):
+                    record.measured(values, self._of_units)
+        if living and evaluating:
             finished += self._stopped()
-            self._measured = self._model.snapshot()
-        self._steps.start_mean()
-        return frames_of(lanes, step=self._steps.taken, time=self._charged - self._begun, rows=rows), finished
+            self._sound = self._model.snapshot()
+        if evaluating:
+            self._steps.start_mean()
+        return frames_of(lanes, step=step, time=self._charged - self._begun, rows=rows), finished
 
-    def _probed(self) -> NDArray[np.float32]:
-        """What is measured beside the losses: [L, S - 3]."""
-        gap = np.full((len(self._lanes), 1), np.nan)
-        if self._steps.taken in self._gap_steps:
-            gap[:, 0] = train_eval_gap(self._model, self._data).cpu().numpy()
-        probed = np.concatenate([gap, self._probes.measure(self._steps.taken)], axis=1)
+    def _evaluated(self, step: int) -> NDArray[np.float32]:
+        """The losses of an evaluation, [L, 2]; every lane's record has seen them. An evaluation that overflows has an
+        infinite loss: NaN says that nothing was evaluated.
+        """
+        overflown = evaluate(self._model, self._data, self._examples).loss.nan_to_num(nan=torch.inf, posinf=torch.inf)
+        losses: NDArray[np.float32] = torch.stack([self._steps.mean_loss(), overflown], dim=1).cpu().numpy()
+        for record, values in zip(self._records, losses.tolist(), strict=True):
+            record.saw(step, *values)
+        self._best.saw(self._model, [record.evaluation_losses[-1] for record in self._records])
+        self._charge()
+        return losses
+
+    def _probed(self, step: int) -> NDArray[np.float32]:
+        """What is measured beside the evaluation: [L, S - 2]."""
+        judged = np.full((len(self._lanes), len(JUDGED_SERIES)), np.nan)
+        if step in self._milestones.judged:
+            judged = self._judge.judged(self._model)
+        probed = np.concatenate([judged, self._probes.measure(step)], axis=1)
         self._charge(probing=True)
         return probed.astype(np.float32)
-
-    def _due(self) -> NDArray[np.bool_]:
-        """Which series this step's frame measures, [S]."""
-        usual = [*[True] * len(LOSS_SERIES), self._steps.taken in self._gap_steps]
-        return np.concatenate([np.array(usual, dtype=bool), self._probes.due(self._steps.taken)])
 
     def _charge(self, *, probing: bool = False) -> None:
         """Share the time since the last charge among the living lanes."""
@@ -218,50 +249,48 @@ class Pack:
 
     # ---- ends -------------------------------------------------------------------------------------------------
 
-    def _finished(self, places: Sequence[int], networks: LaneModel) -> list[LaneFinished]:
-        """Summaries of the lanes at `places`, tested with `networks` (of all living lanes)."""
-        if not places:
-            return []
-        networks = self._best.instead_of(networks)
-        whole = self._probes.of_whole_trials()
-        tested = evaluate(networks, self._data.tested(), self._data.test)
-        gaps = train_eval_gap(networks, self._data)
-        precise = precise_error(networks, self._data)
-        ends = torch.stack([tested.loss, tested.error, gaps, precise, *tested.extra.values()], dim=1).tolist()
-        names = (*END_METRICS, *tested.extra)
+    def _finished(self, places: Sequence[int], values: NDArray[np.float32] | None = None) -> list[LaneFinished]:
+        """Summaries of the lanes at `places`, as they are now. `values` [L, S]: what this step's frame measured of all
+        living lanes; None where it did not measure everything.
+        """
+        return self._summarized(places, self._judge.at_their_end(self._records, places, values)) if places else []
+
+    def _lost(self, places: Sequence[int]) -> list[LaneFinished]:
+        """Summaries of the lanes at `places`, whose training is lost."""
+        return self._summarized(places, self._judge.lost(self._records, places, self._sound)) if places else []
+
+    def _summarized(self, places: Sequence[int], judgements: Sequence[Judgement]) -> list[LaneFinished]:
+        """What is told of the lanes at `places`, each with its judgement; judging is charged to all living lanes."""
         self._charge()
         return [
             LaneFinished(
                 lane=self._lanes[place],
-                summary=self._summary(
-                    self._records[place],
-                    {**dict(zip(names, ends[place], strict=True)), **whole[place]},
-                ),
-                artifacts=artifacts(self._config, networks, place),
+                summary=self._summary(self._records[place], judgement),
+                artifacts=judgement.artifacts,
             )
-            for place in places
+            for place, judgement in zip(places, judgements, strict=True)
         ]
 
-    def _summary(self, record: LaneRecord, extra: Mapping[str, float]) -> TrialSummary:
-        metrics = record.metrics(self._series, extra)
+    def _summary(self, record: LaneRecord, judgement: Judgement) -> TrialSummary:
         return TrialSummary(
-            outcome=record.outcome(),
+            outcome=judgement.outcome,
             steps=self._steps.taken,
             seconds=record.seconds,
             probe_seconds=record.probe_seconds,
-            metrics=metrics,
+            metrics=dict(judgement.metrics),
             probe_examples=self._probes.examples,
             parameters=record.parameters,
             pack_width=self._width,
             device=self._device_name,
             precision=precision_on(self._data.scale.device, self._config.training.precision),
-            measurement_versions=versions(metrics),
+            measurement_versions={**versions(judgement.metrics), "outcome": OUTCOME_VERSION},
         )
 
     def _stopped(self) -> list[LaneFinished]:
         """Summaries of the lanes that stop early, as they are now; they leave."""
         stopping = [place for place, record in enumerate(self._records) if record.stops()]
-        finished = self._finished(stopping, self._model)
+        at_the_end = self._steps.taken == self._config.steps()
+        finished = self._finished(stopping, self._values if at_the_end else None)
         if stopping:
             self._keep([place for place in range(len(self._records)) if place not in stopping])
         return finished
@@ -278,6 +307,8 @@ class Pack:
         self._best.keep(places)
         self._probes.keep(places)
         self._past.keep(places)
+        self._values = None if self._values is None else self._values[places]
+        self._examples = evaluation_examples(self._data)
 
     # ---- checkpoints ------------------------------------------------------------------------------------------
 
@@ -302,7 +333,7 @@ class Pack:
             prepared=tuple(record.prepared for record in self._records),
             arrays={
                 **networks("now", self._model),
-                **networks("measured", self._measured),
+                **networks("sound", self._sound),
                 **self._best.state(),
                 **named("steps", self._steps.state()),
                 **named("probes", self._probes.state()),
@@ -313,12 +344,13 @@ class Pack:
 
     def _restore(self, saved: PackState) -> None:
         """Go on from a checkpoint of these lanes, in this order; the networks are there already."""
-        put_networks(saved, "measured", self._measured)
+        put_networks(saved, "sound", self._sound)
         self._best.restore(saved)
-        measured_at = saved.steps[-1]
-        self._steps.restore(saved.part("steps"), taken=saved.step, since_mean=saved.step - measured_at)
-        self._probes.restore(saved.part("probes"), steps=saved.steps)
         put_records(saved, self._records)
+        evaluated_at = self._records[0].evaluated[-1]
+        self._steps.restore(saved.part("steps"), taken=saved.step, since_mean=saved.step - evaluated_at)
+        seen = [step for step in saved.steps if step in self._milestones.trajectory]
+        self._probes.restore(saved.part("probes"), steps=seen)
         self._past = PastFrames.of(saved)
         self._begun = self._charged - saved.elapsed
 
