@@ -44,7 +44,7 @@ class Interval:
 
 @described
 class ResolvedTarget:
-    """The validation loss at which a trial counts as converged."""
+    """The evaluation loss at which a trial has arrived."""
 
     metric: str
     """Name of the metric that has to fall to the target."""

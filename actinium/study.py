@@ -45,7 +45,8 @@ DEEPEST_PATH = 20
 
 
 class Target(Document):
-    """When a trial counts as converged: `metric` at or below `value` at two evaluations running.
+    """When a trial counts as converged: `metric`, as evaluations take it on the first examples of the validation part
+    (`evaluation_loss`), at or below `value` at two of them running.
 
     With `value` null, it is the reference cell's median at half its budget (SCIENCE D2).
     """

@@ -45,7 +45,7 @@ class FirstFrame:
                 file = ClientFile.read(self._home)
                 if file is not None:
                     with Client(file.url, file.token) as client:
-                        if client.curves("demo", "validation_loss")["curves"]:
+                        if client.curves("demo", "evaluation_loss")["curves"]:
                             self.at = time.perf_counter()
             except ActiniumError:  # no stack, no study, or no frame yet
                 continue

@@ -15,7 +15,8 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "cross")
 
 STATUS_COLOURS: dict[str, str] = {
-    "converged": "#009E73",
+    "converged": "#0072B2",
+    "learned": "#009E73",
     "stalled": "#E69F00",
     "diverged": "#D55E00",
     "failed": "#7A2E8E",
@@ -26,7 +27,8 @@ STATUS_COLOURS: dict[str, str] = {
 """Colour of a trial's square in the matrix of trials, by its outcome where it succeeded, else by its job's state."""
 
 STATUS_SIGNS: dict[str, str] = {
-    "converged": "",
+    "converged": "✓",
+    "learned": "",
     "stalled": "s",
     "diverged": "d",
     "failed": "!",

@@ -9,7 +9,7 @@ from dashboard.tables import survival_rows
 from dashboard.views.page import StudyView, cell_table, chart, headline, said
 from dashboard.words import axis_title, is_share, number, percent, whole
 
-SERIES = ("validation_loss", "train_loss", "validation_accuracy")
+SERIES = ("evaluation_loss", "train_loss", "validation_loss", "validation_accuracy")
 
 
 def draw(view: StudyView) -> None:
@@ -23,12 +23,14 @@ def draw(view: StudyView) -> None:
     rate = is_share(series)
     log_y = values.toggle("Logarithmic values", value=not rate, disabled=rate, key=f"log-y-{rate}") and not rate
     rows = view.curves(series)
+    if rows.empty and series == SERIES[0]:  # a study of before evaluations had a series of their own
+        rows = view.curves("validation_loss")
     figure = curves.over_steps(rows, view.encoding, title=titles[series], log_x=log_x, log_y=log_y, as_percent=rate)
     chart(figure, key="learning-curves", alt="Learning curves by cell, mean and 95% band over seeds")
     st.caption(f"{view.shown()} Lines are means over running and finished trials, bands 95% confidence intervals.")
 
     target = view.report.target.value
-    goal = "the target" if target is None else f"validation loss {number(target)}"
+    goal = "the target" if target is None else f"evaluation loss {number(target)}"
     st.subheader(f"Trials not yet at {goal}", anchor=False)
     figure = curves.survival(view.encoding.select(survival_rows(view.report, view.grid)), view.encoding, log_x=log_x)
     chart(figure, key="survival", alt="Kaplan-Meier curves of the time to the target")

@@ -78,15 +78,15 @@ def _trial(view: StudyView, trial: Mapping[Hashable, Any]) -> None:
         happened = pd.DataFrame(session.events(int(trial["id"])))
         st.dataframe(happened, key="trial-events", hide_index=True, placeholder="")
     frames = session.frames(int(trial["id"]), int(trial["attempt"]), str(trial["state"]))
-    losses = [name for name in ("train_loss", "validation_loss") if name in frames]
+    losses = [name for name in ("train_loss", "evaluation_loss", "validation_loss") if name in frames]
     if frames.empty or not losses:
         st.write("It has measured nothing yet.")
         return
     figure = go.Figure(
         [
             go.Scatter(
-                x=frames["step"].clip(lower=0.5),
-                y=frames[name],
+                x=frames["step"].clip(lower=0.5)[frames[name].notna()],  # most frames measure a part of the series
+                y=frames[name].dropna(),
                 name=metric_word(name),
                 mode="lines+markers",
                 line={"color": palette.OKABE_ITO[place]},
@@ -95,9 +95,9 @@ def _trial(view: StudyView, trial: Mapping[Hashable, Any]) -> None:
         ]
     )
     figure.update_xaxes(type="log", title="optimizer step", dtick=1, showgrid=False)
-    figure.update_yaxes(type="log", title=f"loss ({view.report.words.loss_unit})", dtick="D2")
+    figure.update_yaxes(type="log", title=f"loss ({view.report.words.loss_unit})", dtick="D2", tickformat=".3~g")
     figure.update_layout(height=320, margin={"l": 60, "r": 8, "t": 8, "b": 48})
-    chart(grounded(figure), key="trial-curve", alt="Training and validation loss of the chosen trial")
+    chart(grounded(figure), key="trial-curve", alt="Losses of the chosen trial")
     for of, title in HISTOGRAMS.items():
         _histograms(frames, of, title)
     if (view.study["spec"].get("probes") or {}).get("filters") is not None:
