@@ -3,7 +3,7 @@
 import itertools
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,8 @@ from actinium.paths import (
 from actinium.paths import Scalar as Scalar
 from actinium.paths import cell_label as cell_label
 from actinium.paths import value_at as value_at
+from actinium.questions import Question, question_faults
+from actinium.reference_cells import References, references
 from actinium.trial import Document, Mlp, Model, Probes, SharedParts, Task, Training, TrialConfig
 from actinium.yaml_text import MOST_CHARACTERS, not_json, plain
 
@@ -94,6 +96,8 @@ class StudySpec(Document):
     probes: Probes = Probes()
     target: Target = Target()
     reference: Cell = Field(default_factory=dict)
+    questions: Annotated[list[Question], Field(max_length=100)] | None = None
+    """What the study asks. Without questions the cells are compared with the reference, a family for each metric."""
     priority: int = Field(default=0, ge=-100, le=100)
     reuse: bool = False
     """Whether trials that the history has, by their digest, are taken from there in place of being trained again."""
@@ -103,6 +107,13 @@ class StudySpec(Document):
     def _not_a_number(cls, value: str) -> str:
         if value.isdigit():
             raise ValueError("a name of digits alone would be read as an id; add a letter")
+        return value
+
+    @field_validator("questions")
+    @classmethod
+    def _asks_something(cls, value: list[Question] | None) -> list[Question] | None:
+        if value == []:
+            raise ValueError("a family of nothing; ask at least one question, or leave questions out")
         return value
 
     @field_validator("factors")
@@ -282,16 +293,20 @@ def expand(spec: StudySpec, *, max_trials: int = MAX_TRIALS, find: Find = nothin
             "the reference is no cell of the study",
             [FieldError("reference", f"{cell_label(spec.reference)} matches no cell; name levels that are run")],
         )
-    equal = equal_levels(merged, [(cell.cell, cell.config) for cell in cells])
+    resolved = [(cell.cell, cell.config) for cell in cells]
+    if faults := question_faults(spec.questions or [], resolved, base, spec.probes, compared_cells(spec, cells)):
+        raise InvalidInput("a question of the study cannot be answered by its cells", faults)
+    equal = equal_levels(merged, resolved)
     return Design(spec=spec, cells=tuple(cells), invalid=tuple(invalid), equal=equal)
 
 
-def reference_pattern(spec: StudySpec, cells: tuple[DesignCell, ...]) -> Cell:
-    """The reference levels: those given, or the first cell's activation, normalization and initialization."""
-    if spec.reference:
-        return dict(spec.reference)
+def compared_cells(spec: StudySpec, cells: Sequence[DesignCell]) -> References:
+    """The pairs of cells that the reference levels define: those given, or the first cell's activation, normalization
+    and initialization.
+    """
     first = cells[0].config
-    return {kind: getattr(first, kind).compact() for kind in LEVEL_KINDS}
+    pattern = dict(spec.reference) or {kind: getattr(first, kind).compact() for kind in LEVEL_KINDS}
+    return references(pattern, [(cell.cell, cell.config) for cell in cells])
 
 
 def _resolve(base: dict[str, Any], cell: Cell, where: str, find: Find) -> TrialConfig:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from actinium.paths import Cell, FactorValue
+from actinium.questions import EPOCHS_TO_TARGET
 from actinium.report import CellReport, Report, SmallBatch
 from dashboard.grid import Grid
 from dashboard.words import (
@@ -20,11 +21,9 @@ from dashboard.words import (
     plural,
     points,
     points_interval,
-    whole,
 )
 
 DEAD = "dead_unit_rate"
-STEPS = "steps_to_target"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +49,10 @@ class Degraded:
 
 
 NOTHING_YET = "No trial has finished yet."
-NO_TARGET_YET = "The target is the reference cell's median loss at half its budget; no trial of it has finished yet."
+NO_TARGET_YET = (
+    "The target is the median loss of the reference cell's first three trials at half their budget; they have not "
+    "finished yet."
+)
 
 
 def headlines(report: Report, grid: Grid) -> tuple[Headline, Headline, Headline]:
@@ -85,24 +87,24 @@ def dead_units(report: Report, grid: Grid) -> Headline:
 def convergence(report: Report, grid: Grid) -> Headline:
     """The fastest and the slowest cell to the target, among cells that train with the same batch size and budget."""
     question = "Convergence"
-    measured = _measured(report.cells, STEPS)
+    measured = _measured(report.cells, EPOCHS_TO_TARGET)
     if not measured:
         done = any(entry.succeeded for entry in report.cells)
         return Headline(question=question, figure="–", sentence=NO_TARGET_YET if done else NOTHING_YET)
     alike = comparable(measured)
-    fastest, slowest = min(alike, key=_steps), max(alike, key=_steps)
-    value, own = whole(_steps(fastest)), fastest.metrics[STEPS]
-    said = interval(own.low, own.high, show=whole)
+    fastest, slowest = min(alike, key=_epochs), max(alike, key=_epochs)
+    value, own = number(_epochs(fastest)), fastest.metrics[EPOCHS_TO_TARGET]
+    said = interval(own.low, own.high)
     sentence = (
-        f"**{_capital(_told(grid, fastest.cell))}** reaches validation loss "
-        f"{number(report.target.value)} in {value} steps ({said})"
+        f"**{_capital(_told(grid, fastest.cell))}** reaches evaluation loss "
+        f"{number(report.target.value)} in {value} epochs ({said})"
     )
     if len(alike) > 1:
-        taken = whole(_steps(slowest))
+        taken = number(_epochs(slowest))
         sentence += f"; {_told(grid, slowest.cell)} " + (
             f"takes {taken}" if _arrives(report, slowest.cell) else f"never does in {taken}"
         )
-    return Headline(question=question, figure=f"{value} steps", sentence=f"{sentence}. {_never(report)}".strip())
+    return Headline(question=question, figure=f"{value} epochs", sentence=f"{sentence}. {_never(report)}".strip())
 
 
 def small_batch(report: Report) -> Headline:
@@ -127,7 +129,7 @@ def small_batch(report: Report) -> Headline:
     )
     group = [e for e in measured if e.batch_size == smallest and _name(e.normalization) == "group"]
     if group and worst not in group:
-        sentence += f", with GroupNorm {_apart(group[0].change)}{_difference(small, worst.normalization, smallest)}"
+        sentence += f", with GroupNorm {_apart(group[0].change)}"
     return Headline(question=question, figure=f"{points(worst.change)} points", sentence=sentence + ".")
 
 
@@ -173,8 +175,8 @@ def _dead(entry: CellReport) -> float:
     return entry.estimate(DEAD)
 
 
-def _steps(entry: CellReport) -> float:
-    return entry.estimate(STEPS)
+def _epochs(entry: CellReport) -> float:
+    return entry.estimate(EPOCHS_TO_TARGET)
 
 
 def _arrives(report: Report, cell: Cell) -> bool:
@@ -194,14 +196,6 @@ def _apart(change: float) -> str:
     """A change of a fraction in words: `12.3 points higher`; `no higher` where it rounds to 0.0 points."""
     size = points(abs(change)).lstrip("+")
     return "no higher" if size == "0.0" else f"{size} points {'lower' if change < 0 else 'higher'}"
-
-
-def _difference(small: SmallBatch, normalization: FactorValue, batch_size: int) -> str:
-    """What the normalization adds to the change under group normalization."""
-    for entry in small.difference_in_differences:
-        if entry.normalization == normalization and entry.batch_size == batch_size:
-            return f"; the difference is {points(entry.estimate)} ({points_interval(entry.low, entry.high)})"
-    return ""
 
 
 def _siblings(one: Cell, other: Cell, path: str) -> bool:

@@ -68,14 +68,14 @@ def curve_rows(curves: Sequence[Mapping[str, Any]], grid: Grid) -> pd.DataFrame:
 
 
 def survival_rows(report: Report, grid: Grid) -> pd.DataFrame:
-    """cell, step, mid: the share of trials not yet at the target after each step."""
+    """cell, epoch, mid: the share of trials not yet at the target after so many epochs."""
     numbers = grid.numbers()
     parts = [
-        pd.DataFrame({"step": curve.steps, "mid": curve.survival}).assign(cell=numbers[cell_key(curve.cell)])
+        pd.DataFrame({"epoch": curve.epochs, "mid": curve.survival}).assign(cell=numbers[cell_key(curve.cell)])
         for curve in report.convergence.curves
         if cell_key(curve.cell) in numbers
     ]
-    columns = ["cell", "step", "mid"]
+    columns = ["cell", "epoch", "mid"]
     return _numeric(pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns))
 
 

@@ -1,5 +1,6 @@
 """Trials and cells of a study, one by one or a page at a time."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, CompoundSelect, Connection, Row, Select, func, select, union_all
@@ -75,6 +76,18 @@ def reused(conn: Connection, study_id: StudyId) -> dict[int, int]:
     linked = trials.c.reused_from.is_not(None)
     wanted = select(trials.c.id, trials.c.reused_from).where(trials.c.study_id == study_id, linked)
     return {row.id: row.reused_from for row in conn.execute(wanted)}
+
+
+def first_to_succeed(conn: Connection, study_id: StudyId, cell: int, *, most: int) -> list[tuple[int, datetime]]:
+    """The trials of a cell that succeeded first, and when. Reused ones count as done when their study took them."""
+    wanted = (
+        select(trials.c.id, jobs.c.finished_at)
+        .join(jobs, jobs.c.trial_id == trials.c.id)
+        .where(trials.c.study_id == study_id, trials.c.cell_index == cell, jobs.c.state == JobState.SUCCEEDED.value)
+        .order_by(jobs.c.finished_at, trials.c.seed)
+        .limit(most)
+    )
+    return [(row.id, row.finished_at) for row in conn.execute(wanted)]
 
 
 def reused_by_cell(conn: Connection, study_id: StudyId) -> dict[int, int]:

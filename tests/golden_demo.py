@@ -34,7 +34,7 @@ from workers.training.train import pack_layout, train_pack
 
 DEMO = Path(__file__).parents[1] / "studies" / "demo.yaml"
 SEEDS = 3
-"""Of the demo's six."""
+"""Of the demo's nine."""
 LANES = 16
 """Of the widest pack."""
 EVERY_PROBE: dict[str, Any] = {

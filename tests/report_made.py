@@ -15,7 +15,14 @@ def interval(estimate: float | None, low: float | None = None, high: float | Non
 
 def cell_report(cell: Cell, metrics: Mapping[str, Interval], **figures: Any) -> CellReport:
     """A cell with these metrics; the other figures are those of ten trials that all succeeded."""
-    usual = {"seeds": 10, "succeeded": 10, "diverged": 0, "reused": 0, "collapse_rate": interval(0.0, 0.0, 0.3)}
+    usual = {
+        "seeds": 10,
+        "succeeded": 10,
+        "diverged": 0,
+        "reused": 0,
+        "collapse_rate": interval(0.0, 0.0, 0.3),
+        "learned": {},
+    }
     return CellReport(cell=cell, metrics=dict(metrics), **{**usual, **figures})
 
 
@@ -31,8 +38,12 @@ def report_of(
         study_id=1,
         revision=1,
         words=words("classification"),
-        target=ResolvedTarget(metric="validation_loss", value=target, source="study", cell=None, n=0),
+        target=ResolvedTarget(
+            metric="validation_loss", value=target, source="study", cell=None, n=0, seeds=(), frozen_at=None
+        ),
         cells=tuple(cells),
+        questions=(),
+        families=(),
         contrasts=(),
         factors=(),
         small_batch=small_batch,

@@ -67,6 +67,10 @@ def _tell_submitted(answer: dict[str, Any], *, dry_run: bool) -> None:
         cells = f"{levels['cells']} cells" if levels["cells"] > 1 else "1 cell"
         done_with = "not run twice" if levels["merged"] else "run, with equal numbers"
         terminal.say(f"  equal: {both}: {levels['reason']}; {cells} {done_with}")
+    for family in answer["families"]:
+        if family["named"]:
+            needed = f"{family['tests']} tests need {family['seeds_needed']} seeds"
+            terminal.say(f"  questions: {needed}; the study has {family['seeds']}")
     for notice in answer["notices"]:
         terminal.say(f"  note: {notice}")
     if dry_run:

@@ -80,17 +80,18 @@ MEASUREMENTS: Final[dict[str, Measurement]] = {
     ),
     # ---- the report's own: of losses by step, and of a cell's trials together ----
     "steps_to_target": quantity(
-        "steps to the target", "steps until the evaluation loss is at the target, at most the budget; the mean is RMST",
-        family="report", section="D2", unit="steps", low=0, smaller_is_better=True, reported=True,
+        "steps to the target", "epochs_to_target in optimizer steps",
+        family="report", section="D2", version=2, unit="steps", low=0, smaller_is_better=True, reported=True,
     ),
     "epochs_to_target": quantity(
-        "epochs to the target", "steps_to_target in epochs",
-        family="report", section="D2", unit="epochs", low=0, smaller_is_better=True, reported=True,
+        "epochs to the target",
+        "epochs until the evaluation loss is at the target, at most the budget; the mean is RMST",
+        family="report", section="D2", unit="epochs", low=0, smaller_is_better=True, reported=True, version=2,
     ),
     "aulc": quantity(
         "area under the learning curve",
-        "mean over the budget of the validation loss, 0 at the study's best and 1 at the trial's first, cut to [0, 1]",
-        family="report", section="D2", low=0, high=1, smaller_is_better=True, reported=True,
+        "mean over the budget of the validation loss, 0 at the study's best and 1 at a constant guess's, cut to [0, 1]",
+        family="report", section="D2", low=0, high=1, smaller_is_better=True, reported=True, version=2,
     ),
     "collapse_rate": event(
         "collapsed trials", "share of a cell's trials that stalled or diverged, with Wilson's interval",
@@ -101,11 +102,12 @@ MEASUREMENTS: Final[dict[str, Measurement]] = {
         family="report", section="D2", defined="network", network="own", smaller_is_better=False,
     ),
     "degradation": share(
-        "degradation", "test error at a batch size less that at the largest one, paired by seed",
+        "degradation",
+        "test error at a batch size less that at the largest one, paired by seed, of networks that learned",
         family="report", section="D3", low=-1, smaller_is_better=True,
     ),
     "area": quantity(
-        "area under the degradation", "degradation integrated over log2 of the batch size",
+        "area under the degradation", "degradation integrated over log2 of the batch size, all over the same sizes",
         family="report", section="D3", smaller_is_better=True,
     ),
     "omega_squared": quantity(

@@ -5,7 +5,7 @@ K contrasts, S seeds; NaN where a pair is incomplete.
 
 import numpy as np
 
-from actinium.statistics.intervals import Estimates, FloatArray, mean_interval
+from actinium.statistics.intervals import Estimates, FloatArray
 
 EXACT_SEEDS = 20
 """Up to this many seeds every one of the 2^S sign patterns is counted; beyond, patterns are drawn."""
@@ -17,27 +17,50 @@ ROUNDING = 1e-9
 CHUNK = 2**18
 
 
-def paired_difference(treated: FloatArray, reference: FloatArray) -> Estimates:
-    """Mean of treated - reference over seeds, [K, S] -> [K], with the paired t interval."""
-    return mean_interval(treated - reference)
+def correlation(first: FloatArray, second: FloatArray) -> FloatArray:
+    """Pearson's, over the seeds of complete pairs [K, S] -> [K]; 0 where either or their difference has no spread."""
+    missing = np.isnan(first) | np.isnan(second)
+    n = np.maximum((~missing).sum(axis=-1, keepdims=True), 1)
+    sides = [np.where(missing, 0.0, side) for side in (first, second)]
+    a, b = (np.where(missing, 0.0, side - side.sum(axis=-1, keepdims=True) / n) for side in sides)
+    squares, crossed = (a**2).sum(axis=-1) * (b**2).sum(axis=-1), (a * b).sum(axis=-1)
+    spread = (squares > 0.0) & (((a - b) ** 2).sum(axis=-1) > ROUNDING**2 * np.sqrt(squares))
+    found = np.divide(crossed, np.sqrt(squares), out=np.zeros_like(crossed), where=spread)
+    bounded: FloatArray = np.clip(found, -1.0, 1.0)
+    return bounded
 
 
-def paired_log_ratio(treated: FloatArray, reference: FloatArray) -> Estimates:
-    """log(mean treated / mean reference) over complete pairs, [K, S] -> [K], for positive means.
+def difference_interval(treated: Estimates, reference: Estimates, correlated: FloatArray) -> Estimates:
+    """treated - reference, its interval made of those of both (the method of variance estimates recovery, Zou & Donner
+    2008), with their correlation r over seeds:
 
-    The interval is the paired t interval of the linearization u_s = treated_s / mean treated - reference_s / mean
-    reference (delta method): the logarithm of a ratio of means, not a mean of logarithms of single trials.
+    low = d - sqrt(l^2 + u^2 - 2 r l u), l how far the treated reaches down and u how far the reference reaches up;
+    high likewise. Each end has the skewness of the two ends that it comes from. Of two intervals by Student's t this is
+    the paired t interval.
     """
-    missing = np.isnan(treated) | np.isnan(reference)
-    above = mean_interval(np.where(missing, np.nan, treated))
-    below = mean_interval(np.where(missing, np.nan, reference))
+    difference = treated.estimate - reference.estimate
+    down, up = treated.estimate - treated.low, treated.high - treated.estimate
+    under, over = reference.estimate - reference.low, reference.high - reference.estimate
+    below = np.sqrt(np.maximum(down**2 + over**2 - 2.0 * correlated * down * over, 0.0))
+    above = np.sqrt(np.maximum(up**2 + under**2 - 2.0 * correlated * up * under, 0.0))
+    return Estimates(estimate=difference, low=difference - below, high=difference + above, n=treated.n)
+
+
+def log_ratio_interval(treated: Estimates, reference: Estimates, correlated: FloatArray) -> Estimates:
+    """ln(treated / reference) of two positive means, its interval as that of `difference_interval` on the log scale."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.log(above.estimate / below.estimate)
-        influence = treated / above.estimate[:, None] - reference / below.estimate[:, None]
-    ratio = np.where(np.isfinite(ratio), ratio, np.nan)
-    spread = mean_interval(influence)
-    half = np.where(np.isnan(ratio), np.nan, (spread.high - spread.low) / 2.0)
-    return Estimates(estimate=ratio, low=ratio - half, high=ratio + half, n=above.n)
+        logs = [
+            Estimates(estimate=np.log(mean.estimate), low=np.log(mean.low), high=np.log(mean.high), n=mean.n)
+            for mean in (treated, reference)
+        ]
+        found = difference_interval(logs[0], logs[1], correlated)
+    known = np.isfinite(found.estimate)
+    return Estimates(
+        estimate=np.where(known, found.estimate, np.nan),
+        low=np.where(known, found.low, np.nan),
+        high=np.where(known, found.high, np.nan),
+        n=found.n,
+    )
 
 
 def sign_flip_p(

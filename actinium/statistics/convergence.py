@@ -1,105 +1,205 @@
-"""A study's target, and the step at which each trial reached it."""
+"""A study's target, and when each trial reached it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
 
 from actinium.paths import Cell
 from actinium.report import Convergence, SurvivalCurve
-from actinium.statistics.intervals import BoolArray, FloatArray, IntArray, wilson_interval
+from actinium.statistics.intervals import BoolArray, Estimates, FloatArray, IntArray, wilson_interval
+from actinium.statistics.rates import time_interval
 from actinium.statistics.replicates import Replicates
 from actinium.statistics.survival import area_under_curve, loss_at, survival_curves, time_to_target
+
+PILOTS = 3
+"""A computed target is frozen when so many trials of the reference cell have succeeded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budgets:
+    """What a whole trial of each of C cells has: `steps` and `epochs` [C].
+
+    `task` [C] numbers the cells' tasks, whose losses are comparable; `ceiling` [C] is the loss of the best constant
+    guess, NaN where only the data would tell.
+    """
+
+    steps: FloatArray
+    epochs: FloatArray
+    task: IntArray
+    ceiling: FloatArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pilot:
+    """A trial of the reference cell that the computed target rests on, and when it succeeded, if that is known."""
+
+    trial_id: int
+    finished: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrozenTarget:
+    """The evaluation loss that counts as the target. `pilots`: the trials that it was computed from; empty where the
+    study sets it, and where there are not enough of them yet.
+    """
+
+    value: float | None
+    pilots: tuple[Pilot, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimesToTarget:
-    """`times` [C, S] steps to the target: infinite where a trial never reached it or diverged, NaN where it is not
-    finished or there is no target yet. `budget` [C] steps in all; `aulc` [C, S].
-
-    `target` comes from the study, or from `target_trials` trials of its reference cell.
+    """Times in epochs, [C, S]: a trial reached the target between the evaluations at `after` and at `by`. Both are
+    infinite where it never did or diverged, NaN where it is not finished or there is no target yet. `aulc` [C, S].
     """
 
-    target: float | None
-    target_trials: int
-    times: FloatArray
-    budget: FloatArray
+    target: FrozenTarget
+    after: FloatArray
+    by: FloatArray
+    budgets: Budgets
     aulc: FloatArray
 
+    def times(self) -> FloatArray:
+        """The middle between the two evaluations [C, S]."""
+        return (self.after + self.by) / 2.0
+
     def restricted(self) -> FloatArray:
-        """min(T, B) [C, S] in steps; its mean over seeds is RMST(B)."""
-        return np.minimum(self.times, self.budget[:, None])
+        """min(T, B) [C, S]; its mean over seeds is RMST(B)."""
+        return np.minimum(self.times(), self.budgets.epochs[:, None])
+
+    def grid_variance(self) -> FloatArray:
+        """Of a single time [C]: it may be anywhere between its two evaluations, whose distance h gives h^2 / 12."""
+        with np.errstate(invalid="ignore"):
+            distance = np.where(np.isfinite(self.by), self.by - self.after, np.nan)
+        known = ~np.isnan(distance)
+        squares = np.where(known, distance, 0.0) ** 2
+        found: FloatArray = squares.sum(axis=1) / (12.0 * np.maximum(known.sum(axis=1), 1))
+        return found
+
+    def mean_epochs(self, at: slice) -> Estimates:
+        """The RMST of these cells in epochs."""
+        return time_interval(self.restricted()[at], self.budgets.epochs[at], variance=self.grid_variance()[at])
+
+    def mean_steps(self, at: slice) -> Estimates:
+        """The RMST of these cells in optimizer steps."""
+        epochs, steps = self.mean_epochs(at), (self.budgets.steps / self.budgets.epochs)[at]
+        return Estimates(estimate=epochs.estimate * steps, low=epochs.low * steps, high=epochs.high * steps, n=epochs.n)
 
     def convergence(self, cells: Sequence[Cell], listed: range) -> Convergence:
         """The survival curve of each cell that is listed and has a finished trial, and the share that reached the
         target.
         """
-        times, budget = self.times[listed.start : listed.stop], self.budget[listed.start : listed.stop]
+        at = slice(listed.start, listed.stop)
+        times, epochs, steps = self.times()[at], self.budgets.epochs[at], self.budgets.steps[at]
         finished = ~np.isnan(times)
-        reached = finished & (times <= budget[:, None])
+        reached = finished & (times <= epochs[:, None])
         shares = wilson_interval(reached.sum(axis=1), finished.sum(axis=1)).intervals()
-        curves = survival_curves(times, budget)
-        found = (
-            SurvivalCurve(
-                cell=cells[listed[position]],
-                steps=tuple(curves[position][0]),
-                survival=tuple(curves[position][1]),
-                budget=float(budget[position]),
-                reached=shares[position],
+        curves = survival_curves(times, epochs)
+        found = []
+        for position in np.flatnonzero(finished.any(axis=1)).tolist():
+            moments, survival = curves[position]
+            in_steps = float(steps[position] / epochs[position])
+            found.append(
+                SurvivalCurve(
+                    cell=cells[listed[position]],
+                    epochs=tuple(moments),
+                    steps=tuple(moment * in_steps for moment in moments),
+                    survival=tuple(survival),
+                    budget=float(steps[position]),
+                    budget_epochs=float(epochs[position]),
+                    median_epochs=_median(moments, survival),
+                    reached=shares[position],
+                )
             )
-            for position in np.flatnonzero(finished.any(axis=1)).tolist()
-        )
-        return Convergence(target=self.target, curves=tuple(found))
+        return Convergence(target=self.target.value, curves=tuple(found))
+
+
+def _median(epochs: Sequence[float], survival: Sequence[float]) -> float | None:
+    """The first time at which at most half of the trials are not yet at the target; None where more never arrive."""
+    return next((epoch for epoch, share in zip(epochs, survival, strict=True) if share <= 0.5), None)
 
 
 def times_to_target(
-    replicates: Replicates, curves: pd.DataFrame, *, budget: FloatArray, target: float | None, reference: int
+    replicates: Replicates,
+    curves: pd.DataFrame,
+    *,
+    budgets: Budgets,
+    target: float | None,
+    pilots: Sequence[Pilot] = (),
 ) -> TimesToTarget:
-    """From validation losses by step (`trial_id, step, value`) of finished trials and each cell's budget [C].
+    """From evaluation losses by step (`trial_id, step, value`) of finished trials.
 
-    Without a fixed target it is the median, over the reference cell's finished trials, of the loss at the last
-    evaluation at or before half the budget (SCIENCE D2).
+    Without a fixed target it is the median, over the first three trials of the reference cell that succeeded (or as
+    many as the study has seeds, if fewer), of the loss at the last evaluation at or before half the budget (SCIENCE
+    D2). `pilots` are those three; with none there is no target yet. As trials that have succeeded stay, and later
+    ones are not asked, the target does not move.
     """
     trial, step, loss = _evaluations(replicates.trial_id, curves)
-    budgets = budget[replicates.cell]
-    evaluated = np.zeros(len(budgets), dtype=bool)
+    steps = budgets.steps[replicates.cell]
+    evaluated = np.zeros(len(steps), dtype=bool)
     evaluated[trial] = True
-    count = 0
+    frozen = FrozenTarget(value=target)
     if target is None:
-        halfway = loss_at(trial, step, loss, at=budgets / 2.0)
-        halfway = halfway[evaluated & (replicates.cell == reference)]
-        count = len(halfway)
-        median = float(np.median(np.where(np.isfinite(halfway), halfway, np.inf))) if count else np.inf
-        target = median if np.isfinite(median) else None
-    finite = loss[np.isfinite(loss)]
+        halfway = loss_at(trial, step, loss, at=steps / 2.0)
+        frozen = _frozen(halfway[np.isin(replicates.trial_id, [pilot.trial_id for pilot in pilots])], pilots)
     diverged = replicates.diverged[replicates.cell, replicates.seed]
-    best = float(finite.min()) if len(finite) else 0.0
-    aulc = area_under_curve(trial, step, loss, best=best, budget=budgets, diverged=diverged)
+    best, ceiling = _scale(trial, loss, budgets, replicates.cell)
+    aulc = area_under_curve(trial, step, loss, best=best, ceiling=ceiling, budget=steps, diverged=diverged)
+    after, by = _between(trial, step, loss, frozen.value, evaluated, diverged)
+    in_epochs = (budgets.epochs / budgets.steps)[replicates.cell]
     return TimesToTarget(
-        target=target,
-        target_trials=count,
-        times=_times(replicates, trial, step, loss, target, evaluated),
-        budget=budget,
+        target=frozen,
+        after=replicates.by_seed(after * in_epochs),
+        by=replicates.by_seed(by * in_epochs),
+        budgets=budgets,
         aulc=replicates.by_seed(aulc),
     )
 
 
-def _times(
-    replicates: Replicates,
+def _frozen(halfway: FloatArray, pilots: Sequence[Pilot]) -> FrozenTarget:
+    """The median of the pilots' losses, where there is one."""
+    if not len(halfway):
+        return FrozenTarget(value=None)
+    median = float(np.median(np.where(np.isfinite(halfway), halfway, np.inf)))
+    return FrozenTarget(value=median if np.isfinite(median) else None, pilots=tuple(pilots))
+
+
+def _scale(trial: IntArray, loss: FloatArray, budgets: Budgets, cell: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Of each trial [N], by its task: the lowest loss of all its trials, and the ceiling, which is that of a constant
+    guess or, where that is not known, the median of all first losses.
+    """
+    count = len(cell)
+    best, ceiling = np.full(count, np.nan), budgets.ceiling[cell].copy()
+    first = np.full(count, np.nan)
+    first[trial[::-1]] = loss[::-1]  # sorted by step: the first evaluation stands
+    for task in np.unique(budgets.task[cell]):
+        own = budgets.task[cell] == task
+        finite = loss[own[trial] & np.isfinite(loss)]
+        starts = first[own & np.isfinite(first)]
+        best[own] = finite.min() if len(finite) else np.nan
+        ceiling[own & np.isnan(ceiling)] = np.median(starts) if len(starts) else np.nan
+    return best, ceiling
+
+
+def _between(
     trial: IntArray,
     step: FloatArray,
     loss: FloatArray,
     target: float | None,
     evaluated: BoolArray,
-) -> FloatArray:
+    diverged: BoolArray,
+) -> tuple[FloatArray, FloatArray]:
     if target is None:
-        return np.full(replicates.diverged.shape, np.nan)
-    times = time_to_target(trial, step, loss, target=target, count=len(evaluated))
-    diverged = replicates.diverged[replicates.cell, replicates.seed]
-    times[diverged] = np.inf
-    times[~evaluated & ~diverged] = np.nan
-    return replicates.by_seed(times)
+        nothing = np.full(len(evaluated), np.nan)
+        return nothing, nothing
+    after, by = time_to_target(trial, step, loss, target=target, count=len(evaluated))
+    for times in (after, by):
+        times[diverged] = np.inf
+        times[~evaluated & ~diverged] = np.nan
+    return after, by
 
 
 def _evaluations(trial_id: IntArray, curves: pd.DataFrame) -> tuple[IntArray, FloatArray, FloatArray]:

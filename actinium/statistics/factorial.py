@@ -14,6 +14,8 @@ from scipy import special
 from actinium.statistics.intervals import FloatArray, IntArray, student_quantile
 
 RESAMPLES = 500
+SEEDS_FOR_INTERVAL = 6
+"""With fewer the bootstrap has too little to resample: at three seeds its intervals cover as little as 72%."""
 FULL_ORDER = 3
 """Up to this many factors every interaction is shown; with more, only those of two factors."""
 
@@ -41,13 +43,16 @@ def complete_block(values: FloatArray) -> tuple[IntArray, IntArray]:
     return cells, seeds
 
 
-def effects(values: FloatArray, levels: IntArray, *, generator: np.random.Generator) -> list[Effect]:
+def effects(
+    values: FloatArray, levels: IntArray, *, generator: np.random.Generator, resolution: float = 0.0
+) -> list[Effect]:
     """Omega squared of every term, from values [C, S] and each cell's level of each factor [C, K].
 
     omega^2 = (SS - df MS_error) / (SS_total + MS_error), where MS_error is that of cell x seed; below 0 it is shown
     as 0. In a full grid the sums of squares are the classical, orthogonal ones. Where cells are missing they are of
     Type II: what a term explains beyond all terms that do not contain it, among main effects and interactions of
-    two. The interval resamples seeds (see `_centred`). Empty below two complete seeds or two cells.
+    two. The interval resamples seeds (see `_centred`). Empty below two complete seeds or two cells. `resolution`: the
+    variance with which a single value is known; MS_error is at least that.
     """
     cells, seeds = complete_block(values)
     if len(cells) < 2 or len(seeds) < 2:
@@ -62,6 +67,7 @@ def effects(values: FloatArray, levels: IntArray, *, generator: np.random.Genera
     centred = block - block.mean()
     means = centred @ weights / count
     total, error = _block_squares(centred, means, weights)
+    error = np.maximum(error, resolution)
     found = []
     squares = _orthogonal(means, codes, shape) if balanced else _type_two(means, codes, shape)
     for term, degrees, square in squares:
@@ -148,16 +154,18 @@ def _basis(columns: FloatArray) -> FloatArray:
 
 
 def _centred(omega: FloatArray, seeds: int) -> tuple[float, float]:
-    """Percentiles of the resamples about their own mean, laid about the estimate omega[0]; within [0, 1].
+    """Percentiles of the resamples about their own mean, laid about the estimate omega[0]; within [0, 1]. NaN below six
+    seeds, and where the resamples do not differ.
 
     A resample adds the seeds' noise to the cells' means a second time, so resampled values sit too high, and plain
     percentiles would exclude 0 for a factor that does nothing. The percentiles are expanded for few seeds, to
     Phi(-sqrt(S / (S - 1)) t(S - 1)) and its mirror (Hesterberg 2015).
     """
     resampled = omega[1:][np.isfinite(omega[1:])]
-    if not len(resampled):
-        return float("nan"), float("nan")
+    nothing = float("nan"), float("nan")
+    if seeds < SEEDS_FOR_INTERVAL or not len(resampled):
+        return nothing
     tail = special.ndtr(-np.sqrt(seeds / (seeds - 1)) * student_quantile(np.array(seeds - 1)))
     tails = np.quantile(resampled - resampled.mean(), [tail, 1.0 - tail])
     low, high = np.clip(omega[0] + tails, 0.0, 1.0).tolist()
-    return low, high
+    return (low, high) if high > low else nothing

@@ -78,19 +78,6 @@ def student_quantile(degrees: IntArray, level: float = LEVEL) -> FloatArray:
     return np.where(degrees >= 1, table[np.maximum(degrees, 1) - 1], np.nan)
 
 
-def bounded_interval(
-    values: FloatArray, *, low: float | FloatArray = -np.inf, high: float | FloatArray = np.inf
-) -> Estimates:
-    """`mean_interval`, cut to what the quantity can be; `low` and `high` broadcast against the result."""
-    interval = mean_interval(values)
-    return Estimates(
-        estimate=interval.estimate,
-        low=np.clip(interval.low, low, high),
-        high=np.clip(interval.high, low, high),
-        n=interval.n,
-    )
-
-
 def zero_event_bound(values: FloatArray) -> FloatArray:
     """min(1, 3/n) where each of the last axis' n > 1 values is exactly zero, NaN elsewhere.
 

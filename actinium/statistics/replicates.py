@@ -10,6 +10,7 @@ from actinium.frame import Outcome
 from actinium.job import JobState
 from actinium.statistics.intervals import BoolArray, FloatArray, IntArray
 
+TEST_ERROR = "test_error"
 RECORD_COLUMNS = frozenset(
     {
         "attempt",
@@ -36,16 +37,16 @@ RECORD_COLUMNS = frozenset(
 class Replicates:
     """The succeeded trials of C cells and S seeds, N of them; the seed is the replicate.
 
-    `values` [M, C, S] by metric name, NaN where a trial is not finished or has no such value. `succeeded` and
-    `collapsed` [C] count trials; collapsed ones diverged or stalled. `diverged` [C, S]. `trial_id`, `cell`, `seed`
-    [N] place each succeeded trial.
+    `values` [M, C, S] by metric name, NaN where a trial is not finished or has no such value. `succeeded` [C] counts
+    trials. `diverged` and `collapsed` [C, S]: collapsed ones diverged or stalled. `trial_id`, `cell`, `seed` [N] place
+    each succeeded trial.
     """
 
     metrics: tuple[str, ...]
     values: FloatArray
     succeeded: IntArray
-    collapsed: IntArray
     diverged: BoolArray
+    collapsed: BoolArray
     trial_id: IntArray
     cell: IntArray
     seed: IntArray
@@ -56,6 +57,11 @@ class Replicates:
         table[self.cell, self.seed] = per_trial
         return table
 
+    def lost(self) -> BoolArray:
+        """The cells [C] of which all trials that succeeded diverged: nobody is left to compare."""
+        found: BoolArray = (self.succeeded > 0) & (self.diverged.sum(axis=1) == self.succeeded)
+        return found
+
     def metric(self, name: str) -> FloatArray:
         """One metric [C, S]; all NaN where the study did not measure it."""
         if name in self.metrics:
@@ -64,12 +70,14 @@ class Replicates:
         return np.full(self.diverged.shape, np.nan)
 
 
-def collect(trials: pd.DataFrame, *, cells: Sequence[int], seeds: Sequence[int]) -> Replicates:
+def collect(
+    trials: pd.DataFrame, *, cells: Sequence[int], seeds: Sequence[int], chance: FloatArray | None = None
+) -> Replicates:
     """The replicates in a table that has a row for each trial.
 
     `cells` are the cells' numbers in the report's order, `seeds` the study's; rows of others are left out. A diverged
-    trial's metrics are those of its last finite frame, and it stays in (SCIENCE D1, D2). A value that is not finite
-    counts as missing.
+    trial stays in as what it ended as (SCIENCE D1, D2): its summary says so, and where it has no test error that of
+    chance is put in, `chance` [C]. A value that is not finite counts as missing.
     """
     if trials.empty:
         trials = pd.DataFrame({"trial_id": [], "cell": [], "seed": [], "state": [], "outcome": []})
@@ -81,15 +89,18 @@ def collect(trials: pd.DataFrame, *, cells: Sequence[int], seeds: Sequence[int])
     names, matrix = _measurements(trials, done)
     values = np.full((len(names), len(cells), len(seeds)), np.nan)
     values[:, cell, seed] = matrix.T
-    diverged = np.zeros((len(cells), len(seeds)), dtype=bool)
+    diverged, stalled = (np.zeros((len(cells), len(seeds)), dtype=bool) for _ in range(2))
     diverged[cell, seed] = outcome == Outcome.DIVERGED.value
-    collapsed = (outcome == Outcome.DIVERGED.value) | (outcome == Outcome.STALLED.value)
+    stalled[cell, seed] = outcome == Outcome.STALLED.value
+    if chance is not None and TEST_ERROR in names:
+        errors = values[names.index(TEST_ERROR)]
+        values[names.index(TEST_ERROR)] = np.where(diverged & np.isnan(errors), chance[:, None], errors)
     return Replicates(
         metrics=names,
         values=values,
         succeeded=np.bincount(cell, minlength=len(cells)),
-        collapsed=np.bincount(cell[collapsed], minlength=len(cells)),
         diverged=diverged,
+        collapsed=diverged | stalled,
         trial_id=trials["trial_id"].to_numpy(dtype=np.int64)[done],
         cell=cell,
         seed=seed,

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from actinium.levels import Normalization
-from actinium.paths import FactorValue
+from actinium.paths import Cell, FactorValue
 from actinium.report import DegradationCurve, DegradationPoint, DifferenceInDifferences, SmallBatch
 from actinium.statistics.contrasts import sign_flip_p
 from actinium.statistics.degradation import area, degradation, difference_in_differences
-from actinium.statistics.intervals import BoolArray, FloatArray, bounded_interval, mean_interval, plain
-from actinium.statistics.references import FactorialGrid
+from actinium.statistics.factorial_grid import FactorialGrid
+from actinium.statistics.intervals import BoolArray, FloatArray, plain
+from actinium.statistics.means import metric_interval, student_interval
+from actinium.statistics.replicates import TEST_ERROR, Replicates
 from actinium.study import DesignCell
 
 BATCH_SIZE = "training.batch_size"
-METRIC = "test_error"
 CONTROL = "group"
 """The normalization that others are compared with: its statistics do not depend on the batch."""
 
@@ -24,7 +25,9 @@ CONTROL = "group"
 class BatchErrors:
     """`error` [N, B, S] by normalization, batch size (ascending) and seed, other factors averaged within the seed.
 
-    `run` [N, B]: whether the design has the combination. NaN where any trial that enters the average is missing.
+    `run` [N, B]: whether the design has the combination. The error is NaN where a trial that enters the average is
+    missing or did not learn, and `collapsed` [N, B, S] says where that is why. `left_out`: settings of the other
+    factors that are not averaged over, because a cell of theirs did not learn.
     """
 
     normalizations: tuple[FactorValue, ...]
@@ -32,88 +35,148 @@ class BatchErrors:
     batch_sizes: tuple[int, ...]
     run: BoolArray
     error: FloatArray
+    collapsed: BoolArray
+    left_out: tuple[Cell, ...]
 
 
-def batch_errors(span: FactorialGrid, cells: Sequence[DesignCell], error: FloatArray) -> BatchErrors:
-    """From errors [C, S] of the study's cells. The average goes over those settings of the other factors that every
-    normalization has at every batch size at which it is run, so that it is over the same settings everywhere.
+@dataclass(frozen=True, kw_only=True)
+class _Setting:
+    """The cells of one setting of the other factors, by normalization (its number) and batch size, and its levels."""
+
+    cells: dict[tuple[int, int], int]
+    levels: Cell
+
+
+def batch_errors(
+    span: FactorialGrid, cells: Sequence[DesignCell], replicates: Replicates, *, activation: FactorValue | None = None
+) -> BatchErrors:
+    """Of all the study's cells, or of those with one activation.
+
+    The average goes over those settings of the other factors that every normalization has at every batch size at which
+    it is run, so that it is over the same settings everywhere. A setting with a cell that did not learn, of which at
+    least half of the trials collapsed, is left out everywhere: its error is that of chance, whatever the batch.
     """
-    others = [k for k, path in enumerate(span.paths) if path != BATCH_SIZE and path.split(".")[0] != "normalization"]
-    settings = [tuple(row) for row in span.levels[:, others].tolist()]
     first: dict[Normalization, int] = {}
-    place: dict[tuple[int, int], dict[tuple[int, ...], int]] = {}
-    for setting, position in zip(settings, span.positions, strict=True):
-        config = cells[position].config
-        number = first.setdefault(config.normalization, len(first))
-        place.setdefault((number, config.training.batch_size), {})[setting] = position
-    batches = sorted({batch for _, batch in place})
-    common = set.intersection(*(set(cells_at) for cells_at in place.values()))
-    table = np.full((len(first), len(batches), error.shape[1]), np.nan)
-    run = np.zeros(table.shape[:2], dtype=bool)
-    for n in range(len(first)):
-        for b, batch in enumerate(batches):
-            positions = [i for setting, i in place.get((n, batch), {}).items() if setting in common]
-            if positions:
-                run[n, b] = True
-                table[n, b] = error[positions].mean(axis=0)
+    settings = _settings(span, cells, first, activation)
+    places = sorted({place for setting in settings for place in setting.cells})
+    batches = sorted({batch for _, batch in places})
+    complete = [setting for setting in settings if all(place in setting.cells for place in places)]
+    failed = 2 * replicates.collapsed.sum(axis=1) >= np.maximum(replicates.succeeded, 1)
+    learned = [setting for setting in complete if not failed[list(setting.cells.values())].any()]
+    shape = (len(first), len(batches), replicates.diverged.shape[1])
+    error, collapsed, run = np.full(shape, np.nan), np.zeros(shape, dtype=bool), np.zeros(shape[:2], dtype=bool)
+    values = np.where(replicates.collapsed, np.nan, replicates.metric(TEST_ERROR))
+    for n, batch in places if complete else []:
+        b = batches.index(batch)
+        run[n, b] = True
+        positions = [setting.cells[n, batch] for setting in learned]
+        if positions:
+            error[n, b] = values[positions].mean(axis=0)
+            collapsed[n, b] = replicates.collapsed[positions].any(axis=0)
     return BatchErrors(
         normalizations=tuple(normalization.compact() for normalization in first),
         names=tuple(normalization.name for normalization in first),
         batch_sizes=tuple(batches),
         run=run,
-        error=table,
+        error=error,
+        collapsed=collapsed,
+        left_out=tuple(setting.levels for setting in complete if setting not in learned),
     )
 
 
+def _settings(
+    span: FactorialGrid, cells: Sequence[DesignCell], first: dict[Normalization, int], activation: FactorValue | None
+) -> list[_Setting]:
+    """The settings of the other factors, and into `first` the normalizations with their numbers."""
+    others = [k for k, path in enumerate(span.paths) if path != BATCH_SIZE and path.split(".")[0] != "normalization"]
+    found: dict[tuple[int, ...], _Setting] = {}
+    for levels, position in zip(span.levels[:, others].tolist(), span.positions, strict=True):
+        config = cells[position].config
+        if activation is not None and config.activation.compact() != activation:
+            continue
+        number = first.setdefault(config.normalization, len(first))
+        own = {span.paths[k]: cells[position].cell[span.paths[k]] for k in others}
+        setting = found.setdefault(tuple(levels), _Setting(cells={}, levels=own))
+        setting.cells[number, config.training.batch_size] = position
+    return list(found.values())
+
+
 def small_batch(
-    span: FactorialGrid, cells: Sequence[DesignCell], error: FloatArray, *, generator: np.random.Generator
+    span: FactorialGrid, cells: Sequence[DesignCell], replicates: Replicates, *, generator: np.random.Generator
 ) -> SmallBatch | None:
-    """From the test error [C, S] of the study's cells; None where the batch size is no factor."""
+    """None where the batch size is no factor."""
     if BATCH_SIZE not in span.paths or not span.positions:
         return None
-    errors = batch_errors(span, cells, error)
-    reference = len(errors.batch_sizes) - 1
-    delta = degradation(errors.error, reference)
-    levels = bounded_interval(errors.error, low=0.0, high=1.0).intervals()
-    worse = mean_interval(delta).intervals()
-    curves = []
-    for n, normalization in enumerate(errors.normalizations):
-        run = np.flatnonzero(errors.run[n])
-        sizes = np.array(errors.batch_sizes)[run]
-        points = tuple(
+    errors = batch_errors(span, cells, replicates)
+    common = np.flatnonzero(errors.run.all(axis=0)).tolist()
+    area_batches = tuple(errors.batch_sizes[b] for b in common) if len(common) > 1 else ()
+    levels = {str(level): level for level in (cells[i].config.activation.compact() for i in span.positions)}
+    apart = {name: batch_errors(span, cells, replicates, activation=level) for name, level in levels.items()}
+    by_activation = (curve for name, own in apart.items() for curve in _curves(own, levels[name], area_batches))
+    return SmallBatch(
+        metric=TEST_ERROR,
+        reference_batch=errors.batch_sizes[-1],
+        estimand=_estimand(cells[position] for position in span.positions),
+        area_batches=area_batches,
+        left_out=errors.left_out,
+        curves=tuple(_curves(errors, None, area_batches)),
+        by_activation=tuple(by_activation) if len(levels) > 1 else (),
+        difference_in_differences=tuple(
+            entry for name, own in apart.items() for entry in _against_control(own, levels[name], generator)
+        ),
+    )
+
+
+def _curves(errors: BatchErrors, activation: FactorValue, area_batches: tuple[int, ...]) -> Iterator[DegradationCurve]:
+    """That of each normalization, its area over `area_batches`."""
+    delta = degradation(errors.error, len(errors.batch_sizes) - 1)
+    common = [b for b, size in enumerate(errors.batch_sizes) if size in area_batches]
+    sizes = np.array(errors.batch_sizes, dtype=np.float64)[common]
+    areas = student_interval(area(delta[:, common], sizes)).intervals()
+    for normalization, points, total in zip(errors.normalizations, _points(errors, delta), areas, strict=True):
+        yield DegradationCurve(normalization=normalization, activation=activation, points=points, area=total)
+
+
+def _points(errors: BatchErrors, delta: FloatArray) -> Iterator[tuple[DegradationPoint, ...]]:
+    """Those of each normalization."""
+    levels, worse = (
+        metric_interval(TEST_ERROR, errors.error).intervals(),
+        student_interval(delta, low=-1.0, high=1.0).intervals(),
+    )
+    lost = errors.collapsed.sum(axis=-1)
+    for n, row in enumerate(errors.run):
+        yield tuple(
             DegradationPoint(
                 batch_size=errors.batch_sizes[b],
                 error=levels[n * len(errors.batch_sizes) + b],
                 degradation=worse[n * len(errors.batch_sizes) + b],
+                collapsed=int(lost[n, b]),
             )
-            for b in run.tolist()
+            for b in np.flatnonzero(row).tolist()
         )
-        total = mean_interval(area(delta[n, run], sizes.astype(np.float64))).interval()
-        curves.append(DegradationCurve(normalization=normalization, points=points, area=total))
-    return SmallBatch(
-        metric=METRIC,
-        reference_batch=errors.batch_sizes[reference],
-        estimand=_estimand(cells[position] for position in span.positions),
-        curves=tuple(curves),
-        difference_in_differences=tuple(_against_control(errors, delta, generator)),
-    )
 
 
 def _against_control(
-    errors: BatchErrors, delta: FloatArray, generator: np.random.Generator
+    errors: BatchErrors, activation: FactorValue, generator: np.random.Generator
 ) -> Iterator[DifferenceInDifferences]:
+    """Of one activation: one under which a cell fails is not averaged with others."""
     if CONTROL not in errors.names:
         return
     control = errors.names.index(CONTROL)
+    delta = degradation(errors.error, len(errors.batch_sizes) - 1)
+    lost = errors.collapsed | errors.collapsed[:, -1:]
     for n, normalization in enumerate(errors.normalizations):
-        if n == control:
+        if n == control or not (errors.run[n, -1] and errors.run[control, -1]):
             continue
         batches = np.flatnonzero(errors.run[n, :-1] & errors.run[control, :-1])
         difference = difference_in_differences(delta[n, batches], delta[control, batches])
         p = plain(sign_flip_p(difference, generator=generator))
-        for b, mean, value in zip(batches.tolist(), mean_interval(difference).intervals(), p, strict=True):
+        left_out = (lost[n, batches] | lost[control, batches]).sum(axis=-1).tolist()
+        means = student_interval(difference, low=-2.0, high=2.0).intervals()
+        for b, mean, value, gone in zip(batches.tolist(), means, p, left_out, strict=True):
             yield DifferenceInDifferences(
                 normalization=normalization,
+                activation=activation,
                 reference=errors.normalizations[control],
                 batch_size=errors.batch_sizes[b],
                 estimate=mean.estimate,
@@ -121,6 +184,7 @@ def _against_control(
                 high=mean.high,
                 n=mean.n,
                 p=value,
+                collapsed=gone,
             )
 
 

@@ -9,16 +9,22 @@ import numpy as np
 from actinium.statistics.intervals import BoolArray, FloatArray, IntArray
 
 
-def time_to_target(trial: IntArray, step: FloatArray, loss: FloatArray, *, target: float, count: int) -> FloatArray:
-    """Per trial [N]: the first step whose loss, and that of the next evaluation too, is at most the target; else
-    infinity. The true time lies between the evaluation before it and that step.
+def time_to_target(
+    trial: IntArray, step: FloatArray, loss: FloatArray, *, target: float, count: int
+) -> tuple[FloatArray, FloatArray]:
+    """Per trial [N] the two evaluations between which it came to the target: the last one before, and the first whose
+    loss, and that of the next evaluation too, is at most the target. Both infinite where there is none; both 0 for a
+    trial that is there at its first evaluation.
     """
     hit = loss <= target
     twice = np.flatnonzero(hit[:-1] & hit[1:] & (trial[:-1] == trial[1:]))
     trials, first = np.unique(trial[twice], return_index=True)
-    times = np.full(count, np.inf)
-    times[trials] = step[twice[first]]
-    return times
+    there = twice[first]
+    after, by = np.full(count, np.inf), np.full(count, np.inf)
+    by[trials] = step[there]
+    before = np.maximum(there - 1, 0)
+    after[trials] = np.where((there > 0) & (trial[before] == trials), step[before], step[there])
+    return after, by
 
 
 def loss_at(trial: IntArray, step: FloatArray, loss: FloatArray, *, at: FloatArray) -> FloatArray:
@@ -34,22 +40,25 @@ def area_under_curve(
     step: FloatArray,
     loss: FloatArray,
     *,
-    best: float,
+    best: FloatArray,
+    ceiling: FloatArray,
     budget: FloatArray,
     diverged: BoolArray,
 ) -> FloatArray:
-    """AULC per trial [N]: (1/B) times the trapezoid over steps of clip((L - best) / (L at its first evaluation - best),
-    0, 1). Not finite counts as 1. From the last evaluation to the budget B a `diverged` trial [N] counts as 1; one that
-    stopped early keeps its last height. NaN without an evaluation or where a trial starts no worse than `best`.
+    """AULC per trial [N]: (1/B) times the trapezoid over steps of clip((L - best) / (ceiling - best), 0, 1).
+
+    `best` and `ceiling` [N] are those of all trials of a task: the lowest loss, and that of the best constant guess.
+    What is not finite counts as 1. From the last evaluation to the budget B a `diverged` trial [N] counts as 1; one
+    that stopped early keeps its last height. NaN without an evaluation, and where nobody beats the constant guess.
     """
     count = len(budget)
-    initial = np.full(count, np.nan)
-    initial[trial[::-1]] = loss[::-1]  # sorted by step: the first evaluation stands
+    evaluated = np.zeros(count, dtype=bool)
+    evaluated[trial] = True
     last = np.zeros(count)
     last[trial] = step
-    span = initial[trial] - best
+    span = (ceiling - best)[trial]
     with np.errstate(divide="ignore", invalid="ignore"):
-        height = np.where(np.isfinite(loss), np.clip((loss - best) / span, 0.0, 1.0), 1.0)
+        height = np.where(np.isfinite(loss), np.clip((loss - best[trial]) / span, 0.0, 1.0), 1.0)
     inside = trial[:-1] == trial[1:]
     pieces = np.where(inside, np.diff(step) * (height[:-1] + height[1:]) / 2.0, 0.0)
     area = np.bincount(trial[:-1], weights=pieces, minlength=count)
@@ -57,7 +66,7 @@ def area_under_curve(
     end[trial] = height
     end[diverged] = 1.0
     total = (area + end * np.maximum(budget - last, 0.0)) / budget
-    return np.where(initial > best, total, np.nan)
+    return np.where(evaluated & (ceiling > best), total, np.nan)
 
 
 def survival_curves(times: FloatArray, budget: FloatArray) -> list[tuple[list[float], list[float]]]:

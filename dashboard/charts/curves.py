@@ -84,28 +84,27 @@ def over_steps(
     return panels(shown, encoding, x=x, y=y, draw=draw, floor=0.05)
 
 
-def survival(rows: pd.DataFrame, encoding: Encoding, *, log_x: bool = True) -> go.Figure:
-    """Kaplan-Meier: the share of trials that have not yet reached the target after each step."""
-    shown = rows.assign(step=rows["step"].clip(lower=0.5)) if log_x else rows
-    x = Axis(column="step", title="optimizer step", log=log_x)
+def survival(rows: pd.DataFrame, encoding: Encoding) -> go.Figure:
+    """Kaplan-Meier: the share of trials that have not yet reached the target after so many epochs."""
+    x = Axis(column="epoch", title="epoch", log=False)
     y = Axis(column="mid", title="trials not yet at the target", percent=True)
 
     def draw(figure: go.Figure, line: Line, row: int, column: int) -> None:
-        own = line.rows.sort_values("step")
+        own = line.rows.sort_values("epoch")
         figure.add_trace(
             go.Scatter(
-                x=own["step"],
+                x=own["epoch"],
                 y=own["mid"],
                 mode="lines",
                 line={"color": line.colour, "dash": line.dash, "width": 2, "shape": "hv"},
                 name=line.label,
-                hovertemplate=f"{line.label}<br>step %{{x:,.0f}}: %{{y:.0%}} not yet<extra></extra>",
+                hovertemplate=f"{line.label}<br>epoch %{{x:.3g}}: %{{y:.0%}} not yet<extra></extra>",
             ),
             row=row,
             col=column,
         )
 
-    return panels(shown, encoding, x=x, y=y, draw=draw, floor=1.0)
+    return panels(rows, encoding, x=x, y=y, draw=draw, floor=1.0)
 
 
 def against_batch_size(

@@ -1,8 +1,10 @@
-"""The tab of convergence: learning curves, survival curves of the time to the target, and its restricted mean."""
+"""The tab of convergence: learning curves, survival curves of the epochs to the target, and their restricted mean."""
 
 import streamlit as st
 
 from actinium.paths import cell_key
+from actinium.questions import EPOCHS_TO_TARGET
+from actinium.terminal.compare import goal
 from dashboard.charts import curves
 from dashboard.headlines import convergence
 from dashboard.tables import survival_rows
@@ -29,17 +31,18 @@ def draw(view: StudyView) -> None:
     chart(figure, key="learning-curves", alt="Learning curves by cell, mean and 95% band over seeds")
     st.caption(f"{view.shown()} Lines are means over running and finished trials, bands 95% confidence intervals.")
 
-    target = view.report.target.value
-    goal = "the target" if target is None else f"evaluation loss {number(target)}"
-    st.subheader(f"Trials not yet at {goal}", anchor=False)
-    figure = curves.survival(view.encoding.select(survival_rows(view.report, view.grid)), view.encoding, log_x=log_x)
-    chart(figure, key="survival", alt="Kaplan-Meier curves of the time to the target")
-    st.caption("A diverged trial never reaches the target and stays in the count.")
+    target = view.report.target
+    short = "the target" if target.value is None else f"evaluation loss {number(target.value)}"
+    st.subheader(f"Trials not yet at {short}", anchor=False)
+    figure = curves.survival(view.encoding.select(survival_rows(view.report, view.grid)), view.encoding)
+    chart(figure, key="survival", alt="Kaplan-Meier curves of the epochs to the target")
+    st.caption(f"The target is {goal(target)}. A diverged trial never reaches it and stays in the count.")
 
     st.subheader("Time to the target, and collapse", anchor=False)
     reached = {cell_key(curve.cell): curve.reached for curve in view.report.convergence.curves}
     values_by_cell = {
         cell_key(entry.cell): [
+            said(entry.metrics.get(EPOCHS_TO_TARGET)),
             said(entry.metrics.get("steps_to_target"), show=whole),
             said(reached.get(cell_key(entry.cell)), show=percent),
             said(entry.collapse_rate, show=percent),
@@ -48,9 +51,11 @@ def draw(view: StudyView) -> None:
         ]
         for entry in view.report.cells
     }
-    columns = ["mean steps (95% CI)", "reached it (95% CI)", "collapsed (95% CI)", "diverged", "seeds done"]
+    means = ["mean epochs (95% CI)", "mean steps (95% CI)"]
+    columns = [*means, "reached it (95% CI)", "collapsed (95% CI)", "diverged", "seeds done"]
     cell_table(view, columns, values_by_cell, key="rmst")
     st.caption(
-        "Mean steps are restricted to the budget: a trial that never arrives counts with all its steps, so a mean can "
-        "hide collapsed trials; the collapse rate (stalled or diverged, Wilson interval) stands beside it."
+        "Means are restricted to the budget: a trial that never arrives counts with all of it, so a mean can hide "
+        "collapsed trials; the share that did not learn (stalled or diverged, Wilson interval) stands beside it. Steps "
+        "of different batch sizes are different amounts of data: compare epochs."
     )

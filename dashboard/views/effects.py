@@ -6,6 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from actinium.paths import Cell
+from actinium.statistics.families import too_few_seeds
+from actinium.terminal.compare import questions
 from dashboard import markup
 from dashboard.charts import dots
 from dashboard.views.page import StudyView, chart
@@ -41,8 +43,17 @@ def draw(view: StudyView) -> None:
         alt="Omega squared of each factor with its bootstrap interval",
     )
     st.caption("ω²: the share of variance that a factor or an interaction explains; intervals by bootstrap over seeds.")
+    if view.report.questions:
+        st.subheader("What the study asks", anchor=False)
+        _questions(view)
     st.subheader("Contrasts with the reference", anchor=False)
     _contrasts(view, metric)
+
+
+def _questions(view: StudyView) -> None:
+    table = questions(view.report)
+    markup.table(table.columns, [list(row) for row in table.rows], numeric=table.numbers, key="questions")
+    st.caption(table.note)
 
 
 def _effects(view: StudyView, metric: str) -> pd.DataFrame:
@@ -86,13 +97,18 @@ def _contrasts(view: StudyView, metric: str) -> None:
     columns = ("cell", "against", unit, "95% CI", "p", "p (Holm)", "seeds")
     markup.table(columns, rows, numeric=columns[2:], key="contrasts", height=560)
     cut = f" The first {MOST_CONTRASTS} of {len(entries):,}." if len(entries) > MOST_CONTRASTS else ""
-    seeds = max((entry.n for entry in entries), default=0)
-    least = f" With {seeds} seeds no p can be below {probability(2.0 ** (1 - seeds))}." if 2 <= seeds < 10 else ""
-    own = "" if any(entry.confirmatory for entry in entries) else " Exploratory: outside that family."
-    st.caption(
-        f"Paired by seed; p by exact sign flips, and corrected (Holm) over the contrasts of the study's three "
-        f"questions.{own}{least}{cut}"
-    )
+    st.caption(f"Paired by seed; p by exact sign flips.{_family(view, metric)}{cut}")
+
+
+def _family(view: StudyView, metric: str) -> str:
+    """Over what p values are corrected, and whether the seeds suffice."""
+    own = [family for family in view.report.families if not family.named and metric in family.metrics]
+    if not own:
+        return " Exploratory: in no family that is corrected."
+    (family,) = own
+    short = too_few_seeds(own)
+    corrected = f" Corrected (Holm) over the {family.tests} contrasts of this metric."
+    return corrected if short is None else f"{corrected} {short}."
 
 
 def _differing(reference: Cell, cell: Cell) -> Cell:

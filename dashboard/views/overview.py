@@ -2,13 +2,14 @@
 
 import streamlit as st
 
+from actinium.questions import EPOCHS_TO_TARGET
 from actinium.terminal.compare import mixed_measurements
 from dashboard import session
 from dashboard.charts import completeness, curves, dots
 from dashboard.headlines import headlines
 from dashboard.tables import batch_rows, metric_rows, status_rows
 from dashboard.views.page import StudyView, chart, headline
-from dashboard.words import number, percent, whole
+from dashboard.words import number, percent
 
 MATRIX_HEIGHT = 620
 MOST_ROWS = 100
@@ -32,11 +33,13 @@ def draw(view: StudyView) -> None:
         figure = dots.dots(rows, view.encoding, title="dead units at the end (%)", show=percent)
         chart(figure, key="overview-dead-units", alt="Share of dead units by cell, with 95% intervals")
     with steps:
-        rows = view.encoding.select(metric_rows(view.report, "steps_to_target"))
+        rows = view.encoding.select(metric_rows(view.report, EPOCHS_TO_TARGET))
         target = view.report.target.value
-        title = "mean steps to the target" if target is None else f"mean steps to validation loss {number(target)}"
-        figure = dots.dots(rows, view.encoding, title=title, show=whole)
-        chart(figure, key="overview-convergence", alt="Restricted mean steps to the target by cell, with 95% intervals")
+        title = "mean epochs to the target" if target is None else f"mean epochs to evaluation loss {number(target)}"
+        figure = dots.dots(rows, view.encoding, title=title, show=number)
+        chart(
+            figure, key="overview-convergence", alt="Restricted mean epochs to the target by cell, with 95% intervals"
+        )
     with batch:
         word = view.report.words.error
         figure = curves.against_batch_size(batch_rows(view.report.small_batch), view.grid, width=THIRD, word=word)

@@ -71,11 +71,14 @@ def headline(answer: Headline, *, key: str) -> None:
 
 
 def said(found: Interval | None, *, show: Callable[[float | None], str] = number) -> str:
-    """An estimate with its interval in brackets: `31% (24–38%)`; `0% (none in 6 seeds)` where no seed showed any."""
+    """An estimate with its interval in brackets: `31% (24–38%)`; where no seed showed any, `0% (none in 6 seeds, at
+    most 50% of seeds)`.
+    """
     if found is None:
         return show(None)
     if found.zero_event_bound is not None:
-        return f"{show(found.estimate)} (none in {plural(found.n, 'seed')})"
+        most = show(found.zero_event_bound)
+        return f"{show(found.estimate)} (none in {plural(found.n, 'seed')}, at most {most} of seeds)"
     if found.low is None:
         return show(found.estimate)
     return f"{show(found.estimate)} ({interval(found.low, found.high, show=show).removeprefix('95% CI ')})"

@@ -14,6 +14,7 @@ from actinium.levels import did_you_mean
 from actinium.measurements import mixed
 from actinium.paths import Cell
 from actinium.report import Report, report_json
+from actinium.statistics.convergence import PILOTS, Pilot
 from actinium.statistics.report import ReportPlan, build_report, plan_report
 from db import curves as db_curves
 from db import reports, studies, trials
@@ -102,6 +103,8 @@ def _document(engine: Engine, row: StudyRow, wanted: Wanted, kept: Reports) -> b
             _refuse_too_many(len(chosen) * row.trials)
             reused = trials.reused_by_cell(connection, row.id)
             found = reports.finished(connection, row.id, wanted=chosen.__contains__)
+            reference = planned.cells[planned.compared.cell].index
+            pilots = trials.first_to_succeed(connection, row.id, reference, most=PILOTS)
         most = min(wanted.most, max(1, MOST_LISTED // max(1, len(chosen))))
         first = min(wanted.first, len(planned.cells))
         made = build_report(
@@ -111,6 +114,7 @@ def _document(engine: Engine, row: StudyRow, wanted: Wanted, kept: Reports) -> b
             cells=planned,
             trials=found.trials,
             curves=found.curves,
+            pilots=[Pilot(trial_id=trial, finished=moment) for trial, moment in pilots],
             layers=layers,
             reused=reused,
             mixed_measurements=mixed(found.versions),

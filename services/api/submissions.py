@@ -8,6 +8,8 @@ from actinium.datasets.official import OFFICIAL, present
 from actinium.equal_levels import EqualLevels, without_effect
 from actinium.job import StudyState
 from actinium.paths import Cell
+from actinium.report import ContrastFamily
+from actinium.statistics.families import families_of, too_few_seeds
 from actinium.study import Design
 from services.api.answers import estimate, invalid_documents
 from services.api.documents import Answer, Estimate, InvalidDesignDocument
@@ -59,6 +61,8 @@ class Submitted(Answer):
     reused: int = 0
     invalid_designs: Sequence[InvalidDesignDocument]
     equal_levels: Sequence[EqualLevelsDocument] = ()
+    families: Sequence[ContrastFamily] = ()
+    """What will be compared as one family, and the seeds that it needs."""
     notices: Sequence[str] = ()
     estimate: Estimate
     links: Mapping[str, str | None]
@@ -72,6 +76,8 @@ def submitted(design: Design, *, data_root: Path, links: Mapping[str, str | None
     """What a design will be; `data_root` is where the service looks for datasets' files."""
     seeds = len(design.spec.seed_list())
     trials = seeds * len(design.cells)
+    families = families_of(design)
+    short = too_few_seeds(families)
     return Submitted(
         id=None,
         name=design.spec.name,
@@ -80,7 +86,12 @@ def submitted(design: Design, *, data_root: Path, links: Mapping[str, str | None
         trials=trials,
         invalid_designs=invalid_documents(design.invalid),
         equal_levels=[_equal_document(levels) for levels in design.equal],
-        notices=[*missing_files(design, data_root), *without_effect([cell.config for cell in design.cells])],
+        families=families,
+        notices=[
+            *missing_files(design, data_root),
+            *without_effect([cell.config for cell in design.cells]),
+            *([short] if short else []),
+        ],
         estimate=estimate(trials, [(cell.config, seeds) for cell in design.cells]),
         links=links,
     )

@@ -102,8 +102,8 @@ def test_the_overview_answers_the_three_questions(page: Page, stack: RunningStac
     report = study["report"]
     most = max(entry["metrics"]["dead_unit_rate"]["estimate"] for entry in report["cells"])
     assert leading(text(page, "figure-dead-units").splitlines()[-1]) == pytest.approx(100 * most, abs=0.51)
-    fastest = min(entry["metrics"]["steps_to_target"]["estimate"] for entry in shown_cells(study))
-    assert leading(text(page, "figure-convergence").splitlines()[-1]) == pytest.approx(fastest, abs=0.51)
+    fastest = min(entry["metrics"]["epochs_to_target"]["estimate"] for entry in shown_cells(study))
+    assert leading(text(page, "figure-convergence").splitlines()[-1]) == pytest.approx(fastest, rel=0.01)
     (batch,) = [curve for curve in report["small_batch"]["curves"] if curve["normalization"] == "batch"]
     (point,) = [point for point in batch["points"] if point["batch_size"] == 4]
     changed = 100 * point["degradation"]["estimate"]
@@ -131,26 +131,26 @@ def test_dead_units_are_those_of_the_report(page: Page, stack: RunningStack, stu
 def test_convergence_is_that_of_the_report(page: Page, stack: RunningStack, study: dict[str, Any]) -> None:
     opened(page, stack, f"?study={study['id']}&tab=convergence", wait_for="st-key-rmst")
     for row, entry in zip(rows(page, "rmst"), shown_cells(study), strict=True):
-        own = entry["metrics"]["steps_to_target"]["estimate"]
-        assert leading(row[3]) == pytest.approx(own, abs=0.51)
-        assert leading(row[5]) == pytest.approx(100 * entry["collapse_rate"]["estimate"], abs=0.51)
-        assert row[6] == str(entry["diverged"])
-        assert row[7] == "3 of 3"
+        assert leading(row[3]) == pytest.approx(entry["metrics"]["epochs_to_target"]["estimate"], rel=0.01)
+        assert leading(row[4]) == pytest.approx(entry["metrics"]["steps_to_target"]["estimate"], abs=0.51)
+        assert leading(row[6]) == pytest.approx(100 * entry["collapse_rate"]["estimate"], abs=0.51)
+        assert row[7] == str(entry["diverged"])
+        assert row[8] == "3 of 3"
     expect(page.locator(".js-plotly-plot")).to_have_count(2)
 
 
 def test_small_batches_are_those_of_the_report(page: Page, stack: RunningStack, study: dict[str, Any]) -> None:
     opened(page, stack, f"?study={study['id']}&tab=small-batches", wait_for="st-key-degradation")
     found = rows(page, "degradation")
-    points = [point for curve in study["report"]["small_batch"]["curves"] for point in curve["points"]]
+    points = [point for curve in study["report"]["small_batch"]["by_activation"] for point in curve["points"]]
     for row, point in zip(found, points, strict=True):
-        assert row[1] == str(point["batch_size"])
-        assert leading(row[2]) == pytest.approx(100 * point["error"]["estimate"], abs=0.51)
+        assert row[2] == str(point["batch_size"])
+        assert leading(row[3]) == pytest.approx(100 * point["error"]["estimate"], abs=0.51)
         if point["batch_size"] != 64:
-            assert leading(row[3]) == pytest.approx(100 * point["degradation"]["estimate"], abs=0.051)
+            assert leading(row[4]) == pytest.approx(100 * point["degradation"]["estimate"], abs=0.051)
     differences = study["report"]["small_batch"]["difference_in_differences"]
     for row, entry in zip(rows(page, "differences"), differences, strict=True):
-        assert leading(row[2]) == pytest.approx(100 * entry["estimate"], abs=0.051)
+        assert leading(row[3]) == pytest.approx(100 * entry["estimate"], abs=0.051)
 
 
 def test_effects_trials_and_config_open(page: Page, stack: RunningStack, study: dict[str, Any]) -> None:

@@ -50,6 +50,29 @@ def test_a_study_is_submitted_and_shown(submitter: httpx.Client, viewer: httpx.C
     assert shown["invalid_designs"] == made["invalid_designs"]
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_study_is_told_at_submit_how_many_seeds_its_questions_need(submitter: httpx.Client, dry_run: bool) -> None:
+    """It is accepted all the same. A question about what is not there is refused, at its path."""
+    asked = [{"metric": "test_error", "contrast": {"activation": ["leaky_relu", "relu"]}}]
+    answer = submitter.post("/v1/studies", params={"dry_run": dry_run}, json={**GRID, "questions": asked}, timeout=60)
+    assert answer.status_code in (200, 201), answer.text
+    made = answer.json()
+    assert made["families"] == [
+        {"metrics": ["test_error"], "named": True, "tests": 1, "seeds": 3, "smallest_p": 0.25, "seeds_needed": 6}
+    ]
+    said = "3 seeds cannot answer its questions: in one test no p value can be below 0.25; 6 seeds can"
+    assert made["notices"] == [said]
+    enough = submitter.post(
+        "/v1/studies?dry_run=true", json={**GRID, "questions": asked, "seeds": 6}, timeout=60
+    ).json()
+    assert enough["notices"] == []
+    asked[0]["contrast"] = {"activation": ["tanh", "relu"]}
+    refused = submitter.post("/v1/studies", params={"dry_run": dry_run}, json={**GRID, "questions": asked}, timeout=60)
+    assert refused.status_code == 422
+    (fault,) = refused.json()["errors"]
+    assert fault["path"] == "questions.0.contrast.activation" and "no cell of the study has tanh" in fault["message"]
+
+
 def test_a_dry_run_writes_nothing(submitter: httpx.Client, row_counts: Callable[[], dict[str, int]]) -> None:
     """The same answer without an id, and the same refusals."""
     before = row_counts()

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from actinium.frame import Frame, Layout, Outcome, TrialSummary
 from actinium.job import Attempt, FailureClass
 from actinium.measurements import mixed
 from actinium.study import Design
-from db import frames, queue, reports, studies
+from db import frames, queue, reports, studies, trials
 from db.statements import source
 
 Make = Callable[..., Design]
@@ -59,6 +59,23 @@ def test_the_table_has_a_row_a_trial_and_a_column_a_metric(
     assert table["odd/layer_01"].dropna().tolist() == [1e-30]
     assert table["steps"].tolist()[1] == 7
     assert third.trial_id in table["trial_id"].tolist()
+
+
+def test_the_first_of_a_cell_to_succeed_stay_the_first(
+    connection: Connection, design: Make, summary: Summarize, now: datetime
+) -> None:
+    """In the order in which they were done, whatever comes later."""
+    study_id = studies.create(connection, design(seeds=5), owner="ada", now=now)
+    leased = queue.lease(connection, now=now, holder="d", lease_seconds=3000, width=10)
+    own = [attempt for number, attempt in enumerate(leased) if number % 2 == 0]
+    assert trials.first_to_succeed(connection, study_id, 0, most=3) == []
+    found = []
+    for minute, attempt in enumerate((own[3], own[0], own[4], own[1], own[2])):
+        queue.complete_many(connection, now=now + timedelta(minutes=minute), results=[(attempt, summary())])
+        found.append(trials.first_to_succeed(connection, study_id, 0, most=3))
+    assert [trial for trial, _ in found[2]] == [own[3].trial_id, own[0].trial_id, own[4].trial_id]
+    assert found[2] == found[3] == found[4]
+    assert [moment for _, moment in found[2]] == [now + timedelta(minutes=minute) for minute in range(3)]
 
 
 def test_a_study_that_has_not_begun_has_a_table_without_metrics(

@@ -48,14 +48,23 @@ def report() -> Report:
         metrics |= {f"dead_unit_rate/layer_{layer:02d}": estimate(dead * layer) for layer in (1, 2)}
         cells.append(cell_report(cell, metrics))
     points = tuple(
-        DegradationPoint(batch_size=b, error=estimate(0.1 + k / 10), degradation=estimate(k / 10))
+        DegradationPoint(batch_size=b, error=estimate(0.1 + k / 10), degradation=estimate(k / 10), collapsed=0)
         for b, k in ((2, 1), (64, 0))
     )
-    small = tuple(DegradationCurve(normalization=n, points=points, area=estimate(0.0)) for n in NORMALIZATIONS)
+    small = tuple(
+        DegradationCurve(normalization=n, activation=None, points=points, area=estimate(0.0)) for n in NORMALIZATIONS
+    )
     return report_of(
         cells,
         small_batch=SmallBatch(
-            metric="test_error", reference_batch=64, estimand="fixed", curves=small, difference_in_differences=()
+            metric="test_error",
+            reference_batch=64,
+            estimand="fixed",
+            area_batches=(2, 64),
+            left_out=(),
+            by_activation=(),
+            curves=small,
+            difference_in_differences=(),
         ),
     )
 
@@ -158,8 +167,8 @@ def test_the_band_of_a_rate_stays_between_zero_and_one(grid: Grid) -> None:
 
 def test_survival_falls_in_steps(grid: Grid) -> None:
     encoding = Encoding(grid=grid, colour="normalization")
-    rows = encoding.select(pd.DataFrame({"cell": [0, 0], "step": [0, 5], "mid": [1.0, 0.4]}))
-    (line,) = curves.survival(rows, encoding, log_x=False).data
+    rows = encoding.select(pd.DataFrame({"cell": [0, 0], "epoch": [0, 5], "mid": [1.0, 0.4]}))
+    (line,) = curves.survival(rows, encoding).data
     assert (line.line.shape, list(line.y)) == ("hv", [1.0, 0.4])
 
 

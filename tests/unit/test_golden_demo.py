@@ -10,8 +10,16 @@ FIRST = "f5c78a7c9c837dcd1b1e4727b61ca6993be0c163702cb745dc4fd5df7fbd957a"
 
 
 def test_the_demos_trials_have_the_digests_that_they_always_had() -> None:
-    """A digest that changes trains anew what was trained, and finds no checkpoint and no twin of it any more."""
-    digests = [config.digest() for _, config in demo(6).trials()]
+    """A digest that changes trains anew what was trained, and finds no checkpoint and no twin of it any more. The demo
+    had these factors, and no questions, which are the study's and not its trials'.
+    """
+    factors = {
+        "activation": ["relu", "leaky_relu", "elu"],
+        "normalization": ["none", "batch", "group"],
+        "training.batch_size": [2, 8, 64],
+    }
+    before = demo(6).spec.model_copy(update={"factors": factors, "questions": None})
+    digests = [config.digest() for _, config in expand(before).trials()]
     assert len(set(digests)) == 27 * 6
     assert digests[0] == FIRST
     assert digest(digests) == ALL

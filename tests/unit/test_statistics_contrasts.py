@@ -9,23 +9,101 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from actinium.report import Interval
-from actinium.statistics.contrasts import holm, paired_difference, paired_log_ratio, sign_flip_p
+from actinium.statistics.contrasts import correlation, difference_interval, holm, log_ratio_interval, sign_flip_p
+from actinium.statistics.families import seeds_needed, smallest_p
+from actinium.statistics.intervals import Estimates, FloatArray, mean_interval, wilson_interval
+from actinium.statistics.means import Method, method_of, metric_contrast, metric_interval
+from actinium.statistics.rates import time_interval
 
 SMALL = st.integers(-4, 4).map(float)
 
 
-def test_the_interval_is_the_paired_t_interval() -> None:
+def test_of_students_intervals_the_difference_is_the_paired_t_interval() -> None:
     rng = np.random.default_rng(5)
     treated, reference = rng.normal(1.0, 1.0, size=(4, 10)), rng.normal(0.0, 1.0, size=(4, 10))
-    found = paired_difference(treated, reference)
+    treated += reference
+    means = mean_interval(treated), mean_interval(reference)
+    found = difference_interval(*means, correlation(treated, reference))
+    direct = metric_contrast("validation_loss", treated, reference)
     for k in range(4):
         expected = stats.ttest_rel(treated[k], reference[k]).confidence_interval(0.95)
         assert (found.low[k], found.high[k]) == pytest.approx((expected.low, expected.high))
+        assert (direct.low[k], direct.high[k]) == pytest.approx((expected.low, expected.high))
+
+
+def test_the_correlation_is_scipys_over_complete_pairs() -> None:
+    rng = np.random.default_rng(6)
+    first, second = rng.normal(size=(2, 3, 8))
+    second[1, 4] = np.nan
+    found = correlation(first, second)
+    for k in range(3):
+        both = ~np.isnan(second[k])
+        assert found[k] == pytest.approx(stats.pearsonr(first[k, both], second[k, both]).statistic)
+    assert correlation(np.ones((1, 4)), first[:1, :4])[0] == 0.0, "no spread"
+    assert correlation(first, first + 3.0).tolist() == [0.0] * 3, "their difference has no spread"
+
+
+def test_the_difference_of_two_shares_is_newcombes_example() -> None:
+    """56/70 and 48/80, independent, by Wilson's intervals: .0524 to .3339 (Newcombe 1998, table II, method 10)."""
+    shares = [wilson_interval(np.array(events), np.array(n)) for events, n in ((56, 70), (48, 80))]
+    found = difference_interval(*shares, np.array(0.0))
+    assert (float(found.low), float(found.high)) == pytest.approx((0.0524, 0.3339), abs=5e-5)
 
 
 def test_a_seed_that_lacks_one_side_is_no_pair() -> None:
-    found = paired_difference(np.array([[1.0, np.nan, 3.0]]), np.array([[0.0, 5.0, np.nan]]))
+    found = metric_contrast("test_error", np.array([[1.0, np.nan, 0.5]]), np.array([[0.0, 0.5, np.nan]]))
     assert found.intervals() == [Interval(estimate=1.0, low=None, high=None, n=1)]
+
+
+def test_rates_of_cells_without_any_event_are_bounded_and_never_without_width() -> None:
+    nothing, some = np.zeros((1, 6)), np.array([[0.4, 0.42, 0.41, 0.44, 0.39, 0.43]])
+    both = metric_contrast("dead_unit_rate", nothing, nothing).intervals()[0]
+    assert (both.estimate, both.low, both.high) == (0.0, -0.5, 0.5)
+    one = metric_contrast("dead_unit_rate", some, nothing).intervals()[0]
+    alone = metric_interval("dead_unit_rate", some).intervals()[0]
+    assert one.estimate == alone.estimate == pytest.approx(0.415)
+    assert one.low is not None and alone.low is not None
+    assert 0.36 < one.low < alone.low, "what a clean cell may hide, but not a network that dies as a whole"
+    same = metric_contrast("dead_unit_rate", some, some).intervals()[0]
+    assert same.low is not None and same.high is not None
+    assert same.low < 0.0 < same.high
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        ("dead_unit_rate", Method.RATES),
+        ("dormant_rate_0.025/layer_02", Method.RATES),
+        ("network_constant", Method.SHARE_OF_SEEDS),
+        ("layer_dead/layer_01", Method.SHARE_OF_SEEDS),
+        ("test_error", Method.BOUNDED),
+        ("train_eval_gap", Method.BOUNDED),
+        ("aulc", Method.BOUNDED),
+        ("validation_loss", Method.STUDENT),
+        ("statistic_mean_error/layer_01", Method.STUDENT),
+        ("statistic_variance_error", Method.STUDENT),
+        ("nobody_knows_this_rate", Method.STUDENT),
+    ],
+)
+def test_the_method_follows_from_the_table_of_measurements(name: str, method: Method) -> None:
+    assert method_of(name) is method
+
+
+def test_a_quantity_without_bounds_may_be_above_one_and_without_spread_has_no_interval() -> None:
+    """The running means' error was once cut to [1, 1], for its name ends in _error."""
+    found = metric_interval("statistic_mean_error/layer_01", np.array([[2.3, 2.4, 2.35], [2.0, 2.0, 2.0]]))
+    first, second = found.intervals()
+    expected = stats.ttest_1samp([2.3, 2.4, 2.35], 0.0).confidence_interval(0.95)
+    assert (first.low, first.high) == pytest.approx((expected.low, expected.high))
+    assert second == Interval(estimate=2.0, low=None, high=None, n=3)
+    low = metric_interval("validation_loss", np.array([0.1, 0.1, 0.9])).interval().low
+    assert low == 0.0, "a loss is never below 0"
+
+
+def test_a_hazard_stays_within_what_a_share_can_be() -> None:
+    found = metric_interval("revival_hazard", np.array([0.0, 0.0, 0.5, 0.1, 0.3, 0.1])).interval()
+    assert found.low is not None and found.high is not None
+    assert 0.0 <= found.low < found.high <= 1.0
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 7, 10, 12])
@@ -108,29 +186,35 @@ def test_holm_rejects_what_the_stepwise_rule_rejects(p: list[float], alpha: floa
     assert sorted(rejected) == np.flatnonzero(adjusted <= alpha).tolist()
 
 
+def test_the_smallest_p_and_the_seeds_that_a_family_needs() -> None:
+    """Six seeds for one contrast (2^-5 = .03125), nine for ten, twelve for 72: by counting, and by the tests."""
+    assert [smallest_p(seeds) for seeds in (1, 2, 5, 6)] == [1.0, 0.5, 0.0625, 0.03125]
+    assert smallest_p(5, 72) == 1.0
+    for tests in (1, 2, 3, 10, 16, 25, 72, 1000):
+        least = next(seeds for seeds in range(1, 64) if tests * 2.0 ** (1 - seeds) <= 0.05)
+        assert seeds_needed(tests) == least
+        clear = np.ones((tests, least))
+        assert holm(sign_flip_p(clear))[0] <= 0.05
+        assert holm(sign_flip_p(clear[:, 1:]))[0] > 0.05
+    assert (seeds_needed(1), seeds_needed(10), seeds_needed(72)) == (6, 9, 12)
+
+
+def log_ratio(treated: FloatArray, reference: FloatArray, budget: float) -> Estimates:
+    """As reports compute it."""
+    limit = np.full(len(treated), budget)
+    means = [time_interval(side, limit) for side in (treated, reference)]
+    return log_ratio_interval(*means, correlation(treated, reference))
+
+
 def test_log_ratio_is_of_the_means() -> None:
-    found = paired_log_ratio(np.array([[100.0, 300.0, np.nan]]), np.array([[50.0, 50.0, 7.0]]))
-    assert found.estimate[0] == pytest.approx(np.log(200 / 50))
-    assert found.n[0] == 2
+    found = log_ratio(np.array([[100.0, 300.0, 200.0]]), np.array([[50.0, 50.0, 80.0]]), 400.0)
+    assert found.estimate[0] == pytest.approx(np.log(200 / 60))
+    assert found.low[0] < found.estimate[0] < found.high[0]
 
 
-def test_log_ratio_of_the_same_is_zero_and_of_nothing_is_null() -> None:
+def test_log_ratio_of_the_same_has_a_width_and_of_nothing_is_null() -> None:
     same = np.array([[3.0, 5.0, 9.0]])
-    assert paired_log_ratio(same, same).intervals() == [Interval(estimate=0.0, low=0.0, high=0.0, n=3)]
-    zero = np.zeros((1, 3))
-    assert paired_log_ratio(zero, same).intervals() == [Interval(estimate=None, low=None, high=None, n=3)]
-    assert paired_log_ratio(same, np.full((1, 3), np.nan)).intervals()[0].n == 0
-
-
-@pytest.mark.parametrize("budget", [200.0, 1e9])
-def test_coverage_of_the_log_ratio(budget: float) -> None:
-    rng = np.random.default_rng(3)
-
-    def pairs(count: int, seeds: int) -> tuple[np.ndarray, np.ndarray]:
-        shared = 0.3 * rng.normal(size=(count, seeds))
-        treated, reference = (np.exp(m + 0.4 * rng.normal(size=(count, seeds)) + shared) for m in (5.0, 4.6))
-        return np.minimum(treated, budget), np.minimum(reference, budget)
-
-    truth = np.log(np.divide(*(side.mean() for side in pairs(1, 2_000_000))))
-    found = paired_log_ratio(*pairs(8_000, 10))
-    assert ((found.low <= truth) & (truth <= found.high)).mean() == pytest.approx(0.945, abs=0.02)
+    found = log_ratio(same, same, 10.0)
+    assert found.estimate[0] == 0.0
+    assert found.low[0] < 0.0 < found.high[0]
+    assert log_ratio(np.zeros((1, 3)), same, 10.0).intervals() == [Interval(estimate=None, low=None, high=None, n=3)]

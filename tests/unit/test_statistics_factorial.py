@@ -94,7 +94,7 @@ def test_without_noise_the_shares_are_those_of_the_sums_of_squares() -> None:
     assert found[(0,)].omega_squared == pytest.approx(0.8)
     assert found[(1,)].omega_squared == pytest.approx(0.2)
     assert found[(0, 1)].omega_squared == pytest.approx(0.0)
-    assert (found[(0,)].low, found[(0,)].high) == pytest.approx((0.8, 0.8))
+    assert np.isnan([found[(0,)].low, found[(0,)].high]).all(), "resamples that do not differ say nothing"
 
 
 def test_only_complete_seeds_and_cells_with_any_value_count() -> None:
@@ -143,6 +143,18 @@ def test_coverage_of_the_interval() -> None:
         for e in effects(sample(10), levels, generator=generator)
     ]
     assert np.mean(covered) >= 0.93
+
+
+def test_below_six_seeds_there_is_no_interval_and_a_coarse_grid_makes_no_effect() -> None:
+    generator = np.random.default_rng(9)
+    levels = full_grid(3, 2)
+    for seeds in (2, 5, 6):
+        found = effects(noisy(levels, seeds, generator), levels, generator=generator)
+        assert [np.isnan(e.low) and np.isnan(e.high) for e in found] == [seeds < 6] * len(found)
+    steps = np.repeat(0.01 * levels[:, :1], 8, axis=1)  # times that differ by less than their grid tells apart
+    sharp, coarse = (effects(steps, levels, generator=generator, resolution=r)[0] for r in (0.0, 0.25**2 / 12))
+    assert sharp.omega_squared == pytest.approx(1.0)
+    assert coarse.omega_squared == 0.0
 
 
 def test_a_factor_that_does_nothing_is_rarely_shown_to_do_something() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from actinium.report import Interval
-from actinium.statistics.intervals import bounded_interval, mean_interval, plain, wilson_interval, zero_event_bound
+from actinium.statistics.intervals import mean_interval, plain, wilson_interval, zero_event_bound
 
 
 def test_mean_interval_is_scipys_t_interval() -> None:
@@ -59,12 +59,6 @@ def test_the_zero_event_bound_holds_at_95_percent() -> None:
     seeds = 10
     p = 3.0 / seeds
     assert stats.binom.pmf(0, seeds, p) <= 0.05
-
-
-def test_intervals_of_fractions_stay_within_zero_and_one() -> None:
-    found = bounded_interval(np.array([[0.0, 0.5, 1.0], [0.98, 1.0, 1.0]]), low=0.0, high=1.0)
-    assert found.low.min() >= 0.0
-    assert found.high.max() <= 1.0
 
 
 @pytest.mark.parametrize("seeds", [3, 10])

@@ -1,6 +1,8 @@
 """The report as a whole: its form, its figures against SciPy and pandas, and studies that are only half there."""
 
 import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,9 @@ from scipy import stats
 from actinium.measurements import reported
 from actinium.objectives import words
 from actinium.report import parse_report, report_json
+from actinium.statistics.convergence import Pilot
+from actinium.statistics.means import metric_contrast
+from actinium.statistics.rates import rate_interval
 from actinium.statistics.report import build_report
 from actinium.study import Design, expand, parse_study
 
@@ -51,7 +56,11 @@ class Study:
         self.trials, self.curves = pd.DataFrame(rows), pd.DataFrame(curves)
 
     def report(
-        self, trials: pd.DataFrame | None = None, curves: pd.DataFrame | None = None, listed: range | None = None
+        self,
+        trials: pd.DataFrame | None = None,
+        curves: pd.DataFrame | None = None,
+        listed: range | None = None,
+        pilots: Sequence[Pilot] | None = None,
     ) -> dict[str, Any]:
         """The report's JSON, read back; what is read into the structure again is the report that was written."""
         made = build_report(
@@ -62,6 +71,7 @@ class Study:
             trials=self.trials if trials is None else trials,
             curves=self.curves if curves is None else curves,
             listed=listed,
+            pilots=pilots,
         )
         content = report_json(made)
         assert parse_report(content) == made
@@ -101,6 +111,8 @@ def test_the_form_is_the_documented_one(small: Study) -> None:
         "words",
         "target",
         "cells",
+        "questions",
+        "families",
         "contrasts",
         "factors",
         "small_batch",
@@ -113,7 +125,7 @@ def test_the_form_is_the_documented_one(small: Study) -> None:
     assert (report["study_id"], report["revision"]) == (7, 3)
     assert report["words"] == {"error": "test error", "accuracy": "validation accuracy", "loss_unit": "nats"}
     cell = report["cells"][0]
-    assert list(cell) == ["cell", "seeds", "succeeded", "diverged", "collapse_rate", "metrics", "reused"]
+    assert list(cell) == ["cell", "seeds", "succeeded", "diverged", "collapse_rate", "metrics", "learned", "reused"]
     estimate = ["estimate", "low", "high", "n"]
     assert list(cell["collapse_rate"]) == estimate
     assert set(reported()) | {LAYER, "unknown_measurement"} == set(cell["metrics"])
@@ -124,9 +136,9 @@ def test_the_form_is_the_documented_one(small: Study) -> None:
     assert {"factor", "metric", "omega_squared", "low", "high"} <= set(report["factors"][0])
     batch = report["small_batch"]
     assert (batch["reference_batch"], batch["estimand"]) == (32, "fixed")
-    assert list(batch["curves"][0]) == ["normalization", "points", "area"]
-    assert list(batch["curves"][0]["points"][0]) == ["batch_size", "error", "degradation"]
-    assert {"cell", "steps", "survival"} <= set(report["convergence"]["curves"][0])
+    assert list(batch["curves"][0]) == ["normalization", "activation", "points", "area"]
+    assert list(batch["curves"][0]["points"][0]) == ["batch_size", "error", "degradation", "collapsed"]
+    assert {"cell", "epochs", "steps", "survival"} <= set(report["convergence"]["curves"][0])
 
 
 def test_a_page_lists_some_cells_of_the_same_report(small: Study) -> None:
@@ -168,15 +180,19 @@ def test_a_newer_report_is_read_by_an_older_client(small: Study) -> None:
         parse_report(json.dumps(document))
 
 
-def test_a_cells_figures_are_the_t_intervals_over_its_seeds(small: Study) -> None:
+def test_a_cells_figures_are_means_over_its_seeds_with_the_interval_of_their_kind(small: Study) -> None:
     report = small.report()
     for entry, cell in zip(report["cells"], small.design.cells, strict=True):
-        values = small.trials.loc[small.trials["cell"] == cell.index, LAYER]
-        expected = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+        values = small.trials.loc[small.trials["cell"] == cell.index, LAYER].to_numpy()
+        expected = rate_interval(values)
         record = entry["metrics"][LAYER]
         assert (record["estimate"], record["n"]) == (pytest.approx(values.mean()), 5)
-        assert (record["low"], record["high"]) == pytest.approx((expected.low, expected.high))
+        assert (record["low"], record["high"]) == pytest.approx((float(expected.low), float(expected.high)))
         assert (entry["seeds"], entry["succeeded"], entry["diverged"]) == (5, 5, 0)
+        losses = small.trials.loc[small.trials["cell"] == cell.index, "validation_loss"]
+        student = stats.ttest_1samp(losses, 0.0).confidence_interval(0.95)
+        record = entry["metrics"]["validation_loss"]
+        assert (record["low"], record["high"]) == pytest.approx((student.low, student.high))
 
 
 def test_a_dead_rate_of_zero_everywhere_has_its_bound_beside_it(small: Study) -> None:
@@ -184,7 +200,7 @@ def test_a_dead_rate_of_zero_everywhere_has_its_bound_beside_it(small: Study) ->
     assert record["dead_unit_rate"] == {
         "estimate": 0.0,
         "low": 0.0,
-        "high": 0.0,
+        "high": 0.6,
         "n": 5,
         "zero_event_bound": 0.6,
     }
@@ -202,32 +218,43 @@ def test_contrasts_are_paired_with_the_reference_levels_at_equal_other_factors(s
             small.trials[small.of(**{p.replace(".", "__"): v for p, v in row[side].items()})].sort_values("seed")
             for side in ("cell", "reference")
         )
-        expected = stats.ttest_rel(treated["test_error"], reference["test_error"])
-        interval = expected.confidence_interval(0.95)
+        pair = [side["test_error"].to_numpy()[None] for side in (treated, reference)]
+        own = metric_contrast("test_error", *pair).intervals()[0]
         assert (row["difference"], row["low"], row["high"], row["n"]) == pytest.approx(
-            (treated["test_error"].mean() - reference["test_error"].mean(), interval.low, interval.high, 5)
+            (treated["test_error"].mean() - reference["test_error"].mean(), own.low, own.high, 5)
+        )
+        interval = stats.ttest_rel(*(side[0] for side in pair)).confidence_interval(0.95)
+        assert (row["low"], row["high"]) == pytest.approx(
+            (interval.low, interval.high), abs=0.15 * (own.high - own.low)
         )
         assert row["p"] in [pytest.approx(k / 16) for k in range(1, 17)]
         assert row["p_holm"] >= row["p"]
         assert row["confirmatory"]
 
 
-def test_the_family_is_the_confirmatory_contrasts() -> None:
-    study = Study(factors={"activation": ["relu", "elu"]}, seeds=6)
+def test_without_questions_each_headline_metric_is_a_family() -> None:
+    study = Study(factors={"activation": ["relu", "elu", "tanh"]}, seeds=6)
     study.trials["validation_accuracy"] = 0.9 + 0.01 * study.trials["seed"]
     rows = study.report()["contrasts"]
     family = [row for row in rows if row["confirmatory"]]
-    assert [row["metric"] for row in family] == ["dead_unit_rate", "steps_to_target", "test_error"]
-    smallest = min(family, key=lambda row: row["p"])
-    assert smallest["p_holm"] == pytest.approx(min(1.0, 3 * smallest["p"]))
+    headlines = ["dead_unit_rate", "epochs_to_target", "test_error"]
+    assert [row["metric"] for row in family] == [metric for metric in headlines for _ in range(2)]
+    for metric in headlines:
+        p = sorted((row["p"], row["p_holm"]) for row in family if row["metric"] == metric)
+        assert p[0][1] == pytest.approx(min(1.0, 2 * p[0][0]))
     assert [(row["metric"], row["p_holm"]) for row in rows if not row["confirmatory"]] == [
-        ("validation_accuracy", None)
+        ("validation_accuracy", None),
+        ("validation_accuracy", None),
     ]
+    families = study.report()["families"]
+    assert [(one["metrics"], one["tests"], one["named"]) for one in families] == [([m], 2, False) for m in headlines]
+    assert {(one["seeds"], one["seeds_needed"], one["smallest_p"]) for one in families} == {(6, 7, 0.0625)}
 
 
-def test_the_target_is_the_reference_cells_median_at_half_its_budget(small: Study) -> None:
+def test_the_target_is_the_median_of_the_reference_cells_first_three_at_half_its_budget(small: Study) -> None:
     report = small.report()
     chosen = small.trials[small.of(activation="relu", normalization="none", training__batch_size=32)]
+    chosen = chosen[chosen["seed"] < 3]
     losses = []
     for trial, steps in zip(chosen["trial_id"], chosen["steps"], strict=True):
         curve = small.curves[(small.curves["trial_id"] == trial) & (small.curves["step"] <= steps / 2)]
@@ -236,33 +263,65 @@ def test_the_target_is_the_reference_cells_median_at_half_its_budget(small: Stud
     assert target == {
         "metric": "validation_loss",
         "value": pytest.approx(np.median(losses)),
-        "source": "reference",
+        "source": "computed",
         "cell": {"activation": "relu", "normalization": "none", "training.batch_size": 32},
-        "n": 5,
+        "n": 3,
+        "seeds": [0, 1, 2],
+        "frozen_at": None,
     }
     assert report["convergence"]["target"] == target["value"]
 
 
-def test_steps_to_target_is_the_area_under_the_survival_curve(small: Study) -> None:
+def test_a_computed_target_stands_once_three_trials_of_the_reference_cell_have_succeeded(small: Study) -> None:
+    """Whatever comes later; and it says of which three it was, and when the last of them was done."""
+    own = small.trials[small.of(activation="relu", normalization="none", training__batch_size=32)]
+    trial = dict(zip(own["seed"], own["trial_id"], strict=True))
+    pilots = [Pilot(trial_id=trial[seed], finished=datetime(2026, 11, 27, seed, tzinfo=UTC)) for seed in (3, 1, 4)]
+    found = []
+    for seeds in ([3], [3, 1], [3, 1, 4], [3, 1, 4, 0], [3, 1, 4, 0, 2]):
+        some = small.trials[small.trials["seed"].isin(seeds)]
+        found.append(small.report(some, pilots=pilots[: len(seeds)])["target"])
+    assert [target["value"] for target in found[:2]] == [None, None]
+    assert found[2] == found[3] == found[4]
+    assert found[2]["seeds"] == [3, 1, 4]
+    assert found[2]["frozen_at"] == "2026-11-27T04:00:00Z"
+
+
+def test_the_mean_time_to_target_is_the_area_under_the_survival_curve(small: Study) -> None:
     report = small.report()
     for entry, curve in zip(report["cells"], report["convergence"]["curves"], strict=True):
         area = sum(
             share * (later - step)
-            for step, later, share in zip(curve["steps"][:-1], curve["steps"][1:], curve["survival"][:-1], strict=True)
+            for step, later, share in zip(
+                curve["epochs"][:-1], curve["epochs"][1:], curve["survival"][:-1], strict=True
+            )
         )
-        record = entry["metrics"]["steps_to_target"]
+        record = entry["metrics"]["epochs_to_target"]
         assert curve["cell"] == entry["cell"]
         assert record["estimate"] == pytest.approx(area)
-        assert record["high"] <= curve["budget"] == curve["steps"][-1]
-        epochs = entry["metrics"]["epochs_to_target"]["estimate"]
-        assert epochs == pytest.approx(4 * record["estimate"] / curve["budget"])
+        assert record["low"] < record["estimate"] < record["high"] <= curve["budget_epochs"] == curve["epochs"][-1] == 4
+        steps = entry["metrics"]["steps_to_target"]["estimate"]
+        assert steps == pytest.approx(record["estimate"] * curve["budget"] / 4)
+        assert curve["steps"] == pytest.approx([epoch * curve["budget"] / 4 for epoch in curve["epochs"]])
+
+
+def test_equal_curves_in_epochs_are_equal_whatever_the_batch_size() -> None:
+    """Counted in steps the smaller batch would look four times as slow."""
+    study = Study(factors={"training.batch_size": [8, 32]}, seeds=6, target={"value": 0.4})
+    report = study.report()
+    (row,) = (row for row in report["contrasts"] if row["metric"] == "epochs_to_target")
+    assert row["difference"] == pytest.approx(0.0, abs=0.03)
+    assert row["low"] < 0.0 < row["high"]
+    (effect,) = (effect for effect in report["factors"] if effect["metric"] == "epochs_to_target")
+    assert effect["omega_squared"] < 0.3
+    assert not [row for row in report["contrasts"] if row["metric"] == "steps_to_target"]
 
 
 def test_convergence_is_compared_by_the_log_ratio_of_restricted_means(small: Study) -> None:
     report = small.report()
-    for row in (c for c in report["contrasts"] if c["metric"] == "steps_to_target"):
+    for row in (c for c in report["contrasts"] if c["metric"] == "epochs_to_target"):
         times = [
-            next(c for c in report["cells"] if c["cell"] == row[side])["metrics"]["steps_to_target"]["estimate"]
+            next(c for c in report["cells"] if c["cell"] == row[side])["metrics"]["epochs_to_target"]["estimate"]
             for side in ("cell", "reference")
         ]
         assert row["scale"] == "log_ratio"
@@ -273,7 +332,8 @@ def test_convergence_is_compared_by_the_log_ratio_of_restricted_means(small: Stu
 
 def test_a_fixed_target_is_used_as_it_stands() -> None:
     report = Study(seeds=2, target={"value": 0.4}).report()
-    assert report["target"] == {"metric": "validation_loss", "value": 0.4, "source": "study", "cell": None, "n": 0}
+    given = {"metric": "validation_loss", "value": 0.4, "source": "study", "cell": None, "n": 0}
+    assert report["target"] == given | {"seeds": [], "frozen_at": None}
 
 
 def test_small_batches_average_other_factors_within_the_seed(small: Study) -> None:
@@ -292,18 +352,26 @@ def test_small_batches_average_other_factors_within_the_seed(small: Study) -> No
             worse[name, size] = (error.loc[(name, size)] - error.loc[(name, 32)]).to_numpy()
             assert point["error"]["estimate"] == pytest.approx(error.loc[(name, size)].mean())
             assert point["degradation"]["estimate"] == pytest.approx(worse[name, size].mean())
-        assert point["degradation"] == {"estimate": 0.0, "low": 0.0, "high": 0.0, "n": 5}
+        assert point["degradation"] == {"estimate": 0.0, "low": None, "high": None, "n": 5}, "the reference itself"
         area = 2 * (worse[name, 2] + worse[name, 8]) / 2 + 2 * worse[name, 8] / 2
         assert curve["area"]["estimate"] == pytest.approx(area.mean())
+    assert batch["area_batches"] == [2, 8, 32]
     rows = batch["difference_in_differences"]
-    assert [(r["normalization"], r["batch_size"]) for r in rows] == [
-        ("none", 2),
-        ("none", 8),
-        ("batch", 2),
-        ("batch", 8),
+    own = table.set_index(["activation", "normalization", "training.batch_size", "seed"])["test_error"].unstack("seed")
+    assert [(r["activation"], r["normalization"], r["batch_size"]) for r in rows] == [
+        (activation, normalization, size)
+        for activation in ("relu", "elu")
+        for normalization in ("none", "batch")
+        for size in (2, 8)
     ]
     for row in rows:
-        pairs = worse[row["normalization"], row["batch_size"]] - worse["group", row["batch_size"]]
+        change = {
+            name: (
+                own.loc[row["activation"], name, row["batch_size"]] - own.loc[row["activation"], name, 32]
+            ).to_numpy()
+            for name in (row["normalization"], "group")
+        }
+        pairs = change[row["normalization"]] - change["group"]
         interval = stats.ttest_1samp(pairs, 0.0).confidence_interval(0.95)
         assert (row["estimate"], row["low"], row["high"]) == pytest.approx((pairs.mean(), interval.low, interval.high))
         assert row["reference"] == "group"
@@ -333,7 +401,10 @@ def test_degradation_compares_the_settings_that_all_normalizations_have() -> Non
         seeds=3,
     )
     study.trials.loc[study.of(activation="prelu"), "test_error"] = 0.9
-    curves = {c["normalization"]: c["points"] for c in study.report()["small_batch"]["curves"]}
+    batch = study.report()["small_batch"]
+    curves = {c["normalization"]: c["points"] for c in batch["curves"]}
+    assert batch["area_batches"] == [2, 32], "all areas go over what every normalization has"
+    assert [c["area"]["n"] for c in batch["curves"]] == [3, 3, 3]
     assert list(curves) == ["none", "batch", "group"], "included cells stand outside the grid"
     assert [p["batch_size"] for p in curves["batch"]] == [2, 32], "a batch of one is structurally invalid"
     assert [p["batch_size"] for p in curves["none"]] == [1, 2, 32]
@@ -372,8 +443,13 @@ def test_queued_and_failed_trials_are_no_measurement(small: Study) -> None:
     record = cell["metrics"]["test_error"]
     assert (record["n"], record["low"], record["high"]) == (1, None, None)
     assert record["estimate"] is not None
-    assert all(row["p"] is None and row["n"] == 1 for row in report["contrasts"])
-    assert report["target"]["n"] == 1
+    assert {row["p"] for row in report["contrasts"]} == {None}
+    assert {(row["metric"], row["n"]) for row in report["contrasts"]} == {
+        ("dead_unit_rate", 1),
+        ("epochs_to_target", 0),
+        ("test_error", 1),
+    }
+    assert (report["target"]["value"], report["target"]["n"]) == (None, 0), "one of three"
 
 
 def test_a_lost_trial_leaves_its_seed_out_of_the_averages_it_enters(small: Study) -> None:
@@ -419,22 +495,25 @@ def test_diverged_trials_are_kept_flagged_and_never_at_the_target(small: Study) 
 
 def test_a_finished_trial_without_a_curve_has_no_time(small: Study) -> None:
     report = small.report(curves=small.curves[small.curves["trial_id"] != small.trials["trial_id"].iloc[0]])
-    assert [c["metrics"]["steps_to_target"]["n"] for c in report["cells"]] == [4, *[5] * 17]
+    assert [c["metrics"]["epochs_to_target"]["n"] for c in report["cells"]] == [4, *[5] * 17]
 
 
 def test_times_are_compared_within_the_smaller_budget() -> None:
-    study = Study(factors={"training.epochs": [2, 4]}, seeds=3, target={"value": 1e-9})
-    row = next(c for c in study.report()["contrasts"] if c["metric"] == "steps_to_target")
-    assert (row["difference"], row["low"], row["high"]) == (0.0, 0.0, 0.0), "neither arrives, whatever its budget"
+    study = Study(factors={"training.epochs": [2, 4]}, seeds=6, target={"value": 1e-9})
+    row = next(c for c in study.report()["contrasts"] if c["metric"] == "epochs_to_target")
+    assert row["difference"] == 0.0, "neither arrives, whatever its budget"
+    assert row["low"] < -0.5 and row["high"] > 0.5, "and six seeds of each say little"
     study = Study(factors={"training.epochs": [2, 4]}, seeds=3, target={"value": 0.3})  # at 5/8 of each budget
-    row = next(c for c in study.report()["contrasts"] if c["metric"] == "steps_to_target")
-    assert row["difference"] == pytest.approx(np.log(1 / 0.625), abs=0.01)
+    row = next(c for c in study.report()["contrasts"] if c["metric"] == "epochs_to_target")
+    assert row["difference"] == pytest.approx(np.log(2 / 1.125), abs=0.01), (
+        "the middle of the evaluations at 1 and 1.25"
+    )
 
 
 def test_a_reference_that_always_diverges_gives_no_target(small: Study) -> None:
     report = small.report(curves=small.curves.assign(value=np.nan))
     assert report["target"]["value"] is None
-    assert report["cells"][0]["metrics"]["steps_to_target"]["n"] == 0
+    assert report["cells"][0]["metrics"]["epochs_to_target"]["n"] == 0
 
 
 def test_the_order_of_rows_does_not_matter(small: Study) -> None:
@@ -493,7 +572,7 @@ def test_an_incomplete_grid_has_factor_effects_and_says_how() -> None:
     study = Study(
         factors={"activation": ["relu", "elu", "tanh"], "normalization": ["none", "batch"]},
         exclude=[{"activation": "tanh", "normalization": "batch"}],
-        seeds=4,
+        seeds=6,
     )
     rows = [row for row in study.report()["factors"] if row["metric"] == "dead_unit_rate"]
     assert {row["sums_of_squares"] for row in rows} == {"type II"}

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from actinium.statistics.intervals import FloatArray, IntArray
+from actinium.statistics.intervals import BoolArray, FloatArray, IntArray
 from actinium.statistics.survival import (
     area_under_curve,
     loss_at,
@@ -32,18 +32,22 @@ def test_the_target_must_be_met_twice_running_and_the_first_time_counts() -> Non
         [(0, 0.5), (10, 0.5)],  # from the start
         [(0, 2.0), (10, float("nan")), (20, float("inf"))],
     )
-    assert time_to_target(*arrays, target=1.0, count=5).tolist() == [30.0, np.inf, 0.0, np.inf, np.inf]
+    after, by = time_to_target(*arrays, target=1.0, count=5)
+    assert by.tolist() == [30.0, np.inf, 0.0, np.inf, np.inf]
+    assert after.tolist() == [20.0, np.inf, 0.0, np.inf, np.inf], "the last evaluation before"
 
 
 def test_two_trials_side_by_side_are_not_one() -> None:
     arrays = evaluations([(0, 2.0), (10, 0.5)], [(0, 0.5), (10, 2.0)])
-    assert time_to_target(*arrays, target=1.0, count=2).tolist() == [np.inf, np.inf]
+    after, by = time_to_target(*arrays, target=1.0, count=2)
+    assert after.tolist() == by.tolist() == [np.inf, np.inf]
 
 
 def test_nothing_evaluated_is_never_there() -> None:
     arrays = evaluations()
-    assert time_to_target(*arrays, target=1.0, count=2).tolist() == [np.inf, np.inf]
-    assert np.isnan(area_under_curve(*arrays, best=0.0, budget=np.array([10.0]), diverged=np.array([False]))).all()
+    after, by = time_to_target(*arrays, target=1.0, count=2)
+    assert after.tolist() == by.tolist() == [np.inf, np.inf]
+    assert np.isnan(areas(*arrays, best=0.0, ceiling=2.0, budget=10.0, diverged=np.array([False]))).all()
 
 
 def test_loss_at_takes_the_last_evaluation_at_or_before() -> None:
@@ -92,16 +96,44 @@ def test_the_curves_of_all_cells_are_scipys_of_each_cells_finished_trials(rows: 
         assert survival == pytest.approx(expected.evaluate(np.array(steps)))
 
 
+def areas(
+    trial: IntArray,
+    step: FloatArray,
+    loss: FloatArray,
+    *,
+    best: float,
+    ceiling: float,
+    budget: float,
+    diverged: BoolArray,
+) -> FloatArray:
+    """Of trials of one task."""
+    best_of, ceiling_of, budget_of = (np.full(len(diverged), value) for value in (best, ceiling, budget))
+    return area_under_curve(trial, step, loss, best=best_of, ceiling=ceiling_of, budget=budget_of, diverged=diverged)
+
+
+def test_a_network_that_starts_far_above_chance_gains_nothing_by_falling_to_it() -> None:
+    """By its own first loss the one from 188 would have an area of .06, and the one from 2.3 one of .29."""
+    steps = np.linspace(0, 100, 21)
+    huge = [(int(step), 188.0 * np.exp(-step / 10) + 2.3) for step in steps]
+    usual = [(int(step), 0.6 + 1.7 * np.exp(-step / 15)) for step in steps]
+    arrays = evaluations(huge, usual)
+    found = areas(*arrays, best=0.5, ceiling=np.log(10), budget=100.0, diverged=np.array([False, False]))
+    assert found[0] == pytest.approx(1.0, abs=0.01)
+    assert found[1] < 0.3
+
+
 def test_area_under_a_learning_curve_by_hand() -> None:
     arrays = evaluations(
         [(0, 3.0), (50, 1.0), (100, 1.0)],  # height 1 to 0 over the first half
         [(0, 3.0), (50, 2.0), (100, 9.0)],  # 1, 0.5, and above the start clipped to 1
         [(0, 3.0), (50, 1.0), (75, float("nan"))],  # diverged: up to 1 by 75, then 1 to the end
-        [(0, 1.0), (100, 1.0)],  # started no worse than the best
+        [(0, 1.0), (100, 1.0)],  # at the best from the start
         [(0, 3.0), (50, 2.0)],  # stopped early: 1 to 0.5, then as it was
         [(0, 3.0), (50, 2.0)],  # diverged after a finite evaluation
     )
     diverged = np.array([False, False, True, False, False, True])
-    found = area_under_curve(*arrays, best=1.0, budget=np.full(6, 100.0), diverged=diverged)
-    expected = [0.25, 0.75, 0.25 + 0.125 + 0.25, np.nan, 0.375 + 0.25, 0.375 + 0.5]
-    assert found.tolist() == pytest.approx(expected, nan_ok=True)
+    found = areas(*arrays, best=1.0, ceiling=3.0, budget=100.0, diverged=diverged)
+    expected = [0.25, 0.75, 0.25 + 0.125 + 0.25, 0.0, 0.375 + 0.25, 0.375 + 0.5]
+    assert found.tolist() == pytest.approx(expected)
+    nobody = areas(*arrays, best=3.5, ceiling=3.0, budget=100.0, diverged=diverged)
+    assert np.isnan(nobody).all(), "no trial is better than a constant guess"

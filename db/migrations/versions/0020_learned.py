@@ -6,7 +6,7 @@ Summaries that were written before keep their word: their `measurement_versions`
 from alembic import op
 
 revision = "0020"
-down_revision = "0016"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 
