@@ -26,7 +26,7 @@ import torch
 import yaml
 
 from actinium.frame import LaneFinished, PackFrames
-from actinium.report import report_json
+from actinium.report import Report, report_json
 from actinium.statistics.report import build_report
 from actinium.study import Design, expand, parse_study
 from actinium.trial import TrialConfig
@@ -95,14 +95,15 @@ class Golden:
     def _train(self, trials: Sequence[tuple[int, int, TrialConfig]]) -> None:
         configs = [config for _, _, config in trials]
         series = pack_layout(configs[0]).series
-        loss = series.index("validation_loss")
+        loss, evaluations = series.index("evaluation_loss"), configs[0].evaluation_steps()
         for event in train_pack(configs, clock=lambda: 0.0):
             if isinstance(event, PackFrames):
                 self.frames["lanes and steps"].update(text_of([*event.lanes, event.step]).encode())
                 for name, values in zip(series, np.ascontiguousarray(event.values.T), strict=True):
                     self.frames[name].update(values.tobytes())
                 for lane, values in zip(event.lanes, event.values, strict=True):
-                    self.curves.append((trials[lane][0], event.step, float(values[loss])))
+                    if event.step in evaluations:
+                        self.curves.append((trials[lane][0], event.step, float(values[loss])))
             elif isinstance(event, LaneFinished):
                 number, cell, config = trials[event.lane]
                 summary = event.summary
@@ -112,9 +113,9 @@ class Golden:
                 who = {"trial_id": number, "cell": cell, "seed": config.seed, "state": "succeeded"}
                 self.rows.append({**who, **found})
 
-    def document(self) -> dict[str, Any]:
-        """The digests of everything."""
-        report = build_report(
+    def report(self) -> Report:
+        """The study's report."""
+        return build_report(
             study_id=1,
             revision=1,
             spec=self.design.spec,
@@ -122,12 +123,15 @@ class Golden:
             trials=pd.DataFrame(self.rows),
             curves=pd.DataFrame(self.curves, columns=["trial_id", "step", "value"]).sort_values(["trial_id", "step"]),
         )
+
+    def document(self) -> dict[str, Any]:
+        """The digests of everything."""
         return {
             "trials": len(self.rows),
             "configs": digest(config.digest() for _, config in self.design.trials()),
             "frames": {name: sha256.hexdigest() for name, sha256 in self.frames.items()},
             "summaries": digest(sorted(self.summaries)),
-            "report": by_name(json.loads(report_json(report))),
+            "report": by_name(json.loads(report_json(self.report()))),
         }
 
 

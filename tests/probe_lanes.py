@@ -3,7 +3,7 @@
 Nothing of the product computes here but what builds the pack: a lane's network is built of its parameters anew.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,8 +31,17 @@ ACTIVATIONS: list[Any] = [
     "elu",
     {"name": "elu", "alpha": 1.7},
 ]
-MLP_NORMALIZATIONS: list[Any] = ["none", "batch", {"name": "batch", "position": "post"}, "layer", "group"]
+MLP_NORMALIZATIONS: list[Any] = [
+    "none",
+    "batch",
+    {"name": "batch", "position": "post"},
+    {"name": "batch", "ghost_batch_size": 5},
+    "layer",
+    "group",
+]
 CNN_NORMALIZATIONS: list[Any] = [*MLP_NORMALIZATIONS, "instance"]
+BATCH = 20
+"""Examples of a training step of `mixed_pack`, which share the statistics of a batch normalization."""
 
 
 # ---- a lane as a plain network ------------------------------------------------------------------------------------
@@ -61,7 +70,12 @@ def normalized(config: TrialConfig, x: Tensor, layer: dict[str, Tensor], *, trai
     eps = level.number("eps")
     if level.name == "batch":
         running = (None, None) if training else (layer["running_mean"], layer["running_var"])
-        return functional.batch_norm(x, *running, layer["gamma"], layer["beta"], training=training, eps=eps)
+        size = level.parameters.get("ghost_batch_size") if training else None
+        ghosts = [
+            functional.batch_norm(ghost, *running, layer["gamma"], layer["beta"], training=training, eps=eps)
+            for ghost in x.split(int(size) if size else len(x))
+        ]
+        return torch.cat(ghosts)
     if level.name == "instance":
         return functional.instance_norm(x, weight=layer["gamma"], bias=layer["beta"], eps=eps)
     groups = groups_for(level, x.shape[1]) if level.name == "group" else 1
@@ -69,7 +83,7 @@ def normalized(config: TrialConfig, x: Tensor, layer: dict[str, Tensor], *, trai
 
 
 class PlainLane:
-    """One lane of a pack as a network of its own; keeps z and h of every hidden layer."""
+    """One lane of a pack as a network of its own; keeps z and h of every hidden layer, and what was normalized."""
 
     def __init__(self, model: LaneMlp | LaneConvolutional, lane: int) -> None:
         self.config = model.configs[lane]
@@ -79,12 +93,16 @@ class PlainLane:
             self.tensors.setdefault(layer, {})[part] = tensor[lane].detach().clone()
         self.z: list[Tensor] = []
         self.h: list[Tensor] = []
+        self.before: list[Tensor] = []
+        """What each layer's normalization received, where there is one."""
+        self._parts: list[list[Tensor]] = []
+        """z of every batch of the last `as_trained`."""
 
     def activation(self, layer: str) -> Callable[[Tensor], Tensor]:
         return phi(self.config, self.tensors[layer].get("slope"))
 
     def __call__(self, x: Tensor, *, training: bool) -> Tensor:
-        self.z, self.h = [], []
+        self.z, self.h, self.before = [], [], []
         normalization = self.config.normalization
         position = normalization.parameters.get("position", "pre") if normalization.name != "none" else None
         convolutional = self.config.model.kind == "cnn"
@@ -101,6 +119,7 @@ class PlainLane:
             h = self.activation(layer)(z)
             self.z.append(z)
             self.h.append(h)
+            self.before += [] if position is None else [u if position == "pre" else h]
             y = normalized(self.config, h, tensors, training=training) if position == "post" else h
             if convolutional:
                 x = functional.max_pool2d(y, 2) if layer == "layer_01" else y
@@ -108,6 +127,44 @@ class PlainLane:
                 x = x + y if self.config.model.residual and layer != "layer_01" else y
         classifier = self.tensors["classifier"]
         return functional.linear(x.mean((2, 3)) if convolutional else x, classifier["weight"], classifier["bias"])
+
+    def as_trained(self, x: Tensor, batch: int = BATCH) -> Tensor:
+        """The outputs of training passes, one for each batch; z and h are those of all batches, one after the other."""
+        assert len(x) % batch == 0, "whole batches"
+        outputs, z, h = [], [], []
+        for part in x.split(batch):
+            outputs.append(self(part, training=True))
+            z.append(self.z)
+            h.append(self.h)
+        self._parts = z
+        self.z, self.h = ([torch.cat(of_layer) for of_layer in zip(*parts, strict=True)] for parts in (z, h))
+        return torch.cat(outputs)
+
+    def arriving(self) -> list[Tensor]:
+        """dL/dz of every hidden layer over all batches of the last `as_trained`, after L's backward pass."""
+        return [torch.cat([_gradient(z) for z in of_layer]) for of_layer in zip(*self._parts, strict=True)]
+
+    def recompute_statistics(self, batches: Sequence[Tensor]) -> None:
+        """Running statistics become the means over training passes of these batches of their means and unbiased
+        variances; those of a batch in ghosts are the means over its ghosts.
+        """
+        names = [name for name in self.tensors if name != "classifier"]
+        found: dict[str, list[Tensor]] = {f"{name}.{part}": [] for name in names for part in ("mean", "var")}
+        for x in batches:
+            self(x, training=True)
+            size = self.config.normalization.parameters.get("ghost_batch_size") or len(x)
+            for name, values in zip(names, self.before, strict=True):
+                ghosts = [ghost.movedim(1, 0).flatten(1) for ghost in values.detach().split(int(size))]
+                found[f"{name}.mean"].append(torch.stack([ghost.mean(1) for ghost in ghosts]).mean(0))
+                found[f"{name}.var"].append(torch.stack([ghost.var(1) for ghost in ghosts]).mean(0))
+        for name in names:
+            for part in ("mean", "var"):
+                self.tensors[name][f"running_{part}"] = torch.stack(found[f"{name}.{part}"]).mean(0)
+
+
+def _gradient(z: Tensor) -> Tensor:
+    assert z.grad is not None
+    return z.grad
 
 
 # ---- packs ---------------------------------------------------------------------------------------------------------
@@ -124,7 +181,7 @@ def mixed_pack(
         TrialConfig.model_validate(
             {
                 "task": {"train_examples": 60},
-                "training": {"batch_size": 20, "epochs": 2},
+                "training": {"batch_size": BATCH, "epochs": 2},
                 "model": model,
                 "activation": activation,
                 "normalization": normalization,

@@ -139,17 +139,6 @@ MEASUREMENTS: Final[dict[str, Measurement]] = {
         "share of units with max |phi'(z)| < epsilon over the probe set (gradient-dead), networks as they are trained",
         family="dead_units", smaller_is_better=True, version=2, reported=True,
     ),
-    "dead_unit_rate_running": event(
-        "gradient-dead units, running statistics",
-        "as dead_unit_rate, normalized by the running statistics; absent where there are none",
-        family="dead_units", defined="network", network="own", smaller_is_better=True,
-    ),
-    "dead_unit_rate_recomputed": event(
-        "gradient-dead units, recomputed statistics",
-        "as dead_unit_rate, normalized by statistics averaged anew at the weights as they are; absent where there are "
-        "none",
-        family="dead_units", defined="network", network="own", smaller_is_better=True,
-    ),
     "born_dead_rate": event(
         "born dead units", "share of units that are gradient-dead at step 0",
         family="dead_units", version=2, smaller_is_better=True, summary_only=True, reported=True,
@@ -175,6 +164,17 @@ MEASUREMENTS: Final[dict[str, Measurement]] = {
     "revived_rate": event(
         "revived units", "share of units dead at step 0 and alive at the last frame",
         family="dead_units", version=2, summary_only=True, reported=True,
+    ),
+    "dead_unit_rate_running": event(
+        "gradient-dead units, running statistics",
+        "as dead_unit_rate, normalized by the running statistics; absent where there are none",
+        family="dead_units", defined="network", network="own", smaller_is_better=True, summary_only=True,
+    ),
+    "dead_unit_rate_recomputed": event(
+        "gradient-dead units, recomputed statistics",
+        "as dead_unit_rate, normalized by statistics averaged anew at the weights as they are; absent where there are "
+        "none",
+        family="dead_units", defined="network", network="own", smaller_is_better=True, summary_only=True,
     ),
     "off_rate": event(
         "off units", "share of rectifier units with max h <= 0 over the probe set",

@@ -84,6 +84,16 @@ PACKS: dict[str, list[TrialConfig]] = {
     "augmented images": levels(
         ("relu", "none"), model=IMAGES["model"], task={"train_examples": 96, "augmentation": {"flip": True, "crop": 1}}
     ),
+    "no probe": levels(
+        ("relu", "batch"),
+        ("prelu", "none"),
+        probes={
+            "schedule": {"points": 5},
+            "dead_units": None,
+            "gradient_flow": None,
+            "activation_statistics": None,
+        },
+    ),
     "every probe": levels(("relu", "batch"), ("prelu", "none"), probes=ALL_PROBES),
     "pretrained layers": [
         config(

@@ -21,10 +21,10 @@ from workers.training.batches import PackData
 PIXELS = 28 * 28
 
 
-def networks_of(seeds: int, **document: Any) -> LaneMlp:
-    """Untrained networks on inputs of 784 numbers."""
-    task = {"task": {"dataset": "mnist"}}
-    model = build_model([TrialConfig.model_validate({**task, **document, "seed": seed}) for seed in range(seeds)])
+def networks_of(seeds: int, *, inputs: int, **document: Any) -> LaneMlp:
+    """Untrained networks on inputs of 784 numbers, so many of them: all of them are one batch of the training."""
+    usual = {"task": {"dataset": "mnist", "train_examples": inputs}, "training": {"batch_size": inputs, "epochs": 10}}
+    model = build_model([TrialConfig.model_validate({**usual, **document, "seed": seed}) for seed in range(seeds)])
     assert isinstance(model, LaneMlp)
     return model
 
@@ -86,6 +86,7 @@ def test_units_of_deep_he_relu_networks_are_born_dead_at_the_predicted_rate() ->
     orthogonal, _ = torch.linalg.qr(normal_inputs(256).double().T)
     model = networks_of(
         20,
+        inputs=256,
         model={"kind": "mlp", "depth": 10, "width": 500},
         probes={"gradient_flow": None, "activation_statistics": {"rank_points": 2}, "averaged_points": 10_000},
     )
@@ -114,6 +115,7 @@ def test_narrow_networks_die_as_a_whole_at_the_predicted_rate() -> None:
     width, depth, seeds = 3, 4, 1500
     model = networks_of(
         seeds,
+        inputs=1,
         model={"kind": "mlp", "depth": depth, "width": width},
         probes={"gradient_flow": None, "activation_statistics": None},
     )
@@ -132,6 +134,7 @@ def test_networks_of_one_number_are_born_dead_within_the_bounds() -> None:
     width, depth, seeds = 3, 5, 1500
     model = networks_of(
         seeds,
+        inputs=6,
         model={"kind": "mlp", "depth": depth, "width": width},
         probes={"gradient_flow": None, "activation_statistics": None},
     )
@@ -145,18 +148,16 @@ def test_networks_of_one_number_are_born_dead_within_the_bounds() -> None:
 
 @pytest.mark.parametrize(("gamma", "beta"), [(1.0, 0.0), (1.0, 1.0), (0.5, -1.0), (2.0, -0.7)])
 def test_behind_batch_normalization_relu_is_on_at_the_gaussian_rate(gamma: float, beta: float) -> None:
-    """C9: on-rate Phi(beta/gamma), mean gamma pdf(beta/gamma) + beta Phi(beta/gamma); running statistics are exact."""
+    """C9: on-rate Phi(beta/gamma), mean gamma pdf(beta/gamma) + beta Phi(beta/gamma); all inputs are one batch."""
     model = networks_of(
         4,
+        inputs=1500,
         model={"kind": "mlp", "depth": 1, "width": 200},
         normalization="batch",
         probes={"gradient_flow": None, "activation_statistics": {"rank_points": 2}},
     )
     inputs = normal_inputs(1500)
     with torch.no_grad():
-        u = torch.matmul(inputs, model.params["layer_01.weight"])
-        model.statistics["layer_01.running_mean"].copy_(u.mean(1))
-        model.statistics["layer_01.running_var"].copy_(u.var(1))
         model.params["layer_01.gamma"].fill_(gamma)
         model.params["layer_01.beta"].fill_(beta)
     seen = measured(model, inputs)
@@ -180,6 +181,7 @@ def test_the_gradient_slope_is_half_the_logarithm_of_chi(activation: str, initia
     """C4: the backward factor of a layer of width 500 is sqrt(chi), within 10%: v = ln(factor)."""
     model = networks_of(
         4,
+        inputs=256,
         model={"kind": "mlp", "depth": 10, "width": 500},
         activation=activation,
         initialization=initialization,
@@ -195,6 +197,7 @@ def test_gradients_too_small_for_their_squares_are_still_measured() -> None:
     """Forty sigmoid layers: 0.2361^39 is 3e-25, whose square float32 cannot hold."""
     model = networks_of(
         2,
+        inputs=64,
         model={"kind": "mlp", "depth": 40, "width": 100},
         activation="sigmoid",
         initialization="xavier",

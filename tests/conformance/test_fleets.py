@@ -176,7 +176,7 @@ def test_a_packs_news_come_in_its_order_and_end_once(fleet: Fleet) -> None:
     assert {news.slot for news in heard} == {slot} and len(ends(heard)) == 1
     assert_as_alone([news.item for news in heard], pack(3))
     frames = [news.item.step for news in heard if isinstance(news.item, PackFrames)]
-    assert frames == pack(1)[0].probe_steps()
+    assert frames == pack(1)[0].frame_steps()
     assert_silent(fleet)
 
 

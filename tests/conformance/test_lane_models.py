@@ -1,6 +1,7 @@
 """Whole networks and whole training runs against plain torch: nn.Module, torch.optim, one trial at a time."""
 
 import copy
+import math
 from itertools import pairwise
 
 import pytest
@@ -247,8 +248,10 @@ def test_lanes_that_stay_are_slices_as_if_they_had_been_alone() -> None:
         assert part.slices == slices_of(part.configs)
 
 
-def plain_validation_losses(config: TrialConfig, start: dict[str, Tensor], lane: int) -> list[float]:
-    """A trial's validation loss at its probe steps, from a plain script: its own scaling, batches and loop."""
+def plain_validation_losses(config: TrialConfig, start: dict[str, Tensor], lane: int) -> list[tuple[float, float]]:
+    """A trial's losses at every step, from a plain script with its own scaling, batches and loop: on the first 64
+    examples of the validation part, and on all of it.
+    """
     arrays = load(config.task.dataset, None)
     parts = split(config.task, arrays.labels, config.seed)
     mean, std = arrays.inputs[parts.train].mean(0), arrays.inputs[parts.train].std(0, correction=0)
@@ -256,15 +259,16 @@ def plain_validation_losses(config: TrialConfig, start: dict[str, Tensor], lane:
     network = PlainNetwork(config)
     network.load_lane(start, lane)
     optimizer = torch_optimizer(network, config.training)
-    losses: list[float] = []
+    losses: list[tuple[float, float]] = []
 
     def validate() -> None:
         held = copy.deepcopy(network).eval()
         with torch.no_grad():
-            loss = functional.cross_entropy(held(inputs[parts.validation]), arrays.labels[parts.validation])
-        losses.append(float(loss))
+            of_each = functional.cross_entropy(
+                held(inputs[parts.validation]), arrays.labels[parts.validation], reduction="none"
+            )
+        losses.append((float(of_each[:64].mean()), float(of_each.mean())))
 
-    step, steps = 0, config.probe_steps()
     validate()
     for epoch in range(config.training.epochs):
         order = torch.randperm(len(parts.train), generator=generator(config.seed, order_stream(epoch)))
@@ -274,9 +278,7 @@ def plain_validation_losses(config: TrialConfig, start: dict[str, Tensor], lane:
             optimizer.zero_grad()
             functional.cross_entropy(network.train()(inputs[batch]), arrays.labels[batch]).backward()
             optimizer.step()
-            step += 1
-            if step in steps:
-                validate()
+            validate()
     return losses
 
 
@@ -294,12 +296,21 @@ def test_train_pack_is_a_plain_training_script(kind: str) -> None:
         task=Task(train_examples=300),
     )
     start = {name: tensor.detach().clone() for name, tensor in build_model(configs).params.items()}
-    position = pack_layout(configs[0]).position("validation_loss")
-    curves: list[list[float]] = [[] for _ in configs]
+    plain = [plain_validation_losses(config, start, lane) for lane, config in enumerate(configs)]
+    series = pack_layout(configs[0]).series
+    evaluated, validated = configs[0].evaluation_steps(), []
     for event in train_pack(configs):
-        if isinstance(event, PackFrames):
-            for lane, row in zip(event.lanes, event.values, strict=True):
-                curves[lane].append(float(row[position]))
-    for lane, config in enumerate(configs):
-        expected = plain_validation_losses(config, start, lane)
-        assert curves[lane] == pytest.approx(expected, rel=2e-3), config.run_name()
+        if not isinstance(event, PackFrames):
+            continue
+        for lane, row in zip(event.lanes, event.values, strict=True):
+            name = f"{configs[lane].run_name()} at step {event.step}"
+            on_few, on_all = (float(row[series.index(loss)]) for loss in ("evaluation_loss", "validation_loss"))
+            wanted_on_few, wanted_on_all = plain[lane][event.step]
+            if event.step in evaluated:
+                assert on_few == pytest.approx(wanted_on_few, rel=2e-3), name
+            else:
+                assert math.isnan(on_few)
+            if not math.isnan(on_all):
+                assert on_all == pytest.approx(wanted_on_all, rel=2e-3), name
+                validated.append(event.step)
+    assert len(set(validated)) == 8 and {0, configs[0].steps()} <= set(validated), "eight of the schedule's points"

@@ -67,7 +67,7 @@ def test_a_pack_of_32_mixed_lanes_is_32_packs_of_one(optimizer: str) -> None:
     configs = mixed(32, Mlp(depth=3, width=16), MLP_NORMALIZATIONS, optimizer=optimizer)
     together, summaries = trained(configs)
     layout = pack_layout(configs[0])
-    smooth = [layout.series.index(name) for name in ("train_loss", "validation_loss")]
+    smooth = [layout.series.index(name) for name in ("train_loss", "evaluation_loss", "validation_loss")]
     for lane, config in enumerate(configs):
         (alone,), (summary,) = trained([config])
         np.testing.assert_allclose(together[lane][:, smooth], alone[:, smooth], rtol=2e-4, err_msg=config.run_name())
@@ -112,7 +112,7 @@ def test_a_nan_stays_in_its_lane(model: Model, normalization: str) -> None:
             assert torch.equal(clean[lane], poisoned[lane])
 
 
-def loss_on_test_after(config: TrialConfig, steps: int) -> float:
+def error_on_test_after(config: TrialConfig, steps: int) -> float:
     """Of one trial alone, after so many steps of its first epoch."""
     model, data = build_model([config]), pack_data([config], lane_axis=0, device="cpu", data_root=None)
     stepper, size = OPTIMIZERS["sgd"](model.params, [config.training]), config.training.batch_size
@@ -121,7 +121,7 @@ def loss_on_test_after(config: TrialConfig, steps: int) -> float:
         loss = cross_entropy(model.forward(model.params, inputs, Pass.step()), labels)
         gradients = torch.autograd.grad(loss.sum(), list(model.params.values()))
         stepper.step(model.params, dict(zip(model.params, gradients, strict=True)))
-    return float(evaluate(model, data, data.test).loss)
+    return float(evaluate(model, data, data.test).error)
 
 
 def test_a_diverged_lane_leaves_and_the_others_do_not_notice() -> None:
@@ -134,22 +134,26 @@ def test_a_diverged_lane_leaves_and_the_others_do_not_notice() -> None:
     )
     configs = [calm[0], calm[1], wild, calm[3], calm[4]]
     frames, summaries = trained(configs)
-    steps = configs[0].probe_steps()
-    assert summaries[2].outcome is Outcome.DIVERGED
-    assert [len(rows) for rows in frames] == [6, 6, len(frames[2]), 6, 6]
-    assert len(frames[2]) < len(steps)
-    assert summaries[2].steps == steps[len(frames[2]) - 1]
+    steps, evaluations = configs[0].frame_steps(), configs[0].evaluation_steps()
+    lost = summaries[2]
+    assert lost.outcome is Outcome.DIVERGED
+    assert [len(rows) for rows in frames] == [11, 11, len(frames[2]), 11, 11]
+    assert lost.steps == lost.metrics["diverged_step"] == steps[len(frames[2]) - 1] < steps[-1]
+    assert lost.steps in evaluations
     layout = pack_layout(configs[0])
-    last = frames[2][-2]
-    assert np.isfinite(last[layout.series.index("validation_loss")])
-    for name in ("validation_loss", "dead_unit_rate"):
-        assert summaries[2].metrics[name] == last[layout.series.index(name)]
-    slopes = frames[2][:-1, layout.series.index("gradient_slope")]
-    assert summaries[2].metrics["gradient_slope"] == slopes[np.isfinite(slopes)][-1]
-    assert {"test_error", "born_dead_rate", "best_validation_loss"} <= summaries[2].metrics.keys()
-    assert all(math.isfinite(value) for value in summaries[2].metrics.values())
-    tested = loss_on_test_after(wild, steps[len(frames[2]) - 2])
-    assert summaries[2].metrics["test_loss"] == pytest.approx(tested, rel=1e-4)
+    *before, last = frames[2]
+    assert not np.isfinite(last[layout.series.index("train_loss")])
+    assert np.isnan(last[2:]).all(), "only the losses of a lost training are told"
+    seen = [row[layout.series.index("dead_unit_rate")] for row in before]
+    assert lost.metrics["dead_unit_rate"] == next(rate for rate in reversed(seen) if np.isfinite(rate))
+    assert {"gradient_slope", "effective_rank", "train_eval_gap", "dead_unit_rate_running"}.isdisjoint(lost.metrics)
+    assert {"born_dead_rate", "best_evaluation_loss", "dead_at_end_rate"} <= lost.metrics.keys()
+    assert all(math.isfinite(value) for value in lost.metrics.values())
+    counts_as = {"validation_loss": math.log(10), "test_loss": math.log(10), "test_error": 0.9}
+    for name, value in {**counts_as, "validation_accuracy": 0.1, "constant_guess_loss": math.log(10)}.items():
+        assert lost.metrics[name] == pytest.approx(value), name
+    at = evaluations[evaluations.index(lost.steps) - 1]
+    assert lost.metrics["test_error_before_divergence"] == pytest.approx(error_on_test_after(wild, at), rel=1e-6)
     undisturbed, _ = trained(calm)
     for lane in (0, 1, 3, 4):
         np.testing.assert_allclose(frames[lane][:, :2], undisturbed[lane][:, :2], rtol=2e-4)
@@ -173,9 +177,10 @@ def test_losses_are_bit_identical_with_probes_on_and_off() -> None:
     bare = [config.model_copy(update={"probes": off}) for config in configs]
     with_probes, _ = trained(configs)
     without, summaries = trained(bare)
-    assert pack_layout(bare[0]).series == pack_layout(configs[0]).series[:4]
+    assert pack_layout(bare[0]).series == pack_layout(configs[0]).series[:5]
+    shared = [configs[0].frame_steps().index(step) for step in bare[0].frame_steps()]
     for measured, quiet in zip(with_probes, without, strict=True):
-        assert np.array_equal(measured[:, :4], quiet, equal_nan=True)
+        assert np.array_equal(measured[shared, :5], quiet, equal_nan=True)
     assert "test_error" in summaries[0].metrics
 
 
@@ -189,12 +194,12 @@ def test_training_twice_gives_the_same_bits() -> None:
 
 def test_the_gap_is_of_batch_normalization_alone() -> None:
     configs = mixed(6, Mlp(depth=3, width=16), MLP_NORMALIZATIONS)
-    position, steps = pack_layout(configs[0]).position("train_eval_gap"), configs[0].probe_steps()
+    position, steps = pack_layout(configs[0]).position("train_eval_gap"), configs[0].frame_steps()
     frames, summaries = trained(configs)
     for config, rows, summary in zip(configs, frames, summaries, strict=True):
         batch = config.normalization.name == "batch"
         measured = [step for step, row in zip(steps, rows, strict=True) if np.isfinite(row[position])]
-        assert measured == ([steps[0], steps[3], steps[-1]] if batch else [])
+        assert measured == (config.probe_steps() if batch else []), "at up to eight of the schedule's points"
         assert ("train_eval_gap" in summary.metrics) == batch
         if batch:
             assert summary.metrics["train_eval_gap"] == rows[-1, position]

@@ -533,10 +533,10 @@ def test_noisy_lanes_train_alone_as_in_company() -> None:
 
 
 def losses_of(configs: list[TrialConfig]) -> list[list[float]]:
-    position = pack_layout(configs[0]).position("validation_loss")
+    position, steps = pack_layout(configs[0]).position("evaluation_loss"), configs[0].evaluation_steps()
     losses: list[list[float]] = [[] for _ in configs]
     for event in train_pack(configs):
-        if isinstance(event, PackFrames):
+        if isinstance(event, PackFrames) and event.step in steps:
             for lane, row in zip(event.lanes, event.values, strict=True):
                 losses[lane].append(float(row[position]))
     return losses

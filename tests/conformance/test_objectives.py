@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
-from workers.training.trivial import constant_within, trivial_scores
 
 from actinium.frame import LaneFinished, Outcome, PackFrames
 from actinium.levels import Activation, Initialization, Normalization
@@ -21,6 +20,7 @@ from workers.datasets import load_task, split
 from workers.models import build_model
 from workers.objectives import OBJECTIVE_FUNCTIONS, Measure, SquaredErrors, squared_error
 from workers.training.batches import epoch_order, pack_data
+from workers.training.constant_guess import constant_guesses, constant_within
 from workers.training.train import train_pack
 
 LINE = Task(dataset="regression_1d", parameters={"function": "linear", "noise": 0.2, "examples": 500})
@@ -111,7 +111,7 @@ def test_a_linear_network_comes_to_least_squares() -> None:
     rest = (design @ solution - t)[parts.test]
     assert end.summary.metrics["test_loss"] == pytest.approx(float((rest**2).mean()), rel=1e-4)
     assert end.summary.metrics["test_error"] == pytest.approx(float((rest**2).mean() / t[parts.test].var()), rel=1e-4)
-    assert end.summary.outcome is Outcome.CONVERGED
+    assert end.summary.outcome is Outcome.LEARNED
 
 
 def test_a_pack_trains_as_torch_does() -> None:
@@ -136,15 +136,18 @@ def test_a_pack_trains_as_torch_does() -> None:
             optimizer.step()
             losses.append(loss.item())
     frames = [event for event in train_pack([config]) if isinstance(event, PackFrames)]
+    frames = [frame for frame in frames if frame.step in config.evaluation_steps()]
     assert frames[0].values[0, 0] == pytest.approx(losses[0], rel=1e-5)
     for before, after in pairwise(frames):
         mean = sum(losses[before.step : after.step]) / (after.step - before.step)
         assert after.values[0, 0] == pytest.approx(mean, rel=1e-4)
-    held = functional.mse_loss(net(data.take(data.validation)[0][0].flatten(1)), data.take(data.validation)[1][0])
-    assert frames[-1].values[0, 1] == pytest.approx(held.item(), rel=1e-4)
-    assert frames[-1].values[0, 2] == pytest.approx(
-        1.0 - held.item() / data.take(data.validation)[1][0].var(correction=0).item(), rel=1e-4
-    )
+    assert data.validation.shape[1] == 100 and data.train.shape[1] == 300
+    inputs, targets = data.take(data.validation)
+    squares = (net(inputs[0].flatten(1)) - targets[0]).square()
+    _, on_the_first, on_all, accuracy = frames[-1].values[0, :4].tolist()
+    assert on_the_first == pytest.approx(squares[:64].mean().item(), rel=1e-4)
+    assert on_all == pytest.approx(squares.mean().item(), rel=1e-4)
+    assert accuracy == pytest.approx(1.0 - squares.mean().item() / targets[0].var(correction=0).item(), rel=1e-4)
 
 
 def test_a_lane_alone_is_the_lane_in_company() -> None:
@@ -175,10 +178,11 @@ def test_what_needs_no_learning() -> None:
     """A constant's loss is the variance; to count as learned takes a correlation of four standard errors."""
     config = line()
     data = pack_data([config], lane_axis=0, device="cpu", data_root=None)
-    (trivial,) = trivial_scores(data, [config])
+    (constant,) = constant_guesses(data, [config])
     held = data.take(data.validation)[1][0]
-    assert trivial.loss == pytest.approx(held.var(correction=0).item())
-    assert trivial.accuracy == pytest.approx(16 / 100)
+    assert constant.loss == pytest.approx(held.var(correction=0).item())
+    assert constant.chance_error == 1.0
+    assert constant.error == pytest.approx(1 - 16 / 100)
     frozen = line(initialization=Initialization.of("zero"), training=Training(learning_rate=1e-6, epochs=1))
     (end,) = ends([frozen])
     assert end.summary.outcome is Outcome.STALLED

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from probe_lanes import PlainLane, mixed_pack
+from probe_lanes import BATCH, PlainLane, mixed_pack
 from scipy import stats
 
 from actinium.frame import layer_series
@@ -15,9 +15,10 @@ from workers.probes import PackProbes, distribution, probe_series, probed_pack
 from workers.probes.chunk import LayerChunk
 from workers.probes.distribution import PERCENTS, Distribution, stride_of
 
-AVERAGED = 30
+AVERAGED = 2 * BATCH
+"""Examples that are counted: those asked for, in whole batches."""
 PROBES = {
-    "averaged_examples": AVERAGED,
+    "averaged_examples": 30,
     "dead_units": {"examples": 50},
     "gradient_flow": None,
     "activation_statistics": None,
@@ -54,7 +55,7 @@ def test_distributions_are_those_of_numpy(
     for number, config in enumerate(networks.configs):
         index = data.train[number, :AVERAGED]
         lane = PlainLane(networks, number)
-        lane((data.inputs[index] * data.scale[number] + data.shift[number]).double(), training=False)
+        lane.as_trained((data.inputs[index] * data.scale[number] + data.shift[number]).double())
         seen = dict(zip(series, measured[number].tolist(), strict=True))
         for of, tensors in (("activation", lane.h), ("preactivation", lane.z)):
             for layer, tensor in enumerate(tensors, start=1):

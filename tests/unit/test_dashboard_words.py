@@ -53,7 +53,7 @@ class View:
 
 def test_dead_units_say_the_threshold_that_the_study_has(monkeypatch: pytest.MonkeyPatch) -> None:
     view: StudyView = View("activation", epsilon=0.25)  # type: ignore[assignment]
-    assert dead_units._definition(view, "dead_unit_rate").endswith("(gradient-dead); epsilon is 0.25.")
+    assert dead_units._definition(view, "dead_unit_rate").endswith("networks as they are trained; epsilon is 0.25.")
     several: StudyView = View("probes.dead_units.epsilon", epsilon=0.25)  # type: ignore[assignment]
     assert "0.25" not in dead_units._definition(several, "dead_unit_rate")
     assert dead_units._rates(view) == ["dead_unit_rate", "off_rate", "saturated_rate", "off_half_rate"]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from actinium.frame import LaneFinished, Layout
+from actinium.frame import OUTCOME_VERSION, LaneFinished, Layout
 from actinium.job import TrialId
 from actinium.measurements import (
     MEASUREMENTS,
@@ -48,6 +48,10 @@ def small(**document: Any) -> TrialConfig:
     return TrialConfig.model_validate({**usual, **document})
 
 
+WILD = {"batch_size": 32, "epochs": 2, "learning_rate": 1e30}
+"""A training whose loss is not finite after a step or two."""
+
+
 def test_every_series_and_every_metric_has_its_definition() -> None:
     names: set[str] = set()
     metrics: set[str] = set()
@@ -63,7 +67,8 @@ def test_every_series_and_every_metric_has_its_definition() -> None:
         config = small(model=model, activation=activation)
         names.update(pack_layout(config).series)
         starts = [small(model=model, initialization={"name": name, "epochs": 1}) for name in procedures]
-        for event in train_pack([config, *starts]):
+        wild = small(model=model, activation=activation, training=WILD, normalization="none")
+        for event in train_pack([config, wild, *starts]):
             if isinstance(event, LaneFinished):
                 metrics.update(event.summary.metrics)
     names |= metrics
@@ -170,9 +175,15 @@ def test_a_name_is_read_without_layer_and_parameter(name: str, quantity: str | N
 
 def test_a_summary_says_which_of_its_numbers_are_of_a_later_definition(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MEASUREMENTS, "activation_rate", replace(MEASUREMENTS["activation_rate"], version=3))
-    assert versions(["activation_rate/layer_01", "test_error"]) == {"activation_rate": 3}
+    assert versions(["activation_rate/layer_01", "test_error", "initial_loss"]) == {
+        "activation_rate": 3,
+        "test_error": MEASUREMENTS["test_error"].version,
+    }
     (summary,) = [event.summary for event in train_pack([small()]) if isinstance(event, LaneFinished)]
-    assert summary.measurement_versions == {"activation_rate": 3}
+    measured = {quantity_of(name) for name in summary.metrics}
+    later = {name: entry.version for name, entry in MEASUREMENTS.items() if name in measured and entry.version != 1}
+    assert later["activation_rate"] == 3 and "initial_loss" not in later
+    assert summary.measurement_versions == later | {"outcome": OUTCOME_VERSION}
 
 
 def test_definitions_that_differ_between_trials_are_named() -> None:

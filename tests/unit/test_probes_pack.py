@@ -56,6 +56,8 @@ MIXED = [
 def test_the_names_are_those_that_reports_and_dashboards_know() -> None:
     assert probe_series(config_of()) == (
         "dead_unit_rate",
+        "dead_unit_rate_running",
+        "dead_unit_rate_recomputed",
         "off_rate",
         "saturated_rate",
         "dormant_rate_0.025",
@@ -181,19 +183,23 @@ def test_lanes_that_stay_keep_their_own_past_when_others_leave() -> None:
     for leave in (True, False):
         ordered, model, data = pack_of(MIXED)
         probes = PackProbes(configs=ordered, model=model, data=data)
-        probes.measure(0)
+        begin, *rest = ordered[0].trajectory_steps()
+        probes.measure(begin)
         with torch.no_grad():
             for lane in range(len(ordered)):
                 for name in ("bias", "beta"):
                     model.params[f"layer_02.{name}"][lane, : 1 + lane % 8] = -1e3
-        probes.measure(10)
+        probes.measure(rest[0])
         if leave:
             model.keep(kept)
             data.keep(kept)
             probes.keep(kept)
-        values = probes.measure(40)
+        values = [probes.measure(step) for step in rest[1:]]
         fates = probes.of_whole_trials()
-        past.append((values, fates) if leave else (values[kept], [fates[lane] for lane in kept]))
+        if leave:
+            past.append((values, fates))
+        else:
+            past.append(([of_step[kept] for of_step in values], [fates[lane] for lane in kept]))
     np.testing.assert_allclose(past[0][0], past[1][0], rtol=1e-4, atol=1e-6)
     assert past[0][1] == past[1][1]
     died = [fates["died_rate/layer_02"] for fates in past[0][1]]
@@ -201,26 +207,54 @@ def test_lanes_that_stay_keep_their_own_past_when_others_leave() -> None:
 
 
 def test_units_that_are_killed_are_found_to_have_died_and_those_woken_revived() -> None:
+    """Killed before the last fifth and in it; a step that is no point of the trajectory leaves no trace in it."""
     ordered, model, data = pack_of([config_of(seed=seed) for seed in (0, 1)])
     probes = PackProbes(configs=ordered, model=model, data=data)
+    steps = ordered[0].trajectory_steps()
     with torch.no_grad():
         model.params["layer_01.bias"][0, :2] = -1e3
-    probes.measure(0)
-    with torch.no_grad():
-        model.params["layer_01.bias"][0, 0] = 1e3
-        model.params["layer_02.bias"][0, :] = -1e3
-        model.params["layer_01.bias"][1, 5] = -1e3
-    probes.measure(21)
-    with torch.no_grad():
-        model.params["layer_01.bias"][1, 5] = 1e3
-    probes.measure(40)
+    for step in steps:
+        with torch.no_grad():
+            if step == steps[1]:
+                model.params["layer_01.bias"][0, 0] = 1e3
+                model.params["layer_02.bias"][0, :] = -1e3
+                model.params["layer_01.bias"][1, 5] = -1e3
+            if step == steps[2]:
+                model.params["layer_01.bias"][1, 5] = 0.0
+            if step == steps[-4]:  # the second of the last five
+                model.params["layer_01.bias"][1, 6] = -1e3
+        probes.measure(step)
+        if step == steps[-1]:
+            break
+        with torch.no_grad():
+            awake = model.params["layer_01.bias"].detach().clone()
+            model.params["layer_01.bias"][:] = -1e3
+        probes.measure_all(model)
+        with torch.no_grad():
+            model.params["layer_01.bias"].copy_(awake)
     first, second = probes.of_whole_trials()
+    assert first["settled_frames"] == second["settled_frames"] == 5
     assert first["born_dead_rate/layer_01"] == 2 / 8
     assert first["revived_rate/layer_01"] == 1 / 8
     assert first["died_rate/layer_02"] == 1.0
-    assert first["died_rate"] == 0.5
+    assert first["died_rate"] == first["dead_at_end_rate"] == 0.5
     assert second["transient_rate/layer_01"] == 1 / 8
     assert second["transient_rate"] == 1 / 16
+    assert second["died_rate"] == 0.0 and second["dead_at_end_rate"] == 1 / 16
+
+
+def test_fewer_frames_than_five_in_the_last_fifth_say_nothing_of_staying_dead() -> None:
+    """As where a trial ends early: its own last fifth is where the points are logarithmic."""
+    (config,), model, data = pack_of([config_of(training={"batch_size": 16, "epochs": 20})])
+    probes = PackProbes(configs=[config], model=model, data=data)
+    steps = [step for step in config.trajectory_steps() if step <= 60]
+    assert steps[-1] > 40
+    for step in steps:
+        probes.measure(step)
+    (fates,) = probes.of_whole_trials()
+    assert fates["settled_frames"] == sum(step > 0.8 * steps[-1] for step in steps) < 5
+    assert math.isnan(fates["died_rate"]) and math.isnan(fates["transient_rate/layer_01"])
+    assert fates["dead_at_end_rate"] == fates["born_dead_rate"] == 0.0
 
 
 def test_the_effective_rank_is_measured_at_some_points_first_and_last_included() -> None:
@@ -318,7 +352,7 @@ def test_gradient_flow_is_measured_at_some_points_first_and_last_included() -> N
 
 
 @pytest.mark.parametrize("model", [{"kind": "mlp", "depth": 3, "width": 8}, {"kind": "cnn", "width": 4}])
-@pytest.mark.parametrize("first", [1, 3, 16, 127])
+@pytest.mark.parametrize("first", [1, 17, 48, 96])
 def test_silence_is_decided_on_the_whole_probe_set_however_few_examples_go_first(
     model: dict[str, Any], first: int
 ) -> None:
@@ -349,7 +383,9 @@ def test_silence_is_decided_on_the_whole_probe_set_however_few_examples_go_first
 
 
 def test_examples_behind_the_first_pass_through_undecided_lanes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of four lanes, the one with a dead unit goes on, to four times as many examples a round."""
+    """Of four lanes, the one with a dead unit goes on, to four times as many examples a round. The first are a whole
+    batch of 16, though means are taken of 8.
+    """
     few = {"averaged_examples": 8, "gradient_flow": None}
     ordered, model, data = pack_of([config_of(seed=seed, activation="tanh", probes=few) for seed in range(4)])
     with torch.no_grad():
@@ -364,7 +400,7 @@ def test_examples_behind_the_first_pass_through_undecided_lanes_alone(monkeypatc
     monkeypatch.setattr(type(model), "forward", watched)
     PackProbes(configs=ordered, model=model, data=data).measure(0)
     everybody, guilty = [config.seed for config in ordered], [ordered[2].seed]
-    assert passed == [(everybody, 8), (guilty, 24), (guilty, 96)]
+    assert passed == [(everybody, 16), (guilty, 48), (guilty, 64)]
 
 
 MEANS = ("saturated_rate", "dormant_rate", "activation_", "constant_rate", "network_constant", "lifetime", "population")

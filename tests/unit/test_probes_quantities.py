@@ -41,6 +41,17 @@ def test_the_effective_rank_of_known_spectra() -> None:
     assert ranks == pytest.approx(wanted, rel=1e-5)
 
 
+def test_a_layer_of_rank_one_has_rank_one_however_wide_it_is() -> None:
+    """2,048 units in float32: of a float32 Gram matrix the rounding alone has an srank of 154."""
+    random = torch.Generator().manual_seed(2)
+    column, row = torch.rand(1, 256, 1, generator=random), torch.rand(1, 1, 2048, generator=random)
+    quantity = SingularValues()
+    for part in (column * row).split(100, dim=1):
+        quantity.add(chunk_of(part))
+    assert srank(quantity.values(), 0.99).tolist() == [1.0]
+    assert round(effective_rank(quantity.values()).item(), 2) == 1.0
+
+
 def test_the_effective_rank_of_one_lane_survives_the_others_nans() -> None:
     h = torch.stack([torch.eye(5), torch.full((5, 5), math.nan), torch.full((5, 5), math.inf), torch.eye(5)])
     ranks = rank_of(h)

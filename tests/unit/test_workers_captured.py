@@ -42,14 +42,14 @@ def rows(events: Iterator[PackEvent]) -> list[Any]:
 
 @pytest.mark.parametrize("model", [Mlp(depth=2, width=8), Cnn(width=4)], ids=lambda model: model.kind)
 def test_a_captured_pack_has_the_numbers_of_any_other(model: Model) -> None:
-    """Lanes that leave included: the first diverges."""
-    wild = {"learning_rate": 1e6}
+    """Lanes that leave included: the first has a loss that is not finite after a step or two."""
+    wild = {"learning_rate": 1e30}
     configs = [
         config(model=model, training=wild if place == 0 else None, normalization=normalization, activation=activation)
         for place, (normalization, activation) in enumerate(LEVELS)
     ]
     ours, theirs = rows(train_pack(configs, captured=True)), rows(train_pack(configs))
-    assert len(ours[0]) == 4 and len(ours[-1]) == 3
+    assert len(ours[0]) == 4 and len(ours[-1]) == 3, "one has left"
     for own, other in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(own, other)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from workers.training.trivial import Trivial
+from trained import trained
 
 from actinium.frame import LaneFinished, PackFrames
 from actinium.levels import Activation, Normalization
@@ -20,7 +20,8 @@ from workers.models.slices import lane_order
 from workers.models.start import parameter_count
 from workers.objectives import cross_entropy
 from workers.training.batches import epoch_order, pack_data
-from workers.training.evaluation import GAP_BATCH, evaluate, train_eval_gap
+from workers.training.constant_guess import ConstantGuess
+from workers.training.evaluation import evaluate, train_eval_gap
 from workers.training.outcome import LaneRecord
 from workers.training.train import pack_layout, train_pack
 
@@ -36,13 +37,14 @@ def with_seed(seed: int, **update: object) -> TrialConfig:
     return BASE.model_copy(update={"seed": seed, **update})
 
 
-def test_frames_come_at_the_probe_steps_and_then_the_summaries() -> None:
+def test_frames_come_at_all_three_grids_and_then_the_summaries() -> None:
     configs = [with_seed(0), with_seed(1, normalization=Normalization.of("batch")), with_seed(2)]
     events = list(train_pack(configs))
     frames = [event for event in events if isinstance(event, PackFrames)]
     finished = [event for event in events if isinstance(event, LaneFinished)]
     assert events == [*frames, *finished]
-    assert [event.step for event in frames] == BASE.probe_steps()
+    grids = BASE.probe_steps(), BASE.evaluation_steps(), BASE.trajectory_steps()
+    assert [event.step for event in frames] == sorted(set().union(*grids))
     assert all(event.lanes == (0, 1, 2) for event in frames)
     assert all(event.values.shape == (3, len(pack_layout(BASE).series)) for event in frames)
     assert all(event.values.dtype == np.float32 for event in frames)
@@ -120,6 +122,7 @@ def test_evaluation_in_parts_is_evaluation_at_once(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_gap_is_running_against_batch_statistics_on_the_same_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of the training's own size: of 360 test examples 22 whole ones of 16, each passed by itself."""
     configs = [
         *(with_seed(seed, normalization=Normalization.of("batch")) for seed in range(3)),
         with_seed(0),
@@ -129,20 +132,52 @@ def test_the_gap_is_running_against_batch_statistics_on_the_same_batches(monkeyp
         model.statistics[name] += torch.rand_like(model.statistics[name])
     held = {name: tensor.clone() for name, tensor in model.statistics.items()}
     gaps = train_eval_gap(model, data)
-    expected = torch.zeros(3)
-    for batch in data.test.tensor_split(-(-data.test.shape[1] // GAP_BATCH), dim=1):
+    assert data.test.shape[1] == 360
+    wrong = torch.zeros(2, 3)
+    for batch in torch.split(data.test[:, :352], 16, dim=1):
         inputs, labels = data.take(batch)
-        wrong = [
-            (model.forward(model.params, inputs, mode).argmax(-1) != labels).sum(1)
-            for mode in (Pass.evaluation(), Pass.measuring())
-        ]
-        expected += (wrong[0] - wrong[1])[:3] / data.test.shape[1]
-    torch.testing.assert_close(gaps[:3], expected)
+        for number, mode in enumerate((Pass.evaluation(), Pass.measuring())):
+            wrong[number] += (model.forward(model.params, inputs, mode).argmax(-1) != labels).sum(1)[:3]
+    torch.testing.assert_close(gaps[:3], (wrong[0] - wrong[1]) / 352)
     assert float(gaps[:3].abs().sum()) > 0
     assert torch.isnan(gaps[3])
     assert all(torch.equal(held[name], tensor) for name, tensor in model.statistics.items())
     monkeypatch.setattr("workers.training.evaluation.CHUNK_ELEMENTS", {"cpu": 1})
     torch.testing.assert_close(train_eval_gap(model, data), gaps, equal_nan=True)
+
+
+def test_the_gap_of_ghosts_of_two_is_that_of_batches_of_two() -> None:
+    """One network, said to be trained by batches of 2, by batches of 24 in ghosts of 2, and by batches of 24: of the
+    first two the statistics are the same, so the gaps are; of batches of 24 they are others.
+    """
+    found = []
+    for size, ghosts in ((2, None), (24, 2), (24, None)):
+        level = {"name": "batch"} | ({} if ghosts is None else {"ghost_batch_size": ghosts})
+        training = BASE.training.model_copy(update={"batch_size": size})
+        config = with_seed(0, normalization=Normalization.of(level), training=training)
+        model, data = build_model([config]), pack_data([config], lane_axis=0, device="cpu", data_root=None)
+        noise = torch.Generator().manual_seed(7)
+        for tensor in model.statistics.values():
+            tensor.copy_(0.5 + torch.rand(tensor.shape, generator=noise))
+        found.append(float(train_eval_gap(model, data)))
+    assert found[0] == found[1] != found[2]
+    assert found[0] != 0.0
+
+
+def test_a_lane_without_batch_statistics_has_no_gap_between_lanes_that_have_them() -> None:
+    """Alone it has none; in company its outputs in both modes are the same, and a gap of 0 would be said of it."""
+    between = with_seed(1, normalization=Normalization.of("layer"))
+    company = [with_seed(0, normalization=Normalization.of(name)) for name in ("batch", "noisy_batch")]
+    configs = [company[0], between, company[1]]
+    assert [configs[lane] for lane in lane_order(configs)] == configs, "it must stand between the two"
+    _, alone = trained([between])
+    rows, together = trained(configs)
+    place = pack_layout(between).position("train_eval_gap")
+    assert np.isnan(rows[1][:, place]).all() and np.isfinite(rows[0][-1, place])
+    assert "train_eval_gap" not in together[1].metrics
+    assert "precise_test_error" not in together[1].metrics
+    assert together[1].metrics.keys() == alone[0].metrics.keys()
+    assert {"train_eval_gap", "dead_unit_rate_running", "precise_test_error"} <= together[0].metrics.keys()
 
 
 @pytest.mark.parametrize(
@@ -190,30 +225,42 @@ def test_a_pack_data_narrows_to_neighbours() -> None:
         torch.testing.assert_close(part.take(part.test[:, :5])[0], data.take(data.test[:, :5])[0][1:3])
 
 
-def test_a_trial_that_ends_between_the_points_of_a_probe_has_what_its_last_point_measured() -> None:
-    """Stopped at its second frame; the rank is measured at the first and the last of five, the slope at three."""
-    probes = Probes(
-        schedule=Schedule(points=5),
-        activation_statistics=ActivationStatistics(rank_points=2),
-        gradient_flow=GradientFlow(points=3),
-    )
+def test_a_trial_that_ends_between_the_points_of_a_probe_is_measured_in_full_at_its_end() -> None:
+    """Stopped after one epoch; the rank is measured at the first and the last step, everything at each in another."""
     impatient = Training(
         batch_size=16, epochs=2, learning_rate=0.01, early_stopping=EarlyStopping(patience=1, min_delta=1e6)
     )
-    *frames, end = train_pack([with_seed(0, probes=probes, training=impatient)])
-    assert isinstance(end, LaneFinished) and all(isinstance(event, PackFrames) for event in frames)
-    series = pack_layout(BASE.model_copy(update={"probes": probes})).series
-    first, last = (dict(zip(series, event.values[0].tolist(), strict=True)) for event in (frames[0], frames[-1]))
-    assert end.summary.steps < BASE.steps() and math.isnan(last["effective_rank"])
-    assert end.summary.metrics["effective_rank"] == first["effective_rank"]
-    assert end.summary.metrics["effective_rank/layer_02"] == first["effective_rank/layer_02"]
-    assert end.summary.metrics["gradient_slope"] == first["gradient_slope"]
-    assert end.summary.metrics["dead_unit_rate"] == last["dead_unit_rate"]
+    sparse = Probes(
+        schedule=Schedule(points=2),
+        activation_statistics=ActivationStatistics(rank_points=2),
+        gradient_flow=GradientFlow(points=2),
+    )
+    dense = Probes(
+        schedule=Schedule(points=100),
+        averaged_points=100,
+        activation_statistics=ActivationStatistics(rank_points=100),
+        gradient_flow=GradientFlow(points=100),
+    )
+    ends = {}
+    for probes in (sparse, dense):
+        config = with_seed(0, probes=probes, training=impatient, normalization=Normalization.of("batch"))
+        (rows,), (summary,) = trained([config])
+        assert summary.steps == 6 < BASE.steps()
+        ends[probes] = dict(zip(pack_layout(config).series, rows[-1].tolist(), strict=True)), summary.metrics
+    last, _ = ends[sparse]
+    assert all(math.isnan(last[name]) for name in ("effective_rank", "gradient_slope", "validation_loss"))
+    last, metrics = ends[dense]
+    for name in ("effective_rank", "effective_rank/layer_02", "gradient_slope", "dead_unit_rate"):
+        assert metrics[name] == last[name], name
+    assert ends[sparse][1] == metrics
+    assert {"validation_loss", "train_eval_gap", "dead_unit_rate_recomputed", "saturated_rate"} <= metrics.keys()
 
 
-def test_what_a_later_point_finds_without_meaning_is_not_replaced_by_an_earlier_value() -> None:
-    lane = LaneRecord(config=BASE, parameters=1, trivial=Trivial(loss=1.0, accuracy=1.0))
-    lane.measured(np.array([1.0, 2.0, 3.0], dtype=np.float32), np.array([True, True, True]))
-    lane.measured(np.array([4.0, np.nan, np.nan], dtype=np.float32), np.array([True, True, False]))
-    assert lane.values is not None
-    np.testing.assert_array_equal(lane.values, [4.0, np.nan, 3.0])
+def test_what_became_of_units_is_remembered_from_the_last_point_at_which_they_were_seen() -> None:
+    """Of what every point of a trajectory has; a point without any of it, as of outputs not finite, has seen none."""
+    lane = LaneRecord(config=BASE, parameters=1, constant=ConstantGuess(loss=1.0, chance_error=0.9))
+    of_units = np.array([False, True, True])
+    lane.measured(np.array([1.0, 2.0, 3.0], dtype=np.float32), of_units)
+    lane.measured(np.array([4.0, 5.0, np.nan], dtype=np.float32), of_units)
+    lane.measured(np.array([6.0, np.nan, np.nan], dtype=np.float32), of_units)
+    np.testing.assert_array_equal(lane.fates, [np.nan, 5.0, np.nan])

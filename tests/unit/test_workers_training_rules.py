@@ -7,13 +7,15 @@ import pytest
 import torch
 from pydantic import ValidationError
 from trained import trained
-from workers.training.trivial import Trivial
 
 from actinium.datasets.table import StoredDataset
-from actinium.frame import LaneFinished, TrialSummary
+from actinium.frame import LaneFinished, Outcome, TrialSummary
+from actinium.levels import Initialization
 from actinium.trial import Augmentation, Cnn, EarlyStopping, Mlp, Probes, Schedule, Task, Training, TrialConfig
 from workers.draws import StepDraws
+from workers.probes import PackProbes, probe_series
 from workers.training.augmentation import augmented
+from workers.training.constant_guess import ConstantGuess
 from workers.training.evaluation import evaluate
 from workers.training.outcome import LaneRecord
 from workers.training.train import Pack, pack_layout
@@ -31,27 +33,33 @@ def with_training(**fields: object) -> TrialConfig:
 
 
 @pytest.mark.parametrize(
-    ("losses", "patience", "min_delta", "stops"),
+    ("steps", "losses", "patience", "min_delta", "stops"),
     [
-        ([3.0, 2.0, 2.1, 2.2], 2, 0.0, True),
-        ([3.0, 2.0, 2.1, 1.9], 2, 0.0, False),
-        ([3.0, 2.0, 2.1], 2, 0.0, False),
-        ([3.0, 3.1, 2.0, 2.1], 2, 0.0, False),
-        ([3.0, 2.95, 2.91], 2, 0.1, True),
-        ([3.0, 2.95, 2.85], 2, 0.1, False),
-        ([3.0], 1, 0.0, False),
-        ([3.0, 3.0], 1, 0.0, True),
+        ([0, 6, 12, 18], [3.0, 2.0, 2.1, 2.2], 2, 0.0, True),
+        ([0, 6, 12, 18], [3.0, 2.0, 2.1, 1.9], 2, 0.0, False),
+        ([0, 6, 12], [3.0, 2.0, 2.1], 2, 0.0, False),
+        ([0, 6, 12, 18], [3.0, 3.1, 2.0, 2.1], 2, 0.0, False),
+        ([0, 6, 12], [3.0, 2.95, 2.91], 2, 0.1, True),
+        ([0, 6, 12], [3.0, 2.95, 2.85], 2, 0.1, False),
+        ([0], [3.0], 1, 0.0, False),
+        ([0, 6], [3.0, 3.0], 1, 0.0, True),
+        ([0, 2, 3, 4], [3.0, 3.1, 3.2, 3.3], 1, 0.0, False),  # four evaluations, and no epoch
+        ([0, 2, 3, 4, 6], [3.0, 2.0, 2.1, 2.2, 2.3], 1, 0.0, False),  # the lowest was four steps ago
+        ([0, 2, 3, 4, 6, 8], [3.0, 2.0, 2.1, 2.2, 2.3, 2.4], 1, 0.0, True),
+        ([0, 6, 12], [3.0, math.inf, math.inf], 2, 0.0, True),  # an evaluation that overflows is never the lowest
     ],
 )
-def test_patience_counts_evaluations_without_a_new_lowest(
-    losses: list[float], patience: int, min_delta: float, stops: bool
+def test_patience_is_in_epochs_without_a_new_lowest(
+    steps: list[int], losses: list[float], patience: int, min_delta: float, stops: bool
 ) -> None:
+    """Epochs are of 6 steps."""
     rule = EarlyStopping(patience=patience, min_delta=min_delta)
     record = LaneRecord(
-        config=with_training(early_stopping=rule), parameters=1, trivial=Trivial(loss=1.0, accuracy=1.0)
+        config=with_training(early_stopping=rule), parameters=1, constant=ConstantGuess(loss=1.0, chance_error=0.9)
     )
-    for loss in losses:
-        record.saw(1.0, loss, 0.5)
+    assert record.config.steps_per_epoch() == 6
+    for step, loss in zip(steps, losses, strict=True):
+        record.saw(step, 1.0, loss)
     assert record.stops() == stops
     record.config = BASE
     assert not record.stops()
@@ -59,15 +67,16 @@ def test_patience_counts_evaluations_without_a_new_lowest(
 
 def test_a_lane_that_stops_early_leaves_with_its_last_frame_and_the_others_go_on() -> None:
     never = EarlyStopping(patience=1, min_delta=1e3)
-    later = EarlyStopping(patience=3, min_delta=1e3)
+    later = EarlyStopping(patience=2, min_delta=1e3)
     configs = [BASE, with_training(early_stopping=never), with_training(early_stopping=later), BASE]
     frames, summaries = trained(configs)
-    steps = BASE.probe_steps()
-    assert [len(rows) for rows in frames] == [len(steps), 2, 4, len(steps)]
-    assert [summary.steps for summary in summaries] == [steps[-1], steps[1], steps[3], steps[-1]]
+    steps = BASE.frame_steps()
+    first, second = steps.index(6) + 1, steps.index(12) + 1
+    assert [len(rows) for rows in frames] == [len(steps), first, second, len(steps)]
+    assert [summary.steps for summary in summaries] == [18, 6, 12, 18]
     (alone,), _ = trained([BASE])
     np.testing.assert_allclose(frames[0][:, :2], alone[:, :2], rtol=2e-4)
-    np.testing.assert_allclose(frames[2][:, :2], alone[:4, :2], rtol=2e-4)
+    np.testing.assert_allclose(frames[2][:, :2], alone[:second, :2], rtol=2e-4)
     position = pack_layout(BASE).series.index("dead_unit_rate")
     assert summaries[1].metrics["dead_unit_rate"] == frames[1][-1, position]
     assert {"test_error", "born_dead_rate"} <= summaries[1].metrics.keys()
@@ -76,7 +85,54 @@ def test_a_lane_that_stops_early_leaves_with_its_last_frame_and_the_others_go_on
 def test_a_pack_ends_when_every_lane_has_stopped() -> None:
     never = with_training(early_stopping=EarlyStopping(patience=1, min_delta=1e3))
     frames, summaries = trained([never, never.model_copy(update={"seed": 1})])
-    assert [len(rows) for rows in frames] == [2, 2] and [s.steps for s in summaries] == [BASE.probe_steps()[1]] * 2
+    last = BASE.frame_steps().index(6) + 1
+    assert [len(rows) for rows in frames] == [last] * 2 and [s.steps for s in summaries] == [6] * 2
+
+
+@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
+def test_patience_is_the_same_for_every_schedule_of_probes(activation: str) -> None:
+    """As people write it, EarlyStopping(patience=3), on digits as they are: sigmoids need epochs until their loss
+    falls, and log-spaced points come too close for them.
+    """
+    document = {
+        "task": {"dataset": "digits", "scaling": "none", "train_examples": 256},
+        "model": {"kind": "mlp", "depth": 2, "width": 32},
+        "initialization": {"name": "xavier", "mode": "average", "distribution": "uniform"},
+        "activation": activation,
+    }
+    training = {"optimizer": "adam", "learning_rate": 0.01, "batch_size": 32, "epochs": 40}
+    stopping = training | {"early_stopping": {"patience": 3}}
+    ends = []
+    for schedule in ({"points": 2}, {"points": 24}, {"points": 60, "spacing": "linear"}):
+        configs = [
+            TrialConfig.model_validate(
+                {**document, "training": stopping, "seed": seed, "probes": {"schedule": schedule}}
+            )
+            for seed in range(4)
+        ]
+        _, summaries = trained(configs)
+        ends.append([summary.model_dump(exclude={"seconds", "probe_seconds"}) for summary in summaries])
+    assert ends[0] == ends[1] == ends[2]
+    steps_per_epoch = configs[0].steps_per_epoch()
+    free = [config.model_copy(update={"training": Training.model_validate(training)}) for config in configs]
+    rows, _ = trained(free)
+    place = pack_layout(free[0]).series.index("evaluation_loss")
+    stopped = 0
+    for lane, config in enumerate(configs):
+        losses = dict(zip(config.frame_steps(), rows[lane][:, place].tolist(), strict=True))
+        seen = [(step, losses[step]) for step in config.evaluation_steps()]
+        wanted = next(
+            (
+                now
+                for now, _ in seen
+                if now - min(seen[: seen.index((now, losses[now])) + 1], key=lambda one: one[1])[0]
+                >= 3 * steps_per_epoch
+            ),
+            config.steps(),
+        )
+        assert ends[0][lane]["steps"] == wanted
+        stopped += wanted < config.steps()
+    assert stopped, "nobody stopped: nothing is tested"
 
 
 def test_regularizers_train_in_one_pack_and_are_each_lanes_own() -> None:
@@ -147,9 +203,9 @@ def test_only_images_are_augmented() -> None:
     assert Task(dataset="mine", stored=vectors).augmentation is None
 
 
-def test_the_best_network_is_tested_where_it_is_asked_for() -> None:
-    """Lanes that overfit, with running statistics, one that stops early among them: each tested as it was at the frame
-    of its lowest validation loss, the others as they are at their last.
+def test_the_best_network_is_judged_in_everything_where_it_is_asked_for() -> None:
+    """Lanes that overfit, with running statistics, one that stops early among them: each judged as it was at the
+    evaluation of its lowest loss, the others as they are at their last.
     """
     training = {"batch_size": 10, "epochs": 12, "learning_rate": 0.3}
     rules = [{"patience": 3}, {"patience": 10_000, "restore_best": True}, {"patience": 3, "restore_best": True}]
@@ -166,22 +222,70 @@ def test_the_best_network_is_tested_where_it_is_asked_for() -> None:
         for seed, rule in enumerate([*rules, None])
     ]
     pack = Pack(configs, device="cpu", data_root=None, clock=lambda: 0.0)
-    frames: dict[int, list[tuple[float, float]]] = {lane: [] for lane in range(4)}
+    seen: dict[int, list[tuple[int, float, dict[str, float]]]] = {lane: [] for lane in range(4)}
     ends: dict[int, TrialSummary] = {}
     for event in pack.run():
         if isinstance(event, LaneFinished):
             ends[event.lane] = event.summary
             continue
-        tested = evaluate(pack._model, pack._data, pack._data.test).loss.tolist()
-        by_lane = dict(zip(pack._lanes, tested, strict=True))  # without those that stop at this frame
+        if event.step not in configs[0].evaluation_steps():
+            continue
+        as_now = in_full(pack)  # without the lanes that stop at this frame
         for lane, row in zip(event.lanes, event.values, strict=True):
-            frames[lane].append((float(row[1]), by_lane.get(lane, math.nan)))
+            seen[lane].append((event.step, float(row[1]), as_now.get(lane, {})))
     for lane, config in enumerate(configs):
         rule = config.training.early_stopping
-        best = min(range(len(frames[lane])), key=lambda frame: frames[lane][frame][0])
-        assert best < len(frames[lane]) - 1, "the last network is not the best one"
-        if rule is not None and rule.restore_best:
-            assert ends[lane].metrics["test_loss"] == pytest.approx(frames[lane][best][1], rel=1e-5)
-        elif not math.isnan(frames[lane][-1][1]):
-            assert ends[lane].metrics["test_loss"] == pytest.approx(frames[lane][-1][1], rel=1e-5)
+        best = min(seen[lane], key=lambda one: one[1])
+        assert best[0] < seen[lane][-1][0], "the last network is not the best one"
+        step, _, wanted = best if rule is not None and rule.restore_best else seen[lane][-1]
+        assert wanted or (lane == 0 and step == ends[0].steps), "of lane 0 the network is gone at its end"
+        for name, value in wanted.items():
+            assert ends[lane].metrics[name] == pytest.approx(value, rel=1e-4), name
     assert ends[2].steps < ends[3].steps and ends[0].steps < ends[3].steps, "two have stopped early"
+
+
+def in_full(pack: Pack) -> dict[int, dict[str, float]]:
+    """By lane, what its network as it is now comes to, as far as the networks of this test differ in it."""
+    model, data = pack._model, pack._data
+    tested, validated = evaluate(model, data, data.test), evaluate(model, data, data.validation)
+    probes = PackProbes(configs=model.configs, model=model, data=data)
+    measured = dict(zip(probe_series(model.configs[0]), probes.measure(model.configs[0].steps()).T, strict=True))
+    names = ("dead_unit_rate", "dead_unit_rate_running", "activation_rate/layer_02", "effective_rank", "gradient_slope")
+    return {
+        lane: {
+            "test_loss": float(tested.loss[place]),
+            "test_error": float(tested.error[place]),
+            "validation_loss": float(validated.loss[place]),
+            "validation_accuracy": 1.0 - float(validated.error[place]),
+            **{name: float(measured[name][place]) for name in names},
+        }
+        for place, lane in enumerate(pack._lanes)
+    }
+
+
+def test_a_perfect_network_on_a_tiny_validation_part_has_learned() -> None:
+    """Sixteen validation examples of two equal classes that lie twelve deviations apart."""
+    blobs = {"dataset": "gaussian_blobs", "parameters": {"examples": 80, "separation": 12, "dimensions": 2}}
+    training = {"optimizer": "adam", "learning_rate": 0.01, "batch_size": 8, "epochs": 20}
+    configs = [
+        TrialConfig.model_validate(
+            {
+                "task": blobs,
+                "model": {"kind": "mlp", "depth": 1, "width": 16},
+                "training": training,
+                "activation": activation,
+                "seed": seed,
+            }
+        )
+        for activation in ("relu", "tanh")
+        for seed in range(3)
+    ]
+    _, summaries = trained(configs)
+    for summary in summaries:
+        assert summary.metrics["validation_accuracy"] == 1.0
+        assert summary.outcome is Outcome.LEARNED
+    idle = training | {"learning_rate": 1e-9, "epochs": 1}
+    constant = [config.model_copy(update={"training": Training.model_validate(idle)}) for config in configs]
+    zeros = [config.model_copy(update={"initialization": Initialization.of("zero")}) for config in constant]
+    _, summaries = trained(zeros)
+    assert {summary.outcome for summary in summaries} == {Outcome.STALLED}

@@ -1,11 +1,10 @@
 """The family `dead_units` (SCIENCE D1): units that are dead, off, dormant or saturated, and what becomes of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from actinium.schedules import spaced
 from actinium.trial import DeadUnits, TrialConfig
 from workers.activations import ACTIVATION_FUNCTIONS
 from workers.probes.chunk import UnitQuantity
@@ -15,24 +14,16 @@ from workers.probes.gathering import Gathered, LayerLook
 from workers.probes.gradient_dead import GradientDead
 from workers.probes.halves import Halves
 from workers.probes.off_units import OffUnits
-from workers.probes.other_statistics import RECOMPUTED, RUNNING, dead_rates
+from workers.probes.other_statistics import RECOMPUTED, RUNNING
 from workers.probes.probed_pack import ProbedPack
 from workers.probes.saturated import Saturated
 from workers.probes.schedule import averaged_steps, trajectory_steps
 from workers.probes.trajectory import classify, settled_frames
 
-OTHER_POINTS = 4
-"""Of the schedule's points: recomputed statistics take a pass over the training examples."""
-
 
 def _setting(config: TrialConfig) -> DeadUnits:
     assert config.probes.dead_units is not None
     return config.probes.dead_units
-
-
-def other_steps(config: TrialConfig) -> frozenset[int]:
-    """The measured steps at which dead units are looked for by other statistics too."""
-    return spaced(config.probe_steps(), OTHER_POINTS)
 
 
 def series(config: TrialConfig) -> list[Given]:
@@ -68,9 +59,11 @@ def remember(pack: ProbedPack, units: Mapping[str, Tensor], finite: Tensor) -> N
     pack.dead_now = (units["dead_unit_rate"] == 1) & finite.unsqueeze(1)
 
 
-def measure(pack: ProbedPack, step: int) -> dict[str, Tensor]:
-    """Beside the rate as trained, at some steps those by running and by recomputed statistics."""
-    return dead_rates(pack, _setting(pack.config).epsilon) if step in other_steps(pack.config) else {}
+def ends(configs: Sequence[TrialConfig]) -> list[Given]:
+    """What became of units. Rates by other statistics are of the network that is judged, and with its other figures
+    (`workers.training.judging`).
+    """
+    return tabled("dead_units", at_end=True, without=(RUNNING, RECOMPUTED))
 
 
 def end(pack: ProbedPack) -> dict[str, Tensor]:
@@ -85,15 +78,10 @@ def end(pack: ProbedPack) -> dict[str, Tensor]:
 DEAD_UNITS = Family(
     name="dead_units",
     steps=trajectory_steps,
-    sparser={
-        "saturated_rate": averaged_steps,
-        "dormant_rate": averaged_steps,
-        RUNNING: other_steps,
-        RECOMPUTED: other_steps,
-    },
+    sparser={"saturated_rate": averaged_steps, "dormant_rate": averaged_steps},
     series=series,
     gather=gather,
     remember=remember,
-    measure=measure,
+    ends=ends,
     end=end,
 )

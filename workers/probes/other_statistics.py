@@ -16,35 +16,35 @@ from workers.probes.probed_pack import ProbedPack
 from workers.probes.shared_pass import FIRST_EXAMPLES, LayerProbes
 from workers.probes.silence import decide_silence, only
 from workers.training.batches import PackData
-from workers.training.evaluation import with_precise_statistics
 
 RUNNING, RECOMPUTED = "dead_unit_rate_running", "dead_unit_rate_recomputed"
 
 
-def dead_rates(pack: ProbedPack, epsilon: float) -> dict[str, Tensor]:
-    """By series name, [L]: the share of all units that are gradient-dead over the probe set in eval mode; NaN in lanes
-    that keep no statistics, or whose outputs are not finite.
+def dead_rates(pack: ProbedPack, running: LaneModel, recomputed: LaneModel) -> dict[str, Tensor]:
+    """By metric, [L]: the share of all units that are gradient-dead over the probe set in eval mode, of the pack's
+    lanes with their running statistics and with `recomputed` ones; NaN in lanes that keep none, or whose outputs are
+    not finite.
     """
-    lanes = [lane for lane, config in enumerate(pack.model.configs) if keeps_statistics(config.normalization)]
-    nowhere = torch.full((len(pack.model.configs),), torch.nan, dtype=torch.float64, device=pack.data.scale.device)
+    lanes = [lane for lane, config in enumerate(running.configs) if keeps_statistics(config.normalization)]
+    nowhere = torch.full((len(running.configs),), torch.nan, dtype=torch.float64, device=pack.data.scale.device)
     found = {RUNNING: nowhere, RECOMPUTED: nowhere.clone()}
     if lanes:
-        model, data = only(pack.model, pack.data, lanes)
-        for name, networks in ((RUNNING, model), (RECOMPUTED, with_precise_statistics(model, data))):
-            found[name][lanes] = _rate(pack, networks, data, epsilon)
+        for name, networks in ((RUNNING, running), (RECOMPUTED, recomputed)):
+            found[name][lanes] = _rate(pack, *only(networks, pack.data, lanes))
     return found
 
 
-def _rate(pack: ProbedPack, model: LaneModel, data: PackData, epsilon: float) -> Tensor:
+def _rate(pack: ProbedPack, model: LaneModel, data: PackData) -> Tensor:
     """[l], lanes in groups that are small enough to be passed through at once."""
-    paired = pack.config.activation.ratio != 1
+    setting, paired = pack.config.probes.dead_units, pack.config.activation.ratio != 1
+    assert setting is not None
     first_examples = min(FIRST_EXAMPLES, pack.examples)
     size = max(1, pack.elements // (pack.config.widest() * first_examples))
     rates = []
     for first in range(0, len(model.configs), size):
         count = min(size, len(model.configs) - first)
         part, part_data = model.narrow(first, count), data.narrow(first, count)
-        dead = [GradientDead(epsilon, paired=paired) for _ in pack.widths]
+        dead = [GradientDead(setting.epsilon, paired=paired) for _ in pack.widths]
         layers = [
             LayerProbes(part, layer, {"dead_units": Gathered(units={RUNNING: quantity})}, ())
             for layer, quantity in enumerate(dead)

@@ -12,6 +12,7 @@ from actinium.trial import TrialConfig
 from workers.layers import LaneModel
 from workers.probes.families import families_of, probe_series
 from workers.probes.family import check_given
+from workers.probes.other_statistics import dead_rates
 from workers.probes.probed_pack import ProbedPack, Stepped
 from workers.probes.shared_pass import Asked, look
 from workers.training.batches import PackData
@@ -70,6 +71,13 @@ class PackProbes:
             return self._found(self._asked(self._last), self._last)
         finally:
             pack.model = own
+
+    @torch.no_grad()
+    def by_other_statistics(self, running: LaneModel, recomputed: LaneModel) -> dict[str, Tensor]:
+        """Dead units of these networks of the living lanes in eval mode, with their running statistics and with
+        recomputed ones, by metric: [L]; nothing where dead units are not probed.
+        """
+        return dead_rates(self._pack, running, recomputed) if self._pack.config.probes.dead_units else {}
 
     def of_trajectory(self) -> NDArray[np.bool_]:
         """Which of `probe_series` every point of a trajectory has, [S]."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from actinium.frame import layer_series
 from actinium.trial import TrialConfig
 from workers.layers import LaneModel, Parameters
+from workers.normalizations.apply import keeps_statistics
 from workers.probes.schedule import averaged_steps, in_batches, probe_examples
 from workers.training.batches import PackData
 
@@ -97,6 +98,10 @@ class ProbedPack:
         """
         places = torch.arange(first, end, device=data.train.device) % self.examples
         return data.train[:, places]
+
+    def inseparable(self, model: LaneModel) -> int:
+        """How many examples must be passed through these lanes at once, at least: a batch, where statistics are its."""
+        return self.batch if any(keeps_statistics(config.normalization) for config in model.configs) else 1
 
     @property
     def laid_out(self) -> int:

@@ -153,8 +153,9 @@ def _group(
     }
     every_output = [quantity for of in outputs.values() for quantity in of]
     finite = torch.ones(lanes, dtype=torch.bool, device=data.scale.device)
-    batches = max(1, pack.elements // (lanes * widest * pack.batch))
-    for index in torch.split(pack.examples_of(data, 0, first), batches * pack.batch, dim=1):
+    unit = pack.inseparable(model)
+    at_once = max(1, pack.elements // (lanes * widest * unit)) * unit
+    for index in torch.split(pack.examples_of(data, 0, first), at_once, dim=1):
         trace = Trace()
         inputs, _ = data.take(index)
         logits = model.forward(model.params, inputs, Pass.measuring(batch=pack.batch, trace=trace))

@@ -49,7 +49,7 @@ def decide_silence(
     have `seen` the first: whole batches, where networks are looked at `as_trained`; otherwise in eval mode.
     """
     examples = pack.laid_out if as_trained else pack.examples
-    unit = pack.batch if as_trained else 1
+    unit = pack.inseparable(model) if as_trained else 1
     elements = pack.elements // pack.config.widest()
     while seen < examples:
         flags = [layer.undecided() for layer in layers]

@@ -32,7 +32,7 @@ class SingularValues:
         if self._reference is None:
             self._reference = (chunk.total(chunk.activation) / chunk.samples).to(chunk.activation.dtype)
         shifted = torch.sub(chunk.activation, chunk.of_units(self._reference), out=chunk.scratch_as(chunk.activation))
-        products, added = chunk.products(shifted), chunk.total(shifted)
+        products, added = chunk.products(shifted)
         self._products = products if self._products is None else self._products + products
         self._sum = added if self._sum is None else self._sum + added
         self._samples += chunk.samples

@@ -119,8 +119,11 @@ def with_precise_statistics(model: LaneModel, data: PackData) -> LaneModel:
     """A copy whose running statistics are those of its weights as they are (Wu & Johnson 2021).
 
     The mean over batches of at most PRECISE_BATCH of the lane's first training examples, PRECISE_EXAMPLES at most, of
-    the batches' means and unbiased variances; every batch is normalized by itself, with no noise and no bounds.
+    the batches' means and unbiased variances; every batch is normalized by itself, with no noise and no bounds. The
+    model itself, where no lane keeps statistics.
     """
+    if not any(keeps_statistics(config.normalization) for config in model.configs):
+        return model
     precise = model.snapshot()
     index = data.train[:, :PRECISE_EXAMPLES]
     batches = math.ceil(index.shape[1] / PRECISE_BATCH)
@@ -134,10 +137,12 @@ def with_precise_statistics(model: LaneModel, data: PackData) -> LaneModel:
     return precise
 
 
-def precise_error(model: LaneModel, data: PackData) -> Tensor:
-    """The test error with precise statistics (SCIENCE D3): [L], on the device; NaN for lanes that keep none."""
-    kept = [keeps_statistics(config.normalization) for config in model.configs]
+def precise_error(precise: LaneModel, data: PackData) -> Tensor:
+    """The test error of networks with precise statistics (SCIENCE D3): [L], on the device; NaN for lanes that keep
+    none.
+    """
+    kept = [keeps_statistics(config.normalization) for config in precise.configs]
     if not any(kept):
         return data.scale.new_full((len(kept),), math.nan)
-    error = evaluate(with_precise_statistics(model, data), data.tested(), data.test).error
+    error = evaluate(precise, data.tested(), data.test).error
     return torch.where(torch.tensor(kept, device=error.device), error, math.nan)

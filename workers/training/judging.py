@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from actinium.frame import Outcome
 from actinium.trial import TrialConfig
@@ -17,7 +18,13 @@ from workers.probes import PackProbes, probe_series
 from workers.probes.families import artifacts
 from workers.training.batches import PackData
 from workers.training.best import BestNetworks
-from workers.training.evaluation import evaluate, learned, precise_error, train_eval_gap
+from workers.training.evaluation import (
+    evaluate,
+    learned,
+    precise_error,
+    train_eval_gap,
+    with_precise_statistics,
+)
 from workers.training.outcome import LaneRecord
 
 EVALUATION_SERIES = ("train_loss", "evaluation_loss")
@@ -26,8 +33,6 @@ JUDGED_SERIES = ("validation_loss", "validation_accuracy", "train_eval_gap")
 """Of the whole validation part, and of test batches."""
 LOSS_SERIES = (*EVALUATION_SERIES, *JUDGED_SERIES)
 """Those of the training itself; the probes' stand behind them."""
-END_METRICS = ("test_loss", "test_error", "precise_test_error")
-"""Of the network that a trial ends with; besides, those of the objective."""
 
 
 def frame_series(config: TrialConfig) -> tuple[str, ...]:
@@ -78,14 +83,20 @@ class Judge:
         beyond = learned(networks, self._data, constants, [1.0 - accuracy for accuracy in accuracies])
         whole = self._probes.of_whole_trials()
         tested = evaluate(networks, self._data.tested(), self._data.test)
-        precise = precise_error(networks, self._data)
-        ends = torch.stack([tested.loss, tested.error, precise, *tested.extra.values()], dim=1).tolist()
-        names = (*END_METRICS, *tested.extra)
+        precise = with_precise_statistics(networks, self._data)
+        at_end: dict[str, Tensor] = {
+            "test_loss": tested.loss,
+            "test_error": tested.error,
+            "precise_test_error": precise_error(precise, self._data),
+            **tested.extra,
+            **self._probes.by_other_statistics(networks, precise),
+        }
+        ends = torch.stack([column.double() for column in at_end.values()], dim=1).tolist()
         return [
             Judgement(
                 outcome=records[place].outcome(learned=beyond[place]),
                 metrics=records[place].metrics(
-                    self._series, values[place], dict(zip(names, ends[place], strict=True)) | whole[place]
+                    self._series, values[place], dict(zip(at_end, ends[place], strict=True)) | whole[place]
                 ),
                 artifacts=artifacts(self._config, networks, place),
             )
