@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from actinium.frame import LaneFinished, Outcome, PackFrames, TrialSummary
+from actinium.measurements import mixed
 from actinium.study import expand, parse_study
 from actinium.trial import TrialConfig
 from workers.training.train import pack_layout, train_pack
@@ -87,6 +88,7 @@ def test_a_network_that_ended_as_nothing_is_never_better_than_one_that_lives() -
         assert "effective_rank" not in summary.metrics and "train_eval_gap" not in summary.metrics
         assert 0.0 <= summary.metrics["dead_unit_rate"] <= 1.0
         assert summary.metrics["diverged_step"] == summary.steps < configs[0].steps()
+    assert mixed(summary.measurement_versions for summary in summaries) == {}, "one definition, whoever has the metric"
     alive = [summary for summary in summaries if summary not in gone]
     assert all(summary.metrics["test_error"] <= 0.92 for summary in alive)
     last = {lane: frame for frame in frames for lane in frame.lanes}

@@ -48,7 +48,7 @@ def small(**document: Any) -> TrialConfig:
     return TrialConfig.model_validate({**usual, **document})
 
 
-WILD = {"batch_size": 32, "epochs": 2, "learning_rate": 1e30}
+WILD = {"batch_size": 32, "epochs": 2, "learning_rate": 1e6}
 """A training whose loss is not finite after a step or two."""
 
 

@@ -42,10 +42,14 @@ def frame_series(config: TrialConfig) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """What is said of one trial at its end: outcome, the summary's metrics, and the arrays that it leaves."""
+    """What is said of one trial at its end: outcome, the summary's metrics, and the arrays that it leaves. `asked`: the
+    metrics that were looked for, whether or not this trial has them; by their versions a summary says which definitions
+    its trial was measured by.
+    """
 
     outcome: Outcome
     metrics: Mapping[str, float]
+    asked: frozenset[str]
     artifacts: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
@@ -98,6 +102,7 @@ class Judge:
                 metrics=records[place].metrics(
                     self._series, values[place], dict(zip(at_end, ends[place], strict=True)) | whole[place]
                 ),
+                asked=frozenset((*self._series, *at_end, *whole[place])),
                 artifacts=artifacts(self._config, networks, place),
             )
             for place in places
@@ -118,6 +123,7 @@ class Judge:
                     records[place].fates,
                     {**whole[place], **records[place].as_lost(), "test_error_before_divergence": errors[place]},
                 ),
+                asked=frozenset((*self._series, *records[place].as_lost(), *whole[place])),
             )
             for place in places
         ]

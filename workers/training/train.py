@@ -283,7 +283,7 @@ class Pack:
             pack_width=self._width,
             device=self._device_name,
             precision=precision_on(self._data.scale.device, self._config.training.precision),
-            measurement_versions={**versions(judgement.metrics), "outcome": OUTCOME_VERSION},
+            measurement_versions={**versions(judgement.asked), "outcome": OUTCOME_VERSION},
         )
 
     def _stopped(self) -> list[LaneFinished]:
