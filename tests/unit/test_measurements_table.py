@@ -183,7 +183,10 @@ def test_a_summary_says_which_of_its_numbers_are_of_a_later_definition(monkeypat
     measured = {quantity_of(name) for name in summary.metrics}
     later = {name: entry.version for name, entry in MEASUREMENTS.items() if name in measured and entry.version != 1}
     assert later["activation_rate"] == 3 and "initial_loss" not in later
-    assert summary.measurement_versions == later | {"outcome": OUTCOME_VERSION}
+    looked_for = {name: version for name, version in summary.measurement_versions.items() if name not in later}
+    assert summary.measurement_versions == later | looked_for
+    assert looked_for.pop("outcome") == OUTCOME_VERSION
+    assert looked_for == {name: MEASUREMENTS[name].version for name in looked_for}, "absent here, and not of version 1"
 
 
 def test_definitions_that_differ_between_trials_are_named() -> None:
