@@ -6,7 +6,7 @@ between 0 and 1, never percent; times are in epochs, and in optimizer steps wher
 """
 
 from actinium.report.cells import CellReport, ResolvedTarget
-from actinium.report.contrasts import Contrast, FactorEffect, ContrastFamily
+from actinium.report.contrasts import Contrast, ContrastFamily, FactorEffect
 from actinium.report.curves import (
     Convergence,
     DegradationCurve,
@@ -22,12 +22,12 @@ __all__ = [
     "CellLevels",
     "CellReport",
     "Contrast",
+    "ContrastFamily",
     "Convergence",
     "DegradationCurve",
     "DegradationPoint",
     "DifferenceInDifferences",
     "FactorEffect",
-    "ContrastFamily",
     "Interval",
     "Report",
     "ResolvedTarget",

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 from actinium.document import described
 from actinium.objectives import MetricWords
 from actinium.report.cells import CellReport, ResolvedTarget
-from actinium.report.contrasts import Contrast, FactorEffect, ContrastFamily
+from actinium.report.contrasts import Contrast, ContrastFamily, FactorEffect
 from actinium.report.curves import Convergence, SmallBatch
 
 

@@ -10,10 +10,10 @@ from report_made import cell_report, interval, report_of
 from actinium.objectives import words
 from actinium.report import (
     Contrast,
+    ContrastFamily,
     DegradationCurve,
     DegradationPoint,
     DifferenceInDifferences,
-    ContrastFamily,
     Report,
     ResolvedTarget,
     SmallBatch,
