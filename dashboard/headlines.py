@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from actinium.paths import Cell, FactorValue
 from actinium.questions import EPOCHS_TO_TARGET
-from actinium.report import CellReport, Report, SmallBatch
+from actinium.report import CellReport, DegradationCurve, Report, SmallBatch
 from dashboard.grid import Grid
 from dashboard.words import (
     cell_phrase,
@@ -38,10 +38,11 @@ class Headline:
 @dataclass(frozen=True, kw_only=True)
 class Degraded:
     """A normalization at a batch size: `change` of the error from the reference batch, a difference of fractions, with
-    the ends of its interval.
+    the ends of its interval. `activation` is None where several are averaged.
     """
 
     normalization: FactorValue
+    activation: FactorValue
     batch_size: int
     change: float
     low: float | None
@@ -123,11 +124,19 @@ def small_batch(report: Report) -> Headline:
         )
     worst = max((entry for entry in named if entry.batch_size == smallest), key=lambda entry: entry.change)
     level = level_word("normalization", worst.normalization)
+    if worst.activation is not None:
+        level = f"{level_word('activation', worst.activation)} and {level}"
     sentence = (
         f"At batch size {smallest}, the {report.words.error} with **{level}** is "
         f"{_apart(worst.change)} than at {small.reference_batch} ({points_interval(worst.low, worst.high)})"
     )
-    group = [e for e in measured if e.batch_size == smallest and _name(e.normalization) == "group"]
+    group = [
+        entry
+        for entry in measured
+        if entry.batch_size == smallest
+        and _name(entry.normalization) == "group"
+        and entry.activation == worst.activation
+    ]
     if group and worst not in group:
         sentence += f", with GroupNorm {_apart(group[0].change)}"
     return Headline(question=question, figure=f"{points(worst.change)} points", sentence=sentence + ".")
@@ -151,16 +160,24 @@ def comparable(cells: list[CellReport]) -> list[CellReport]:
 
 
 def _degraded(small: SmallBatch) -> list[Degraded]:
-    """The changes that have an estimate."""
+    """The changes that have an estimate, averaged over activations or, where each has a cell that did not learn, one by
+    one.
+    """
+    averaged = _changes(small.curves)
+    return averaged if len({entry.batch_size for entry in averaged}) > 1 else _changes(small.by_activation) or averaged
+
+
+def _changes(curves: Iterable[DegradationCurve]) -> list[Degraded]:
     return [
         Degraded(
             normalization=curve.normalization,
+            activation=curve.activation,
             batch_size=point.batch_size,
             change=point.degradation.estimate,
             low=point.degradation.low,
             high=point.degradation.high,
         )
-        for curve in small.curves
+        for curve in curves
         for point in curve.points
         if point.degradation.estimate is not None
     ]

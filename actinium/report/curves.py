@@ -92,7 +92,7 @@ class SmallBatch:
     """The batch sizes that every normalization has, over which all areas are taken, ascending."""
 
     left_out: tuple[CellLevels, ...]
-    """Levels of the other factors that the curves do not average over, because a cell there did not learn."""
+    """Cells that did not learn, of which no average is made: the points of `curves` that they belong to are null."""
 
     curves: tuple[DegradationCurve, ...]
     """One curve for each normalization."""

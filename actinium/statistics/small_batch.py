@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -26,8 +27,8 @@ class BatchErrors:
     """`error` [N, B, S] by normalization, batch size (ascending) and seed, other factors averaged within the seed.
 
     `run` [N, B]: whether the design has the combination. The error is NaN where a trial that enters the average is
-    missing or did not learn, and `collapsed` [N, B, S] says where that is why. `left_out`: settings of the other
-    factors that are not averaged over, because a cell of theirs did not learn.
+    missing or did not learn, and `collapsed` [N, B, S] says where that is why. `left_out`: cells that did not learn, of
+    which no average is made.
     """
 
     normalizations: tuple[FactorValue, ...]
@@ -39,40 +40,34 @@ class BatchErrors:
     left_out: tuple[Cell, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Setting:
-    """The cells of one setting of the other factors, by normalization (its number) and batch size, and its levels."""
-
-    cells: dict[tuple[int, int], int]
-    levels: Cell
-
-
 def batch_errors(
     span: FactorialGrid, cells: Sequence[DesignCell], replicates: Replicates, *, activation: FactorValue | None = None
 ) -> BatchErrors:
     """Of all the study's cells, or of those with one activation.
 
     The average goes over those settings of the other factors that every normalization has at every batch size at which
-    it is run, so that it is over the same settings everywhere. A setting with a cell that did not learn, of which at
-    least half of the trials collapsed, is left out everywhere: its error is that of chance, whatever the batch.
+    it is run, so that it is over the same settings everywhere. A cell that did not learn, of which at least half of the
+    trials collapsed, is averaged with no other: its error is that of chance, whatever the batch.
     """
     first: dict[Normalization, int] = {}
     settings = _settings(span, cells, first, activation)
-    places = sorted({place for setting in settings for place in setting.cells})
+    places = sorted({place for setting in settings for place in setting})
     batches = sorted({batch for _, batch in places})
-    complete = [setting for setting in settings if all(place in setting.cells for place in places)]
+    complete = [setting for setting in settings if all(place in setting for place in places)]
     failed = 2 * replicates.collapsed.sum(axis=1) >= np.maximum(replicates.succeeded, 1)
-    learned = [setting for setting in complete if not failed[list(setting.cells.values())].any()]
+    left_out: list[int] = []
     shape = (len(first), len(batches), replicates.diverged.shape[1])
     error, collapsed, run = np.full(shape, np.nan), np.zeros(shape, dtype=bool), np.zeros(shape[:2], dtype=bool)
     values = np.where(replicates.collapsed, np.nan, replicates.metric(TEST_ERROR))
     for n, batch in places if complete else []:
         b = batches.index(batch)
         run[n, b] = True
-        positions = [setting.cells[n, batch] for setting in learned]
-        if positions:
+        positions = [setting[n, batch] for setting in complete]
+        collapsed[n, b] = replicates.collapsed[positions].any(axis=0)
+        if len(positions) > 1 and failed[positions].any():
+            left_out += np.array(positions)[failed[positions]].tolist()
+        else:
             error[n, b] = values[positions].mean(axis=0)
-            collapsed[n, b] = replicates.collapsed[positions].any(axis=0)
     return BatchErrors(
         normalizations=tuple(normalization.compact() for normalization in first),
         names=tuple(normalization.name for normalization in first),
@@ -80,24 +75,26 @@ def batch_errors(
         run=run,
         error=error,
         collapsed=collapsed,
-        left_out=tuple(setting.levels for setting in complete if setting not in learned),
+        left_out=tuple(cells[position].cell for position in left_out),
     )
+
+
+Setting: TypeAlias = dict[tuple[int, int], int]
+"""The cells of one setting of the other factors, by normalization (its number) and batch size."""
 
 
 def _settings(
     span: FactorialGrid, cells: Sequence[DesignCell], first: dict[Normalization, int], activation: FactorValue | None
-) -> list[_Setting]:
+) -> list[Setting]:
     """The settings of the other factors, and into `first` the normalizations with their numbers."""
     others = [k for k, path in enumerate(span.paths) if path != BATCH_SIZE and path.split(".")[0] != "normalization"]
-    found: dict[tuple[int, ...], _Setting] = {}
+    found: dict[tuple[int, ...], Setting] = {}
     for levels, position in zip(span.levels[:, others].tolist(), span.positions, strict=True):
         config = cells[position].config
         if activation is not None and config.activation.compact() != activation:
             continue
         number = first.setdefault(config.normalization, len(first))
-        own = {span.paths[k]: cells[position].cell[span.paths[k]] for k in others}
-        setting = found.setdefault(tuple(levels), _Setting(cells={}, levels=own))
-        setting.cells[number, config.training.batch_size] = position
+        found.setdefault(tuple(levels), {})[number, config.training.batch_size] = position
     return list(found.values())
 
 

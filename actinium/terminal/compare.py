@@ -170,6 +170,8 @@ def small_batches(report: Report) -> list[Comparison]:
         note = "training.batch_size is no factor of this study."
         return [Comparison(title=title, columns=("cell",), rows=(), note=note)]
     several = bool(small.by_activation)
+    left_out = "; ".join(cell_label(cell) for cell in small.left_out)
+    not_averaged = f" Not averaged, because they did not learn: {left_out}." if left_out and not several else ""
     rows = (
         (
             *([compact_label(curve.activation)] if several else []),
@@ -187,7 +189,7 @@ def small_batches(report: Report) -> list[Comparison]:
         columns=(*(["activation"] if several else []), "normalization", "batch", error, "degradation", "n"),
         rows=tuple(rows),
         note=f"Degradation: {error} less that at batch {small.reference_batch}, in percentage points; of the networks "
-        "that learned, n seeds; [95% interval].",
+        f"that learned, n seeds; [95% interval].{not_averaged}",
     )
     beyond = (
         (

@@ -44,9 +44,9 @@ def draw(view: StudyView) -> None:
 
 
 def _left_out(small: SmallBatch) -> str:
-    """The settings that are not averaged over."""
+    """The cells that no average is made of."""
     phrases = "; ".join(cell_phrase(cell) for cell in small.left_out)
-    return f"Left out, because a cell did not learn: {phrases}. " if phrases else ""
+    return f"Not averaged, because they did not learn: {phrases}. " if phrases else ""
 
 
 def _degradation(small: SmallBatch, word: str) -> None:

@@ -243,7 +243,12 @@ def test_a_network_that_always_stalls_is_compared_as_what_it_ended_as() -> None:
     assert (row.diverged, row.collapsed, row.without_diverged) == (0, 8, None)
     assert row.learned is not None and row.learned.n == 0
     assert made.small_batch is not None
-    assert list(made.small_batch.left_out) == [{"activation": "elu"}], "its error is that of chance at any batch"
+    assert list(made.small_batch.left_out) == [lost], "its error is that of chance at any batch"
+    points = {(c.normalization, p.batch_size): p for c in made.small_batch.curves for p in c.points}
+    assert [points["none", batch].error.estimate for batch in (2, 32)][1] is None
+    assert all(points["batch", batch].error.n == 8 for batch in (2, 32))
+    apart = {(c.activation, c.normalization): c.points for c in made.small_batch.by_activation}
+    assert [p.error.n for p in apart["elu", "none"]] == [8, 0] and [p.error.n for p in apart["relu", "none"]] == [8, 8]
 
 
 def _where(levels: dict[str, Any]) -> dict[str, Any]:
