@@ -185,10 +185,15 @@ class Sink:
         """The run of this attempt, and whether its params may be missing. The runs of earlier attempts go."""
         tags = wording.tags(item)
         if item.run_id is not None and not item.restarted:
-            if item.run_id not in self._verified:
-                self._verify(item, item.run_id, later)
-            return item.run_id, item.mirrored_step < 0
-        if item.run_id is not None:
+            try:
+                if item.run_id not in self._verified:
+                    self._verify(item, item.run_id, later)
+                return item.run_id, item.mirrored_step < 0
+            except Gone as error:
+                if item.mirrored_step >= 0:
+                    raise  # it is told from its first frame, which is not at hand here
+                log.warning("%s: %s", _whose(item), error)
+        elif item.run_id is not None:
             self._tracking.delete(item.run_id)
         experiment_id = self._experiment(item, now=now)
         begun = self._tracking.unfinished_runs(experiment_id=experiment_id, tags=tags, now=now)
