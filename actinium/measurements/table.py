@@ -244,7 +244,7 @@ MEASUREMENTS: Final[dict[str, Measurement]] = {
         family="weights", section="D4", defined="layer", network="none", low=-1, high=1),
     "learned_parameter": quantity(
         "learned parameter", "mean over units of a parameter, other than the slope, that the activation has learned",
-        family="weights", version=2, section="D4", defined="layer", network="none", parameter="name", summary_only=True),
+        family="weights", section="D4", defined="layer", network="none", parameter="name", summary_only=True),
     "statistic_mean_error": quantity(
         "error of running means", "mean over channels of |running mean - m| / sd, (m, sd) of the weights as they are",
         family="statistic_error", section="D3", defined="layer", network="none", unit="standard deviations", low=0,
