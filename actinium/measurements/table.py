@@ -90,7 +90,7 @@ MEASUREMENTS: Final[dict[str, Measurement]] = {
     ),
     "aulc": quantity(
         "area under the learning curve",
-        "mean over the budget of the validation loss, 0 at the study's best and 1 at a constant guess's, cut to [0, 1]",
+        "mean over the budget of the evaluation loss, 0 at the study's best and 1 at a constant guess's, cut to [0, 1]",
         family="report", section="D2", low=0, high=1, smaller_is_better=True, reported=True, version=2,
     ),
     "collapse_rate": event(
