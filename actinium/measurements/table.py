@@ -73,7 +73,7 @@ MEASUREMENTS: Final[dict[str, Measurement]] = {
         family="report", section="D2", unit="epochs", low=0, smaller_is_better=True, reported=True, version=2),
     "aulc": quantity(
         "area under the learning curve",
-        "mean over the budget of the validation loss, 0 at the study's best and 1 at a constant guess's, cut to [0, 1]",
+        "mean over the budget of the evaluation loss, 0 at the study's best and 1 at a constant guess's, cut to [0, 1]",
         family="report", section="D2", low=0, high=1, smaller_is_better=True, reported=True, version=2),
     "collapse_rate": event(
         "collapsed trials", "share of a cell's trials that stalled or diverged, with Wilson's interval",

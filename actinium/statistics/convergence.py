@@ -14,6 +14,7 @@ from actinium.statistics.rates import time_interval
 from actinium.statistics.replicates import Replicates
 from actinium.statistics.survival import area_under_curve, loss_at, survival_curves, time_to_target
 
+CONSTANT_GUESS_LOSS = "constant_guess_loss"
 PILOTS = 3
 """A computed target is frozen when so many trials of the reference cell have succeeded."""
 
@@ -146,7 +147,8 @@ def times_to_target(
         halfway = loss_at(trial, step, loss, at=steps / 2.0)
         frozen = _frozen(halfway[np.isin(replicates.trial_id, [pilot.trial_id for pilot in pilots])], pilots)
     diverged = replicates.diverged[replicates.cell, replicates.seed]
-    best, ceiling = _scale(trial, loss, budgets, replicates.cell)
+    guess = replicates.metric(CONSTANT_GUESS_LOSS)[replicates.cell, replicates.seed]
+    best, ceiling = _scale(trial, loss, guess, budgets, replicates.cell)
     aulc = area_under_curve(trial, step, loss, best=best, ceiling=ceiling, budget=steps, diverged=diverged)
     after, by = _between(trial, step, loss, frozen.value, evaluated, diverged)
     in_epochs = (budgets.epochs / budgets.steps)[replicates.cell]
@@ -167,14 +169,18 @@ def _frozen(halfway: FloatArray, pilots: Sequence[Pilot]) -> FrozenTarget:
     return FrozenTarget(value=median if np.isfinite(median) else None, pilots=tuple(pilots))
 
 
-def _scale(trial: IntArray, loss: FloatArray, budgets: Budgets, cell: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Of each trial [N], by its task: the lowest loss of all its trials, and the ceiling, which is that of a constant
-    guess or, where that is not known, the median of all first losses.
+def _scale(
+    trial: IntArray, loss: FloatArray, guess: FloatArray, budgets: Budgets, cell: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Of each trial [N], by its task: the lowest loss of all its trials, and the ceiling, which is the loss of a
+    constant guess. Where the design does not tell that, it is the median of what the trials measured of their own,
+    `guess` [N], or of trials that did not, the median of all first losses.
     """
     count = len(cell)
     best, ceiling = np.full(count, np.nan), budgets.ceiling[cell].copy()
     first = np.full(count, np.nan)
     first[trial[::-1]] = loss[::-1]  # sorted by step: the first evaluation stands
+    first = np.where(np.isnan(guess), first, guess)
     for task in np.unique(budgets.task[cell]):
         own = budgets.task[cell] == task
         finite = loss[own[trial] & np.isfinite(loss)]

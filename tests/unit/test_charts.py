@@ -210,7 +210,7 @@ def test_the_matrix_tells_outcomes_from_states(grid: Grid) -> None:
     (matrix,) = figure.data
     kinds = list(palette.STATUS_COLOURS)
     assert [kinds[int(row[0])] for row in matrix.z] == ["converged", "diverged", "failed", "leased"]
-    assert [row[0] for row in matrix.text] == ["", "d", "!", "…"]
+    assert [row[0] for row in matrix.text] == ["✓", "d", "!", "…"]
     assert matrix.text[3][1] == ""
     assert "seed 0, trial 1: diverged" in matrix.customdata[1][0]
 

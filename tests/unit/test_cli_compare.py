@@ -160,7 +160,7 @@ def test_the_target_says_where_it_comes_from_and_since_when_it_stands() -> None:
         metric="validation_loss", value=0.5, source="computed", cell={}, n=3, seeds=(0, 1, 2), frozen_at=moment
     )
     assert "computed: median of 3 trials" in goal(target) and "frozen 2026-11-27 04:05 UTC" in goal(target)
-    assert goal(replace(target, source="study")) == "validation loss 0.5"
+    assert goal(replace(target, source="study")) == "evaluation loss 0.5"
     assert "when three trials" in goal(replace(target, value=None))
 
 

@@ -94,7 +94,7 @@ def test_no_dead_units_is_an_answer() -> None:
 def test_convergence_is_compared_at_one_batch_size() -> None:
     report, grid = study()
     answer = convergence(read(report), grid)
-    assert "reaches validation loss 1 in " in answer.sentence
+    assert "reaches evaluation loss 1 in " in answer.sentence
     assert answer.sentence.startswith("**ReLU with GroupNorm, batch size 64** ")
     assert "batch size 2" not in answer.sentence
     assert answer.sentence.endswith("Every trial reaches it.")

@@ -41,8 +41,11 @@ def test_each_lane_leaves_its_own_kernels_as_training_made_them() -> None:
 
 def test_a_trial_that_diverges_leaves_none() -> None:
     """What it ended as knows nothing; kernels of an earlier network are not what became of it."""
-    wild = {"batch_size": 32, "epochs": 20, "learning_rate": 1e4}
-    end, other = left(config_of(training=wild), config_of(training={"batch_size": 32, "epochs": 20}, seed=1))
+    wild = {"batch_size": 32, "epochs": 20, "learning_rate": 1e6}
+    end, other = left(
+        config_of(training=wild, activation="half_squaring"),
+        config_of(training={"batch_size": 32, "epochs": 20}, seed=1),
+    )
     assert end.summary.outcome is frame.Outcome.DIVERGED
     assert end.artifacts == {} and FIRST_FILTERS in other.artifacts
 

@@ -56,8 +56,6 @@ MIXED = [
 def test_the_names_are_those_that_reports_and_dashboards_know() -> None:
     assert probe_series(config_of()) == (
         "dead_unit_rate",
-        "dead_unit_rate_running",
-        "dead_unit_rate_recomputed",
         "off_rate",
         "saturated_rate",
         "dormant_rate_0.025",

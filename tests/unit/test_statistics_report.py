@@ -597,6 +597,21 @@ def test_more_seeds_than_are_enumerated_give_a_report_that_can_be_repeated() -> 
     assert next(r for r in study.report()["contrasts"] if r["metric"] == "dead_unit_rate")["p"] == pytest.approx(1e-4)
 
 
+def test_the_area_under_the_learning_curve_has_the_ceiling_of_a_constant_guess() -> None:
+    """That of ten classes is ln 10; of numbers what the trials measured, and the same for all of them."""
+    for task, ceiling in (({"dataset": "digits"}, np.log(10)), ({"dataset": "regression_1d"}, 1.3)):
+        study = Study(task=task, factors={"activation": ["relu", "elu"]}, seeds=3)
+        study.trials["constant_guess_loss"] = [1.2, 1.3, 1.4] * 2
+        best = study.curves["value"].min()
+        for entry, own in zip(study.report()["cells"], study.design.cells, strict=True):
+            areas = []
+            for trial in study.trials.loc[study.trials["cell"] == own.index, "trial_id"]:
+                curve = study.curves[study.curves["trial_id"] == trial]
+                height = np.clip((curve["value"] - best) / (ceiling - best), 0, 1)
+                areas.append(np.trapezoid(height, curve["step"]) / curve["step"].max())
+            assert entry["metrics"]["aulc"]["estimate"] == pytest.approx(np.mean(areas))
+
+
 def test_an_error_is_called_what_it_is() -> None:
     """Numbers leave variance unexplained; a study of both has a word that is true of both."""
     numbers = Study(task={"dataset": "regression_1d"}, seeds=2).report()["words"]

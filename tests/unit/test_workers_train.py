@@ -122,7 +122,7 @@ def test_evaluation_in_parts_is_evaluation_at_once(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_gap_is_running_against_batch_statistics_on_the_same_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches of the training's own size: of 360 test examples 22 whole ones of 16, each passed by itself."""
+    """Batches of the training's own size: of 359 test examples 22 whole ones of 16, each passed by itself."""
     configs = [
         *(with_seed(seed, normalization=Normalization.of("batch")) for seed in range(3)),
         with_seed(0),
@@ -132,7 +132,7 @@ def test_the_gap_is_running_against_batch_statistics_on_the_same_batches(monkeyp
         model.statistics[name] += torch.rand_like(model.statistics[name])
     held = {name: tensor.clone() for name, tensor in model.statistics.items()}
     gaps = train_eval_gap(model, data)
-    assert data.test.shape[1] == 360
+    assert data.test.shape[1] == 359
     wrong = torch.zeros(2, 3)
     for batch in torch.split(data.test[:, :352], 16, dim=1):
         inputs, labels = data.take(batch)
@@ -146,10 +146,12 @@ def test_the_gap_is_running_against_batch_statistics_on_the_same_batches(monkeyp
     torch.testing.assert_close(train_eval_gap(model, data), gaps, equal_nan=True)
 
 
-def test_the_gap_of_ghosts_of_two_is_that_of_batches_of_two() -> None:
+def test_the_gap_of_ghosts_of_two_is_that_of_batches_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
     """One network, said to be trained by batches of 2, by batches of 24 in ghosts of 2, and by batches of 24: of the
-    first two the statistics are the same, so the gaps are; of batches of 24 they are others.
+    first two the statistics are the same, so the gaps are; of batches of 24 they are others. All on 336 examples, which
+    are whole batches of either size.
     """
+    monkeypatch.setattr("workers.training.evaluation.GAP_EXAMPLES", 336)
     found = []
     for size, ghosts in ((2, None), (24, 2), (24, None)):
         level = {"name": "batch"} | ({} if ghosts is None else {"ghost_batch_size": ghosts})

@@ -250,7 +250,7 @@ def in_full(pack: Pack) -> dict[int, dict[str, float]]:
     tested, validated = evaluate(model, data, data.test), evaluate(model, data, data.validation)
     probes = PackProbes(configs=model.configs, model=model, data=data)
     measured = dict(zip(probe_series(model.configs[0]), probes.measure(model.configs[0].steps()).T, strict=True))
-    names = ("dead_unit_rate", "dead_unit_rate_running", "activation_rate/layer_02", "effective_rank", "gradient_slope")
+    names = ("dead_unit_rate", "activation_rate/layer_02", "effective_rank", "gradient_slope")
     return {
         lane: {
             "test_loss": float(tested.loss[place]),
