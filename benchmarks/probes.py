@@ -27,9 +27,11 @@ from workers.models.slices import lane_order
 from workers.objectives import cross_entropy
 from workers.probes import PackProbes
 from workers.training.batches import PackData, pack_data
+from workers.training.evaluation import with_precise_statistics
 from workers.training.optimizers import OPTIMIZERS
 from workers.training.steps import Steps
 
+AT_THE_END = -1
 ACTIVATIONS = ("relu", "elu")
 NORMALIZATIONS = ("none", "batch", "layer")
 DOCUMENTS = {
@@ -78,6 +80,7 @@ class Side:
     data: PackData
     step_times: list[float] = field(default_factory=list)
     measure_times: dict[int, list[float]] = field(default_factory=dict)
+    """By step; what is measured at the end alone, under AT_THE_END."""
 
     def __post_init__(self) -> None:
         self.model = build_model(self.configs)
@@ -101,6 +104,9 @@ class Side:
         for step in self.configs[0].probe_steps():
             self.step_times += [seconds(self.train) for _ in range(steps_between)]
             self.measure_times.setdefault(step, []).append(seconds(lambda at=step: probes.measure(at)))
+        recomputed = with_precise_statistics(self.model, self.data)  # the test error with them asks for it anyway
+        by_others = seconds(lambda: probes.by_other_statistics(self.model, recomputed))
+        self.measure_times.setdefault(AT_THE_END, []).append(by_others)
 
     def overhead(self) -> float:
         """Time of the schedule's measurements over that of all training steps."""

@@ -21,6 +21,7 @@ from workers.models import build_model
 from workers.models.mlp import LaneMlp
 from workers.probes import PackProbes, probe_series
 from workers.training.batches import PackData, epoch_order, pack_data
+from workers.training.evaluation import with_precise_statistics
 from workers.training.steps import Steps
 from workers.training.train import pack_layout
 
@@ -53,10 +54,12 @@ def trained(batch: int, normalization: Any) -> tuple[LaneMlp, PackData]:
 def probed(model: LaneMlp, data: PackData) -> tuple[list[Tensor], dict[str, list[float]]]:
     """Which units of each layer the probe says are dead, [L, C] each, and its rates."""
     probes = PackProbes(configs=model.configs, model=model, data=data)
-    rates = probes.measure(model.configs[0].steps())
+    rates = dict(zip(probe_series(model.configs[0]), probes.measure(model.configs[0].steps()).T.tolist(), strict=True))
+    otherwise = probes.by_other_statistics(model, with_precise_statistics(model, data))
+    rates |= {name: values.tolist() for name, values in otherwise.items()}
     flags = probes._pack.dead_now
     assert flags is not None
-    return list(probes._pack.by_layer(flags)), dict(zip(probe_series(model.configs[0]), rates.T.tolist(), strict=True))
+    return list(probes._pack.by_layer(flags)), rates
 
 
 def dead_in_an_epoch(model: LaneMlp, data: PackData, epoch: int) -> list[Tensor]:

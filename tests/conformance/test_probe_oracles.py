@@ -7,6 +7,7 @@ The oracle shares no code with the product: it builds its own network of a lane'
 autograd and singular values from `svdvals`.
 """
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,6 +27,7 @@ from workers.models.convolutional import LaneConvolutional
 from workers.models.mlp import LaneMlp
 from workers.probes import PackProbes, probe_series, probed_pack
 from workers.training.batches import PackData, pack_data
+from workers.training.evaluation import with_precise_statistics
 
 PROBES = {
     "averaged_examples": 30,
@@ -241,9 +243,12 @@ def rounding_only(wanted: dict[str, float]) -> bool:
 def compare(networks: LaneMlp | LaneConvolutional, data: PackData, *, relative: float) -> dict[str, np.ndarray]:
     """Assert that every series of every lane is the oracle's; the measured values by name."""
     series = probe_series(networks.configs[0])
-    measured = PackProbes(configs=networks.configs, model=networks, data=data).measure(0)
+    probes = PackProbes(configs=networks.configs, model=networks, data=data)
+    measured = probes.measure(0)
     assert measured.shape == (len(networks.configs), len(series))
     seen = dict(zip(series, measured.T, strict=True))
+    otherwise = probes.by_other_statistics(networks, with_precise_statistics(networks, data))
+    seen |= {name: rates.numpy() for name, rates in otherwise.items()}
     for lane, config in enumerate(networks.configs):
         index = data.train[lane, :EXAMPLES]
         laid_out = torch.cat([index, index[: -EXAMPLES % BATCH]])
@@ -287,6 +292,10 @@ def test_every_series_is_the_oracles(
     for name in (*RATES, "constant_rate", "zero_share", "blocked_rate"):
         assert np.nanmax(seen[name]) > np.nanmin(seen[name]) >= 0, f"{name} was put to the test"
     assert 0 < np.nanmax(seen["dead_unit_rate"]) < 1
+    three = [seen[name] for name in ("dead_unit_rate", "dead_unit_rate_running", "dead_unit_rate_recomputed")]
+    known = np.isfinite(three[1])
+    if known.any() and model["kind"] == "mlp":  # the cnn has few units
+        assert all((one[known] != other[known]).any() for one, other in itertools.combinations(three, 2))
 
 
 def test_float32_keeps_the_effective_rank_and_the_moments() -> None:

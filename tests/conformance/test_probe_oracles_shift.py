@@ -128,8 +128,8 @@ def test_covariate_shift_is_that_of_its_definition(
     networks, data = mixed_pack(model, ["none", "batch"], torch.float64, probes)
     moved: list[Parameters] = []
 
-    def stepped(found: Mapping[str, Tensor]) -> Parameters:
-        moved.append(descended(networks.params, found))
+    def stepped(params: Parameters, found: Mapping[str, Tensor]) -> Parameters:
+        moved.append(descended(params, found))
         return moved[-1]
 
     measure = PackProbes(configs=networks.configs, model=networks, data=data, stepped=stepped)
@@ -192,7 +192,7 @@ def test_the_step_is_the_one_that_training_takes_and_takes_nothing_from_it(train
 
     found = gradients(loss, model.params, list(model.params))
     kept = {name: tensor.clone() for name, tensor in found.items()}
-    foreseen = [steps.stepped(found) for _ in range(2)]
+    foreseen = [steps.stepped(model.params, found) for _ in range(2)]
     assert all(torch.equal(model.params[name], tensor) for name, tensor in before.items())
     assert all(torch.equal(found[name], tensor) for name, tensor in kept.items())
     steps.train_to(4)

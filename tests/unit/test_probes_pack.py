@@ -16,6 +16,7 @@ from workers.probes import PackProbes, probe_series
 from workers.probes.families import FAMILIES
 from workers.probes.schedule import probe_examples, rank_steps
 from workers.training.batches import PackData, pack_data
+from workers.training.evaluation import with_precise_statistics
 from workers.training.steps import Steps
 from workers.training.train import pack_layout, train_pack
 
@@ -164,12 +165,16 @@ def test_a_lane_is_measured_the_same_alone_and_in_company() -> None:
 def test_a_lane_that_is_not_finite_has_no_values_and_disturbs_nobody(bad: float) -> None:
     ordered, model, data = pack_of(MIXED)
     clean = PackProbes(configs=ordered, model=model, data=data).measure(0)
-    sick = 3
+    sick = next(lane for lane, config in enumerate(ordered) if config.normalization.name == "batch")
     with torch.no_grad():
         model.params["layer_01.weight"][sick] = bad
     probes = PackProbes(configs=ordered, model=model, data=data)
     values = probes.measure(0)
     assert np.isnan(values[sick]).all()
+    other = probes.by_other_statistics(model, with_precise_statistics(model, data))
+    of_batches = [config.normalization.name == "batch" for config in ordered]
+    for rates in other.values():
+        assert torch.isfinite(rates).tolist() == [has and lane != sick for lane, has in enumerate(of_batches)]
     others = [lane for lane in range(len(ordered)) if lane != sick]
     np.testing.assert_array_equal(values[others], clean[others])
     assert probes.of_whole_trials()[sick]["born_dead_rate"] == 0.0

@@ -80,16 +80,16 @@ class LayerChunk:
         added = values.sum(1) if self.lane_axis == 0 else values.flatten(3).sum(3).sum(0)
         return added.double()
 
-    def products(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Each lane's X^T X, [L, C, C], and X^T 1, [L, C]: a row of X is an example (at a position), a column a unit.
+    def products(self, values: Tensor) -> Tensor:
+        """Each lane's X^T X, [L, C, C] float64: a row of X is an example (at a position), a column a unit.
 
-        All of it is in float64: of a float32 one, singular values below a thousandth of the largest are noise.
+        The products too are in float64: of a float32 one, singular values below a thousandth of the largest are noise.
         """
         exact = values.double()
         if self.lane_axis == 0:
-            return exact.mT @ exact, exact.sum(1)
+            return exact.mT @ exact
         flat = exact.flatten(3)
-        return (flat @ flat.mT).sum(0), flat.sum(3).sum(0)
+        return (flat @ flat.mT).sum(0)
 
 
 def larger_half(values: Tensor, *, axis: int) -> Tensor:

@@ -53,7 +53,7 @@ def _rate(pack: ProbedPack, model: LaneModel, data: PackData) -> Tensor:
         inputs, _ = part_data.take(pack.examples_of(part_data, 0, first_examples))
         outputs = part.forward(part.params, inputs, Pass.evaluation(trace=trace))
         for layer, z, h in zip(layers, trace.preactivations, trace.activations, strict=True):
-            layer.add(z, h)
+            layer.add(z, h, elements=pack.elements)
         decide_silence(pack, part, part_data, layers, (), seen=first_examples, as_trained=False)
         finite = torch.isfinite(outputs).all(2).all(1)
         rate = torch.cat([quantity.by_unit() for quantity in dead], 1).mean(1)

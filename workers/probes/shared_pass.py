@@ -43,11 +43,15 @@ class LayerProbes:
         self._silences = [quantity for quantity in units if isinstance(quantity, SilenceQuantity)]
         self._paired = model.configs[0].activation.ratio != 1
 
-    def add(self, preactivation: Tensor, activation: Tensor) -> None:
-        """Take in a part's z and h."""
-        chunk = self._chunk(self._model, preactivation, activation)
-        for quantity in self._fed:
-            quantity.add(chunk)
+    def add(self, preactivation: Tensor, activation: Tensor, *, elements: int) -> None:
+        """Take in a part's z and h, so many elements at a time: what is computed of them stays in the cache."""
+        examples = 1 - self._model.lane_axis
+        at_once = max(1, elements * preactivation.shape[examples] // preactivation.numel())
+        parts = (torch.split(values, at_once, dim=examples) for values in (preactivation, activation))
+        for z, h in zip(*parts, strict=True):
+            chunk = self._chunk(self._model, z, h)
+            for quantity in self._fed:
+                quantity.add(chunk)
 
     def undecided(self) -> Tensor | None:
         """[L, C] bool: units of which more examples could change whether they are silent; of pairs, [L, 1] for all of
@@ -161,7 +165,7 @@ def _group(
         logits = model.forward(model.params, inputs, Pass.measuring(batch=pack.batch, trace=trace))
         finite &= torch.isfinite(logits).all(2).all(1)
         for layer, z, h in zip(layers, trace.preactivations, trace.activations, strict=True):
-            layer.add(z, h)
+            layer.add(z, h, elements=pack.elements)
         for quantity in every_output:
             quantity.add(logits)
     decide_silence(pack, model, data, layers, every_output, seen=first)

@@ -2,11 +2,8 @@
 p = s / sum s.
 
 s are the singular values of H, uncentred: a column is a unit, a row an example, or an example at a position for
-convolutional layers. They are the roots of the eigenvalues of H^T H, which is gathered part by part and never needs H
-as a whole. To spare the small ones, the products are of H - 1 r^T (r: the units' means over the first part), added in
-float64, and H^T H is put together from them:
-
-    H^T H = D^T D + S r^T + r S^T + n r r^T,    D = H - 1 r^T,    S = D^T 1.
+convolutional layers. They are the roots of the eigenvalues of H^T H, which is gathered part by part, in float64, and
+never needs H as a whole: those above 1e-8 of the largest are found.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,28 +18,18 @@ class SingularValues:
     """What several ranks are made of; computed once, when all parts have gone by."""
 
     def __init__(self) -> None:
-        self._reference: Tensor | None = None
-        self._products: Tensor | None = None
-        self._sum: Tensor | None = None
-        self._samples = 0
+        self._gram: Tensor | None = None
         self._known: Tensor | None = None
 
     def add(self, chunk: LayerChunk) -> None:
-        """Add up D^T D and D^T 1."""
-        if self._reference is None:
-            self._reference = (chunk.total(chunk.activation) / chunk.samples).to(chunk.activation.dtype)
-        shifted = torch.sub(chunk.activation, chunk.of_units(self._reference), out=chunk.scratch_as(chunk.activation))
-        products, added = chunk.products(shifted)
-        self._products = products if self._products is None else self._products + products
-        self._sum = added if self._sum is None else self._sum + added
-        self._samples += chunk.samples
+        """Add up H^T H."""
+        products = chunk.products(chunk.activation)
+        self._gram = products if self._gram is None else self._gram.add_(products)
 
     def gram(self) -> Tensor:
         """H^T H, [L, C, C] float64."""
-        assert self._reference is not None and self._products is not None and self._sum is not None
-        r = self._reference.double()
-        crossed = self._sum.unsqueeze(2) * r.unsqueeze(1)
-        return self._products + crossed + crossed.mT + self._samples * r.unsqueeze(2) * r.unsqueeze(1)
+        assert self._gram is not None
+        return self._gram
 
     def values(self) -> Tensor:
         """Of H, [L, C] float64 in ascending order; NaN where an output is not finite."""
