@@ -284,7 +284,7 @@ def test_events_tell_progress_and_end(submitter: httpx.Client, train: Any, engin
     assert progress[0] == 0.0
     assert progress[-1] == 1.0
     assert progress == sorted(progress)
-    assert events[-1][1]["counts"]["outcomes"] == {"converged": 12, "stalled": 0, "diverged": 0}
+    assert events[-1][1]["counts"]["outcomes"] == {"converged": 12, "learned": 0, "stalled": 0, "diverged": 0}
     assert events[-1][1]["state"] == "finished"
 
 

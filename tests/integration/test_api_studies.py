@@ -43,7 +43,7 @@ def test_a_study_is_submitted_and_shown(submitter: httpx.Client, viewer: httpx.C
     assert shown["progress"] == 0.0
     assert shown["counts"] == {
         "states": {"queued": 6, "leased": 0, "succeeded": 0, "failed": 0, "cancelled": 0},
-        "outcomes": {"converged": 0, "stalled": 0, "diverged": 0},
+        "outcomes": {"converged": 0, "learned": 0, "stalled": 0, "diverged": 0},
     }
     assert shown["spec"]["training"]["momentum"] == 0.9
     assert list(shown["spec"]["factors"]) == ["activation", "normalization"]

@@ -148,7 +148,7 @@ def test_a_result_is_written_once_with_everything(
     assert row.summary == summary(outcome=Outcome.DIVERGED)
     study = studies.get(connection, study_id)
     assert (study.state, study.progress, study.revision) == (StudyState.RUNNING, 0.25, 2)
-    assert study.counts.outcomes == {Outcome.CONVERGED: 0, Outcome.STALLED: 0, Outcome.DIVERGED: 1}
+    assert study.counts.outcomes == {Outcome.CONVERGED: 0, Outcome.LEARNED: 0, Outcome.STALLED: 0, Outcome.DIVERGED: 1}
 
     complete_all(connection, rest, summary(), now)
     study = studies.get(connection, study_id)
