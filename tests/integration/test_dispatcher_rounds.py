@@ -108,7 +108,7 @@ def test_a_study_is_trained_measured_and_recorded(house: House) -> None:
     jobs = house.rows("SELECT state, attempt FROM jobs")
     assert jobs == [("succeeded", 1)] * 4
     assert house.rows("SELECT count(*) FROM summaries") == [(4,)]
-    steps = expand(parse_study(SMALL)).cells[0].config.probe_steps()
+    steps = expand(parse_study(SMALL)).cells[0].config.frame_steps()
     assert {
         (row[0], row[1])
         for row in house.rows("SELECT trial_id, array_agg(step ORDER BY step)::text FROM frames GROUP BY 1")
