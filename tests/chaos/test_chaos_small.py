@@ -76,11 +76,11 @@ def test_a_study_survives_blows_at_everything_that_works_on_it(stack: RunningSta
         assert run.data.tags["actinium.digest"] == row.digest
         assert run.info.run_name == f"{run.data.params['activation']}·none·he·s{run.data.params['seed']}"
         assert run.data.params["training.batch_size"] == "16"
-    history = mlflow.get_metric_history(run.info.run_id, "validation_loss")
+    history = mlflow.get_metric_history(run.info.run_id, "evaluation_loss")
     with stack.client() as client:
-        told = client.frames(int(run.data.tags["actinium.trial_id"]))
+        told = client.frames(int(run.data.tags["actinium.trial_id"])).dropna(subset=["evaluation_loss"])
     assert [(point.step, point.value) for point in sorted(history, key=lambda point: point.step)] == list(
-        zip(told["step"], told["validation_loss"], strict=True)
+        zip(told["step"], told["evaluation_loss"], strict=True)
     )
 
     services = stack.services()
