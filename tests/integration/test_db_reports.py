@@ -199,3 +199,27 @@ def test_migrating_gives_finished_trials_the_rows_that_they_would_have_had(
         pd.testing.assert_frame_equal(
             mine.sort_values(by, ignore_index=True), theirs.sort_values(by, ignore_index=True)
         )
+
+
+def test_a_curve_is_of_evaluations_alone(
+    connection: Connection, design: Make, summary: Summarize, now: datetime
+) -> None:
+    """Frames that are none have NaN there and do not count; an evaluation that overflowed does. Trials of before
+    evaluations had a series of their own have their validation loss at every frame, NaN or not.
+    """
+    studies.create(connection, design(), owner="ada", now=now)
+    new, old, *_ = queue.lease(connection, now=now, holder="d", lease_seconds=30, width=4)
+    evaluated, before = Layout(series=("evaluation_loss", "validation_loss")), Layout(series=("validation_loss",))
+    rows = {0: [2.5, 2.25], 3: [np.nan, 9.0], 4: [np.inf, np.nan], 8: [0.5, 0.25]}
+    for one, layout, first in ((new, evaluated, 0), (old, before, 1)):
+        arrived = [
+            Frame(trial_id=one.trial_id, attempt=1, step=step, time=0.0, values=np.array(row[first:], dtype=np.float32))
+            for step, row in rows.items()
+        ]
+        frames.write(connection, layout, arrived)
+    queue.complete_many(connection, now=now, results=[(new, summary()), (old, summary())])
+    curves = reports.finished(connection, studies.trial(connection, new.trial_id).study_id).curves.set_index("trial_id")
+    assert curves.loc[new.trial_id, "step"].tolist() == [0, 4, 8]
+    assert curves.loc[new.trial_id, "value"].tolist() == [2.5, np.inf, 0.5]
+    assert curves.loc[old.trial_id, "step"].tolist() == [0, 3, 4, 8]
+    np.testing.assert_array_equal(curves.loc[old.trial_id, "value"], [2.25, 9.0, np.nan, 0.25])

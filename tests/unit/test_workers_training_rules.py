@@ -250,6 +250,7 @@ def in_full(pack: Pack) -> dict[int, dict[str, float]]:
     tested, validated = evaluate(model, data, data.test), evaluate(model, data, data.validation)
     probes = PackProbes(configs=model.configs, model=model, data=data)
     measured = dict(zip(probe_series(model.configs[0]), probes.measure(model.configs[0].steps()).T, strict=True))
+    running = probes.by_other_statistics(model, model)["dead_unit_rate_running"]
     names = ("dead_unit_rate", "activation_rate/layer_02", "effective_rank", "gradient_slope")
     return {
         lane: {
@@ -257,6 +258,7 @@ def in_full(pack: Pack) -> dict[int, dict[str, float]]:
             "test_error": float(tested.error[place]),
             "validation_loss": float(validated.loss[place]),
             "validation_accuracy": 1.0 - float(validated.error[place]),
+            "dead_unit_rate_running": float(running[place]),
             **{name: float(measured[name][place]) for name in names},
         }
         for place, lane in enumerate(pack._lanes)
